@@ -1,0 +1,174 @@
+"""Views: what every signed format hands to the validation engine.
+
+A view states what the bytes say and what could be computed from them alone.  It holds no judgement: whether a digest
+algorithm is good enough, a certificate trusted or a change allowed is decided in `signsvc.validation`.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from datetime import datetime
+from enum import StrEnum
+
+from signsvc.types.certificate import Certificate
+from signsvc.types.evidence import EvidenceItem
+from signsvc.types.findings import Finding
+
+
+class Grade(StrEnum):
+    """What a later revision did, worst last."""
+
+    EXTENSION = "extension"  # DSS, document timestamps: validation material only
+    FORM_OR_SIGNATURE = "form-or-signature"  # form filling, further signatures
+    ANNOTATION = "annotation"
+    UNREACHED = "unreached"  # touches nothing that a page, field or the catalog uses
+    UNDEFINED = "undefined"  # reaches what is shown or signed
+
+
+@dataclass(frozen=True, slots=True)
+class Change:
+    """What revision `revision` (1-based) changed against the one before it."""
+
+    revision: int
+    grade: Grade
+    objects: tuple[int, ...] = ()
+    pages: tuple[int, ...] = ()
+    fields: tuple[str, ...] = ()
+    reasons: tuple[str, ...] = ()  # finding codes that explain the grade
+    permitted: bool | None = None  # against DocMDP, FieldMDP and locks in force; None: nothing restricts
+
+
+@dataclass(frozen=True, slots=True)
+class Scope:
+    """What octets a signature covers.
+
+    FULL: the whole file.  REVISION: the whole of an earlier revision.  PARTIAL: less than a revision, or unknown.
+    """
+
+    type: str
+    revision: int | None
+    of: int | None
+    byte_ranges: tuple[tuple[int, int], ...] = ()  # (offset, length) in octets
+    changes_after: tuple[Change, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class CertificateRef:
+    """One signing-certificate reference (ESSCertID, ESSCertIDv2, XAdES CertID)."""
+
+    digest_oid: str
+    digest: bytes
+    issuer_der: bytes | None = None  # DER Name
+    serial_number: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class SignatureValue:
+    """A signature value and the octets it was made over.
+
+    `message` is what was signed (the DER SET OF signed attributes, canonical SignedInfo).  Where there are no signed
+    attributes only `digest` of the content is known.
+    """
+
+    algorithm_oid: str  # signature or key algorithm as written
+    parameters: bytes | None  # DER of the parameters (PSS)
+    digest_oid: str  # digest algorithm that goes with it
+    value: bytes
+    message: bytes | None = None
+    digest: bytes | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class SignerView:
+    """One SignerInfo: of a signature, of a timestamp token, of a counter-signature."""
+
+    value: SignatureValue
+    digest_oid: str
+    digest_matches: bool | None  # message-digest attribute against the covered octets; None: content not at hand
+    issuer_der: bytes | None = None  # SignerIdentifier
+    serial_number: int | None = None
+    subject_key_identifier: bytes | None = None
+    references: tuple[CertificateRef, ...] = ()
+    certificates: tuple[Certificate, ...] = ()  # in the order found
+    evidence: tuple[EvidenceItem, ...] = ()  # revocation values and certificates inside this structure
+    claimed_time: datetime | None = None  # signing-time attribute, UTC
+    content_type_oid: str | None = None
+    policy_oid: str | None = None  # signature-policy-identifier (EPES)
+    policy_digest: tuple[str, bytes] | None = None
+    commitment_oids: tuple[str, ...] = ()
+    claimed_roles: tuple[str, ...] = ()
+    timestamps: tuple[TimestampView, ...] = ()  # kinds signature, content, archive
+    counter_signatures: tuple[SignerView, ...] = ()
+    findings: tuple[Finding, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class TimestampView:
+    """One RFC 3161 token and exactly which objects it proves.
+
+    `proves` lists ids: ``signature:<id>`` (a signature value), ``certificate|crl|ocsp:<sha256>``,
+    ``revision:<n>`` (all octets of that revision), ``timestamp:<id>``.
+    """
+
+    id: str
+    kind: str  # signature | document | content | archive
+    token: bytes  # DER ContentInfo
+    signer: SignerView | None  # None where the token cannot be read
+    gen_time: datetime | None = None
+    accuracy: float | None = None  # seconds
+    ordering: bool = False
+    serial_number: int | None = None
+    policy_oid: str | None = None
+    nonce: int | None = None
+    tsa_name_der: bytes | None = None  # GeneralName
+    imprint_oid: str | None = None
+    imprint: bytes | None = None
+    imprint_matches: bool | None = None
+    proves: tuple[str, ...] = ()
+    field: str | None = None
+    scope: Scope | None = None  # document timestamps
+    evidence: tuple[EvidenceItem, ...] = ()
+    findings: tuple[Finding, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class SignatureView:
+    """One top-level signature of a document."""
+
+    id: str
+    format: str  # PAdES | PKCS7 | XAdES | CAdES | XMLDSig ...
+    level: str  # what is there: B-B B-T B-LT B-LTA, T LT LTA, BES EPES, PKCS7-*, PDF-NOT-ETSI
+    signer: SignerView | None  # None where the structure cannot be read; findings say why
+    scope: Scope
+    field: str | None = None  # PDF field name or XML Id
+    other_fields: tuple[str, ...] = ()  # further fields that hold the same dictionary
+    claimed_time: datetime | None = None
+    name: str | None = None
+    reason: str | None = None
+    location: str | None = None
+    contact: str | None = None
+    sub_filter: str | None = None
+    certification: int | None = None  # DocMDP P of a certification signature
+    lock: str | None = None
+    page: int | None = None
+    rect: tuple[float, float, float, float] | None = None
+    evidence: tuple[EvidenceItem, ...] = ()  # document-level evidence usable for it (DSS)
+    findings: tuple[Finding, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class DocumentView:
+    """A document as read: its signatures, its own timestamps, its evidence and what is odd about it."""
+
+    media_type: str
+    size: int
+    sha256: bytes
+    signatures: tuple[SignatureView, ...] = ()  # in file order
+    timestamps: tuple[TimestampView, ...] = ()  # document timestamps, in file order
+    evidence: tuple[EvidenceItem, ...] = ()
+    findings: tuple[Finding, ...] = ()
+    revisions: int | None = None
+    pages: int | None = None
+    pdf_version: str | None = None
+    pdfa: str | None = None  # claimed conformance such as "3b"
+    empty_fields: tuple[str, ...] = field(default=())
