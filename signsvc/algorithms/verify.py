@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING
 from signsvc.algorithms.tables import SignatureAlgorithm, SignatureScheme
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from cryptography.hazmat.primitives.hashes import HashAlgorithm
 
     from signsvc.types.certificate import Certificate
@@ -88,7 +90,7 @@ def verify_value(
 def _hash(name: str) -> HashAlgorithm | None:
     from cryptography.hazmat.primitives import hashes
 
-    made = {
+    kinds: dict[str, Callable[[], HashAlgorithm]] = {
         "md5": hashes.MD5,
         "sha1": hashes.SHA1,
         "sha224": hashes.SHA224,
@@ -101,5 +103,6 @@ def _hash(name: str) -> HashAlgorithm | None:
         "sha3_256": hashes.SHA3_256,
         "sha3_384": hashes.SHA3_384,
         "sha3_512": hashes.SHA3_512,
-    }.get(name)
+    }
+    made = kinds.get(name)
     return made() if made else None
