@@ -1,0 +1,226 @@
+"""Settings: typed, from a TOML file, the environment and a secrets directory.
+
+Order of precedence: arguments, environment (``SIGNSVC_`` prefix, ``__`` between levels, e.g.
+``SIGNSVC_SERVER__BIND``), secrets directory (``SIGNSVC_SECRETS_DIR``, default ``/run/secrets`` where it exists), the
+TOML file (``SIGNSVC_CONFIG``, else ``./signsvc.toml``, else ``/etc/signsvc/signsvc.toml``), defaults.
+
+No PIN and no password is ever a setting: settings name where one is found (``file:``, ``env:``).
+"""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError
+from pydantic_settings import (
+    BaseSettings,
+    PydanticBaseSettingsSource,
+    SecretsSettingsSource,
+    SettingsConfigDict,
+    TomlConfigSettingsSource,
+)
+
+from signsvc.errors import ConfigError
+from signsvc.paths import data_dir
+
+GIB = 1024**3
+MIB = 1024**2
+
+
+def _pin_source(value: str) -> str:
+    kind, _, rest = value.partition(":")
+    if value != "prompt" and (kind not in ("env", "file", "fd") or not rest):
+        msg = "expected prompt, env:NAME, file:PATH or fd:N"
+        raise ValueError(msg)
+    return value
+
+
+PinSource = Annotated[str, AfterValidator(_pin_source)]
+
+
+class _Section(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True, hide_input_in_errors=True)
+
+
+class ServerSettings(_Section):
+    """How the HTTP service listens."""
+
+    bind: str = "127.0.0.1:8080"
+    workers: int = Field(default_factory=lambda: int(os.environ.get("WEB_CONCURRENCY", os.cpu_count() or 2)), ge=1)
+    threads: int = Field(8, ge=1, le=256)
+    max_body_bytes: int = Field(GIB + 16 * MIB, ge=1024)
+    max_json_bytes: int = Field(64 * MIB, ge=1024)
+    body_timeout_seconds: float = Field(600, gt=0)
+    max_in_flight: int = Field(64, ge=1)
+    public_url: str | None = None
+    forwarded_allow_ips: str = "127.0.0.1"
+    tls_certificate: Path | None = None
+    tls_key: Path | None = None
+
+
+class AuthSettings(_Section):
+    """Who may call."""
+
+    open_verify: bool = True  # the verify page without an API key
+    required: bool = True  # API keys on /v1
+
+
+class StoreSettings(_Section):
+    """Where reports, signed files and keys' digests are kept."""
+
+    database_url: str | None = None  # default: SQLite in the data directory
+    blob_dir: Path | None = None  # default: blobs/ in the data directory
+    keep_documents: bool = True
+
+
+class NetSettings(_Section):
+    """What may be called from here."""
+
+    allow: tuple[str, ...] = ()  # private hosts, host:port or networks that may be called
+    host_map: dict[str, str] = Field(default_factory=dict)  # internal name -> host or host:port
+    proxy: str | None = None
+    connect_timeout_seconds: float = Field(5, gt=0)
+    total_timeout_seconds: float = Field(20, gt=0)
+    offline: bool = False
+
+
+class TokenSettings(_Section):
+    """One PKCS#11 token (or every token of a module)."""
+
+    module: Path
+    token: str | None = None  # token label; None: every token of the module
+    pin: PinSource | None = None
+
+
+class CredentialSettings(_Section):
+    """One signing key, found by any of its names."""
+
+    id: str = Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$")
+    module: Path | None = None
+    token: str | None = None
+    key_id: str | None = None  # CKA_ID, hex
+    label: str | None = None
+    serial: str | None = None  # certificate serial, hex or decimal
+    subject: str | None = None
+    pkcs12: Path | None = None
+    password: PinSource | None = None
+    pin: PinSource | None = None
+    chain: tuple[Path, ...] = ()  # further certificates, where the token holds only the leaf
+    disabled: bool = False
+
+
+class TsaSettings(_Section):
+    """One timestamp authority; they are asked in the order given."""
+
+    name: str
+    url: str
+    timeout_seconds: float = Field(30, gt=0)
+    username: str | None = None
+    password: PinSource | None = None
+
+
+class LimitSettings(_Section):
+    """Limits of one verification worker."""
+
+    memory_bytes: int = Field(2 * GIB, ge=256 * MIB)
+    cpu_seconds: int = Field(60, ge=1)
+    wall_seconds: float = Field(120, gt=0)
+    workers: int = Field(default_factory=lambda: os.cpu_count() or 2, ge=1)
+
+
+class Settings(BaseSettings):
+    """Everything an installation decides."""
+
+    model_config = SettingsConfigDict(
+        env_prefix="SIGNSVC_",
+        env_nested_delimiter="__",
+        extra="forbid",
+        frozen=True,
+        hide_input_in_errors=True,
+        secrets_dir=None,
+    )
+
+    mode: Literal["trial", "production"] = "production"
+    data_dir: Path = Field(default_factory=data_dir)
+    secrets_dir: Path | None = None
+    runtime_dir: Path | None = None  # private directory for the token sockets; default: run/ in the data directory
+    policy: str = "hon-hop"  # default policy of POST /v1/verify and the page
+    trust_profiles: tuple[str, ...] = ()  # further trust profiles beside those of the policy, e.g. "test"
+    server: ServerSettings = ServerSettings()
+    auth: AuthSettings = AuthSettings()
+    store: StoreSettings = StoreSettings()
+    net: NetSettings = NetSettings()
+    tokens: tuple[TokenSettings, ...] = ()
+    credentials: tuple[CredentialSettings, ...] = ()
+    tsa: tuple[TsaSettings, ...] = ()
+    limits: LimitSettings = LimitSettings()
+    allow_software_keys: bool = False  # PKCS#12 credentials in production mode
+
+    @property
+    def database_url(self) -> str:
+        return self.store.database_url or f"sqlite:///{self.data_dir / 'signsvc.db'}"
+
+    @property
+    def blob_dir(self) -> Path:
+        return self.store.blob_dir or self.data_dir / "blobs"
+
+    @property
+    def run_dir(self) -> Path:
+        return self.runtime_dir or self.data_dir / "run"
+
+    @property
+    def trust_dir(self) -> Path:
+        return self.data_dir / "trust"
+
+    @property
+    def cache_dir(self) -> Path:
+        return self.data_dir / "cache"
+
+    @classmethod
+    def settings_customise_sources(
+        cls,
+        settings_cls: type[BaseSettings],
+        init_settings: PydanticBaseSettingsSource,
+        env_settings: PydanticBaseSettingsSource,
+        dotenv_settings: PydanticBaseSettingsSource,  # noqa: ARG003 - pydantic's signature
+        file_secret_settings: PydanticBaseSettingsSource,  # noqa: ARG003
+    ) -> tuple[PydanticBaseSettingsSource, ...]:
+        sources: list[PydanticBaseSettingsSource] = [init_settings, env_settings]
+        secrets = Path(os.environ.get("SIGNSVC_SECRETS_DIR", "/run/secrets"))
+        if secrets.is_dir():
+            sources.append(SecretsSettingsSource(settings_cls, secrets_dir=secrets))
+        if (file := config_file()) is not None:
+            sources.append(TomlConfigSettingsSource(settings_cls, toml_file=file))
+        return tuple(sources)
+
+    @classmethod
+    def load(cls, **overrides: Any) -> Settings:
+        """Read the settings.  Raises `ConfigError` (``configuration_invalid``) that names the wrong member, never
+        its value."""
+        import tomllib
+
+        try:
+            return cls(**overrides)
+        except ValidationError as error:
+            first = error.errors(include_input=False, include_context=False, include_url=False)[0]
+            where = ".".join(str(part) for part in first["loc"])
+            raise ConfigError(reason=f"{where}: {first['msg']}") from None
+        except tomllib.TOMLDecodeError as error:
+            raise ConfigError(reason=f"{config_file()}: {error}") from None
+        except OSError as error:
+            raise ConfigError(reason=f"{error.filename}: {error.strerror}") from None
+
+
+def config_file() -> Path | None:
+    """The TOML file in force, or None.  A file named by ``SIGNSVC_CONFIG`` is taken even where it does not exist, so
+    that a wrong name is an error and not a silent default."""
+    if given := os.environ.get("SIGNSVC_CONFIG"):
+        if not Path(given).is_file():
+            raise ConfigError(reason=f"SIGNSVC_CONFIG names no file: {given}")
+        return Path(given)
+    for candidate in (Path("signsvc.toml"), Path("/etc/signsvc/signsvc.toml")):
+        if candidate.is_file():
+            return candidate
+    return None
