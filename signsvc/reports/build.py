@@ -1,0 +1,220 @@
+"""From a verdict to the JSON report that other systems read.
+
+Words of ETSI EN 319 102-1 stand unaltered; texts come from the catalogue by code; identity-card numbers of citizens
+are masked, since a report travels further than the document.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Mapping
+from datetime import UTC, datetime
+from typing import Any
+
+from signsvc.messages import text
+from signsvc.types import (
+    Certificate,
+    ChainEntry,
+    Change,
+    DocumentVerdict,
+    DocumentView,
+    Finding,
+    Indication,
+    Level,
+    Scope,
+    SignatureVerdict,
+    TimestampVerdict,
+)
+
+_LEVELS = {Level.FAIL: "error", Level.WARN: "warning", Level.INFO: "info"}
+_IDENTITY_CARD = re.compile(r"\b((?:CCCD|CMND|HC):\s?)([0-9A-Za-z]+)")
+
+
+def build(
+    verdict: DocumentVerdict,
+    view: DocumentView,
+    *,
+    report_id: str,
+    name: str | None,
+    supplied_anchors: Iterable[Certificate] = (),
+    offline: bool = False,
+) -> dict[str, Any]:
+    """The report as JSON-ready values: strings, numbers, lists, dicts; times as RFC 3339 UTC.
+
+    `name` is the file name the caller gave (shown only); `supplied_anchors` are trust anchors of this call, which the
+    report names so that nobody takes them for installed trust.
+    """
+    signatures = [_signature(s) for s in verdict.signatures]
+    report: dict[str, Any] = {
+        "id": report_id,
+        "validation_time": _time(verdict.validation_time),
+        "document": {
+            "name": name,
+            "sha256": view.sha256.hex(),
+            "size": view.size,
+            "media_type": view.media_type,
+            "pdfa": view.pdfa,
+            "pages": view.pages,
+            "revisions": view.revisions,
+        },
+        "policy": {
+            "id": verdict.policy_id,
+            "version": verdict.policy_version,
+            "sha256": verdict.policy_sha256,
+            "href": f"/v1/policies/{verdict.policy_id}",
+        },
+        "indication": str(verdict.indication),
+        "sub_indication": _word(verdict.sub_indication),
+        "conclusion": conclusion(verdict.indication),
+        "signatures_count": len(signatures),
+        "valid_signatures_count": sum(s["indication"] == Indication.TOTAL_PASSED for s in signatures),
+        "signatures": signatures,
+        "timestamps": [_timestamp(t) for t in verdict.timestamps],
+        "messages": _messages(verdict.findings),
+        "warnings": [text(f.code, "vi", f.data) for f in verdict.findings if f.level is not Level.INFO],
+    }
+    anchors = [mask(a.subject) for a in supplied_anchors]
+    if anchors:
+        report["supplied_trust_anchors"] = anchors
+    if offline:
+        report["offline"] = True
+    return report
+
+
+def conclusion(indication: Indication | str) -> dict[str, str]:
+    """The verdict in the three words of the law (and one for a document without signatures), vi and en."""
+    code = "conclusion_" + str(indication).lower().replace("-", "_")
+    return {"vi": text(code, "vi"), "en": text(code, "en")}
+
+
+def mask(value: str) -> str:
+    """`value` with all but the last three characters of a citizen's identity number hidden."""
+    return _IDENTITY_CARD.sub(lambda m: m[1] + "*" * max(len(m[2]) - 3, 0) + m[2][-3:], value)
+
+
+def certificate_summary(certificate: Certificate) -> dict[str, Any]:
+    """The facts of one certificate that people compare."""
+    return {
+        "subject": mask(certificate.subject),
+        "issuer": mask(certificate.issuer),
+        "serial": f"{certificate.serial_number:x}",
+        "not_before": _time(certificate.not_before),
+        "not_after": _time(certificate.not_after),
+        "sha256": certificate.sha256.hex(),
+        "key": {"type": certificate.key_type, "bits": certificate.key_bits},
+    }
+
+
+def _signature(verdict: SignatureVerdict) -> dict[str, Any]:
+    certificate = verdict.certificate
+    return {
+        "id": verdict.id,
+        "field": verdict.field,
+        "indication": str(verdict.indication),
+        "sub_indication": _word(verdict.sub_indication),
+        "conclusion": conclusion(verdict.indication),
+        "as_signed": {
+            "indication": str(verdict.as_signed_indication),
+            "sub_indication": _word(verdict.as_signed_sub_indication),
+        },
+        "format": verdict.format,
+        "level": verdict.level,
+        "scope": _scope(verdict.scope),
+        "signed_by": mask(certificate.common_name) if certificate else None,
+        "organization": mask(certificate.organization) if certificate and certificate.organization else None,
+        "certificate": certificate_summary(certificate) if certificate else None,
+        "claimed_signing_time": _time(verdict.claimed_time),
+        "best_signature_time": _time(verdict.best_signature_time),
+        "time_source": verdict.time_source,
+        "digest_algorithm": verdict.digest_algorithm,
+        "signature_algorithm": verdict.signature_algorithm,
+        "reason": verdict.reason,
+        "location": verdict.location,
+        "chain": [_chain_entry(entry) for entry in verdict.chain],
+        "checks": [{"id": c.id, "result": c.result} for c in verdict.checks],
+        "timestamps": [_timestamp(t) for t in verdict.timestamps],
+        "messages": _messages(verdict.findings),
+        "extend_before": _time(verdict.extend_before),
+        "counter_signatures": [_signature(c) for c in verdict.counter_signatures],
+    }
+
+
+def _timestamp(verdict: TimestampVerdict) -> dict[str, Any]:
+    return {
+        "id": verdict.id,
+        "field": verdict.field,
+        "kind": verdict.kind,
+        "indication": str(verdict.indication),
+        "sub_indication": _word(verdict.sub_indication),
+        "time": _time(verdict.gen_time),
+        "tsa": mask(verdict.tsa) if verdict.tsa else None,
+        "digest_algorithm": verdict.digest_algorithm,
+        "scope": _scope(verdict.scope) if verdict.scope else None,
+        "chain": [_chain_entry(entry) for entry in verdict.chain],
+        "messages": _messages(verdict.findings),
+    }
+
+
+def _scope(scope: Scope) -> dict[str, Any]:
+    return {
+        "type": scope.type,
+        "revision": scope.revision,
+        "of": scope.of,
+        "byte_ranges": [list(r) for r in scope.byte_ranges],
+        "changes_after": [_change(c) for c in scope.changes_after],
+    }
+
+
+def _change(change: Change) -> dict[str, Any]:
+    return {
+        "revision": change.revision,
+        "grade": str(change.grade),
+        "permitted": change.permitted,
+        "objects": list(change.objects[:50]),
+        "pages": list(change.pages[:50]),
+        "fields": list(change.fields[:50]),
+        "reasons": list(change.reasons[:20]),
+    }
+
+
+def _chain_entry(entry: ChainEntry) -> dict[str, Any]:
+    return {
+        "subject": mask(entry.certificate.subject),
+        "serial": f"{entry.certificate.serial_number:x}",
+        "sha256": entry.certificate.sha256.hex(),
+        "not_after": _time(entry.certificate.not_after),
+        "status": str(entry.status),
+        "source": entry.source,
+        "origin": entry.origin,
+        "produced_at": _time(entry.produced_at),
+        "next_update": _time(entry.next_update),
+        "revoked_at": _time(entry.revoked_at),
+        "reason": entry.reason,
+        "trust_anchor": entry.trust_anchor,
+    }
+
+
+def _messages(findings: Iterable[Finding]) -> list[dict[str, Any]]:
+    return [
+        {
+            "level": _LEVELS[f.level],
+            "code": f.code,
+            "block": f.block or None,
+            "subject": f.subject or None,
+            "text": text(f.code, "en", shown := _shown(f.data)),
+            "text_vi": text(f.code, "vi", shown),
+        }
+        for f in findings
+    ]
+
+
+def _shown(data: Mapping[str, object]) -> dict[str, object]:
+    return {key: _time(value) if isinstance(value, datetime) else value for key, value in data.items()}
+
+
+def _word(sub: object) -> str | None:
+    return str(sub) if sub else None
+
+
+def _time(moment: datetime | None) -> str | None:
+    return moment.astimezone(UTC).isoformat().replace("+00:00", "Z") if moment else None
