@@ -1,0 +1,94 @@
+"""What is asked of a verification and what comes back."""
+
+from __future__ import annotations
+
+import base64
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+GIB = 1024**3
+
+
+@dataclass(frozen=True, slots=True)
+class VerifyRequest:
+    """One verification: under which policy, at which time, with what further trust and evidence (DER octets).
+
+    `at` is the validation time for a judgement about the past or future (aware UTC); None means now.
+    """
+
+    policy: str = "hon-hop"
+    at: datetime | None = None
+    trust_anchors: tuple[bytes, ...] = ()
+    certificates: tuple[bytes, ...] = ()
+    crls: tuple[bytes, ...] = ()
+    offline: bool = False
+    name: str | None = None
+
+    def to_json(self) -> dict[str, Any]:
+        return {
+            "policy": self.policy,
+            "at": self.at.isoformat() if self.at else None,
+            "trust_anchors": [base64.b64encode(v).decode() for v in self.trust_anchors],
+            "certificates": [base64.b64encode(v).decode() for v in self.certificates],
+            "crls": [base64.b64encode(v).decode() for v in self.crls],
+            "offline": self.offline,
+            "name": self.name,
+        }
+
+    @classmethod
+    def from_json(cls, data: dict[str, Any]) -> VerifyRequest:
+        def values(key: str) -> tuple[bytes, ...]:
+            return tuple(base64.b64decode(v) for v in data[key])
+
+        return cls(
+            policy=data["policy"],
+            at=datetime.fromisoformat(data["at"]).astimezone(UTC) if data["at"] else None,
+            trust_anchors=values("trust_anchors"),
+            certificates=values("certificates"),
+            crls=values("crls"),
+            offline=data["offline"],
+            name=data["name"],
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """What one document may cost: octets of address space beyond its own size, seconds of CPU and of waiting."""
+
+    memory_bytes: int = 2 * GIB
+    cpu_seconds: int = 60
+    wall_seconds: float = 120.0
+
+
+@dataclass(frozen=True, slots=True)
+class TrustSource:
+    """Where trust material is installed and which profiles join those of the policy."""
+
+    directory: Path
+    extra_profiles: tuple[str, ...] = ()
+    policy_directories: tuple[Path, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """The report of one document (the JSON of `signsvc.reports.build`)."""
+
+    report: dict[str, Any]
+
+    @property
+    def id(self) -> str:
+        return str(self.report["id"])
+
+    @property
+    def indication(self) -> str:
+        return str(self.report["indication"])
+
+    @property
+    def sub_indication(self) -> str | None:
+        return self.report["sub_indication"]
+
+    @property
+    def signatures(self) -> list[dict[str, Any]]:
+        return list(self.report["signatures"])

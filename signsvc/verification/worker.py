@@ -1,0 +1,120 @@
+"""A verification worker: one process that parses hostile octets under limits and asks its parent for the network.
+
+Started as ``python -m signsvc.verification.worker FD``; serves jobs on the Unix socket FD until it closes.
+"""
+
+from __future__ import annotations
+
+import resource
+import socket
+import sys
+import traceback
+from datetime import datetime
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from signsvc.errors import PROBLEMS, DocumentError, InternalError, SignsvcError, UpstreamError
+from signsvc.verification import frames
+from signsvc.verification.model import TrustSource, VerifyRequest
+
+if TYPE_CHECKING:
+    from signsvc.trust.fetching import Fetch, FetchRequest
+
+
+def serve(sock: socket.socket) -> None:
+    """Answer jobs until the parent closes the socket."""
+    while True:
+        try:
+            job, _ = frames.receive(sock)
+        except frames.FrameError:
+            return
+        try:
+            answer = {"report": _run(sock, job)}
+        except SignsvcError as error:
+            answer = {"problem": {"code": error.code, "data": _plain(error.data)}}
+        except frames.FrameError:
+            return
+        except MemoryError:
+            answer = {"problem": {"code": "document_too_complex", "data": {"limit": "memory"}}}
+        except RecursionError:
+            answer = {"problem": {"code": "document_too_complex", "data": {"limit": "depth"}}}
+        except Exception:  # noqa: BLE001 - the process boundary: a defect of ours must not look like a dead worker
+            answer = {"problem": {"code": "internal_error", "data": {}}, "trace": traceback.format_exc(limit=-8)}
+        try:
+            frames.send(sock, answer)
+        except frames.FrameError:
+            return
+
+
+def _run(sock: socket.socket, job: dict[str, Any]) -> dict[str, Any]:
+    path = Path(job["path"])
+    _limit(job["memory_bytes"] + path.stat().st_size, job["cpu_seconds"])
+    from signsvc.verification.engine import examine
+
+    trust = TrustSource(
+        directory=Path(job["trust_dir"]),
+        extra_profiles=tuple(job["extra_profiles"]),
+        policy_directories=tuple(Path(p) for p in job["policy_directories"]),
+    )
+    return examine(
+        path,
+        VerifyRequest.from_json(job["request"]),
+        trust=trust,
+        fetch=_fetcher(sock) if job["fetch"] else None,
+        now=datetime.fromisoformat(job["now"]),
+        report_id=job["report_id"],
+    )
+
+
+def _fetcher(sock: socket.socket) -> Fetch:
+    def fetch(request: FetchRequest) -> bytes:
+        frames.send(sock, {"fetch": request.to_json()}, request.body or b"")
+        answer, payload = frames.receive(sock)
+        if "problem" in answer:
+            code = answer["problem"]["code"]
+            raise UpstreamError(code if code in PROBLEMS else "outbound_failed", **answer["problem"]["data"])
+        return payload
+
+    return fetch
+
+
+def _limit(memory_bytes: int, cpu_seconds: int) -> None:
+    # Soft limits only move below the hard ones, so that a long-lived worker can be given a new allowance per job.
+    used = resource.getrusage(resource.RUSAGE_SELF)
+    _, hard = resource.getrlimit(resource.RLIMIT_AS)
+    wanted = memory_bytes if hard == resource.RLIM_INFINITY else min(memory_bytes, hard)
+    resource.setrlimit(resource.RLIMIT_AS, (wanted, hard))
+    _, hard = resource.getrlimit(resource.RLIMIT_CPU)
+    cpu = int(used.ru_utime + used.ru_stime) + cpu_seconds + 1
+    resource.setrlimit(resource.RLIMIT_CPU, (cpu if hard == resource.RLIM_INFINITY else min(cpu, hard), hard))
+
+
+def _plain(data: dict[str, object]) -> dict[str, object]:
+    return {k: v if isinstance(v, str | int | float | bool | None) else str(v) for k, v in data.items()}
+
+
+def problem(answer: dict[str, Any]) -> SignsvcError:
+    """The error that a worker reported, rebuilt on the parent's side; unknown codes are an internal error."""
+    code = str(answer.get("code"))
+    data = answer.get("data")
+    facts = {str(k): v for k, v in data.items()} if isinstance(data, dict) else {}
+    if code not in PROBLEMS:
+        return InternalError()
+    kind = DocumentError if PROBLEMS[code].status < 500 else InternalError
+    return kind(code, **facts)
+
+
+def harden() -> None:
+    """Take from this process what a parser never needs: core files and writing to files."""
+    resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
+    resource.setrlimit(resource.RLIMIT_FSIZE, (0, 0))
+
+
+def main() -> None:
+    harden()
+    with socket.socket(fileno=int(sys.argv[1])) as sock:
+        serve(sock)
+
+
+if __name__ == "__main__":
+    main()
