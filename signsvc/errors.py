@@ -111,6 +111,12 @@ class SessionError(SignsvcError):
     default = "session_expired"
 
 
+class BusyError(SignsvcError):
+    """All places are taken for the moment."""
+
+    default = "busy"
+
+
 class StorageError(SignsvcError):
     """Nothing more can be stored."""
 
@@ -176,6 +182,7 @@ PROBLEMS: dict[str, ProblemSpec] = {
 
 __all__ = [
     "PROBLEMS",
+    "BusyError",
     "ConfigError",
     "CredentialError",
     "DocumentError",

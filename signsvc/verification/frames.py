@@ -21,7 +21,7 @@ class FrameError(Exception):
     """The other side is gone, late, or speaks nonsense."""
 
 
-class FrameTimeout(FrameError):
+class FrameTimeoutError(FrameError):
     """The deadline passed."""
 
 
@@ -37,7 +37,7 @@ def send(sock: socket.socket, header: dict[str, Any], payload: bytes = b"") -> N
 
 
 def receive(sock: socket.socket, deadline: float | None = None) -> tuple[dict[str, Any], bytes]:
-    """The next frame; `deadline` is a `time.monotonic` instant.  Raises `FrameError`, `FrameTimeout`."""
+    """The next frame; `deadline` is a `time.monotonic` instant.  Raises `FrameError`, `FrameTimeoutError`."""
     header_size, payload_size = _HEAD.unpack(_exactly(sock, _HEAD.size, deadline))
     if header_size > MAX_HEADER or payload_size > MAX_PAYLOAD:
         raise FrameError("frame too large")
@@ -58,7 +58,7 @@ def _exactly(sock: socket.socket, size: int, deadline: float | None) -> bytes:
         if deadline is not None:
             left = deadline - time.monotonic()
             if left <= 0 or not select.select([sock], [], [], left)[0]:
-                raise FrameTimeout
+                raise FrameTimeoutError
         try:
             got = sock.recv_into(view[filled:])
         except OSError as error:

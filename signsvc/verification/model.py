@@ -87,7 +87,8 @@ class Outcome:
 
     @property
     def sub_indication(self) -> str | None:
-        return self.report["sub_indication"]
+        found = self.report["sub_indication"]
+        return None if found is None else str(found)
 
     @property
     def signatures(self) -> list[dict[str, Any]]:

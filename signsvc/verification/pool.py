@@ -23,7 +23,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Any
 
-from signsvc.errors import DocumentError, InternalError, SignsvcError, StorageError, UpstreamError
+from signsvc.errors import BusyError, DocumentError, InternalError, SignsvcError, UpstreamError
 from signsvc.verification import frames, worker
 from signsvc.verification.model import Limits, Outcome, TrustSource, VerifyRequest
 
@@ -31,6 +31,10 @@ if TYPE_CHECKING:
     from signsvc.trust.fetching import Fetch
 
 log = logging.getLogger(__name__)
+
+
+def _wait(process: subprocess.Popen[bytes]) -> None:
+    process.wait()
 
 
 class Worker:
@@ -59,7 +63,7 @@ class Worker:
                 stdin=subprocess.DEVNULL,
                 env={k: v for k, v in os.environ.items() if not k.startswith("SIGNSVC_")},
             )
-        return cls(ours, process.pid, lambda: process.wait() and None)
+        return cls(ours, process.pid, lambda: _wait(process))
 
     @classmethod
     def fork(cls) -> Worker:
@@ -149,12 +153,12 @@ class Verifier:
         try:
             found = self._idle.get(timeout=self._busy_after)
         except queue.Empty:
-            raise StorageError("busy") from None
+            raise BusyError() from None
         usable: Worker | None = None
         try:
             usable = found or self._start()
             report = self._converse(usable, path, asked)
-        except frames.FrameTimeout:
+        except frames.FrameTimeoutError:
             self._discard(usable)
             usable = None
             raise DocumentError("document_too_complex", limit="time") from None

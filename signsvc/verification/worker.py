@@ -29,7 +29,7 @@ def serve(sock: socket.socket) -> None:
         except frames.FrameError:
             return
         try:
-            answer = {"report": _run(sock, job)}
+            answer: dict[str, Any] = {"report": _run(sock, job)}
         except SignsvcError as error:
             answer = {"problem": {"code": error.code, "data": _plain(error.data)}}
         except frames.FrameError:
