@@ -8,6 +8,8 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+from signsvc.trust.fetching import KINDS, FetchRequest
+
 GIB = 1024**3
 
 
@@ -93,3 +95,23 @@ class Outcome:
     @property
     def signatures(self) -> list[dict[str, Any]]:
         return list(self.report["signatures"])
+
+
+def fetch_to_json(request: FetchRequest) -> dict[str, Any]:
+    """A worker's wish for its parent; the body travels beside it."""
+    newer = request.newer_than.isoformat() if request.newer_than else None
+    return {"kind": request.kind, "url": request.url, "has_body": request.body is not None, "newer_than": newer}
+
+
+def fetch_from_json(data: dict[str, Any], body: bytes) -> FetchRequest:
+    """The wish as the parent reads it from a worker that it does not trust.
+
+    Raises `ValueError`, `KeyError`, `TypeError` where it is not one.
+    """
+    kind, url, newer = data["kind"], data["url"], data["newer_than"]
+    if kind not in KINDS or not isinstance(url, str):
+        msg = "not a fetch request"
+        raise ValueError(msg)
+    return FetchRequest(
+        kind, url, body if data["has_body"] else None, datetime.fromisoformat(newer).astimezone(UTC) if newer else None
+    )

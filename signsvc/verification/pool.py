@@ -25,7 +25,7 @@ from typing import TYPE_CHECKING, Any
 
 from signsvc.errors import BusyError, DocumentError, InternalError, SignsvcError, UpstreamError
 from signsvc.verification import frames, worker
-from signsvc.verification.model import Limits, Outcome, TrustSource, VerifyRequest
+from signsvc.verification.model import Limits, Outcome, TrustSource, VerifyRequest, fetch_from_json
 
 if TYPE_CHECKING:
     from signsvc.trust.fetching import Fetch
@@ -153,7 +153,7 @@ class Verifier:
         try:
             found = self._idle.get(timeout=self._busy_after)
         except queue.Empty:
-            raise BusyError() from None
+            raise BusyError from None
         usable: Worker | None = None
         try:
             usable = found or self._start()
@@ -205,12 +205,10 @@ class Verifier:
                 raise worker.problem(answer.get("problem", {}))
 
     def _answer_fetch(self, found: Worker, wanted: dict[str, Any], body: bytes) -> None:
-        from signsvc.trust.fetching import FetchRequest
-
         try:
             if self._fetch is None:
                 raise UpstreamError("outbound_refused", reason="offline")
-            value = self._fetch(FetchRequest.from_json(wanted, body))
+            value = self._fetch(fetch_from_json(wanted, body))
         except SignsvcError as error:
             frames.send(
                 found.sock, {"problem": {"code": error.code, "data": {"reason": str(error.data.get("reason"))}}}

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 from signsvc.errors import PROBLEMS, DocumentError, InternalError, SignsvcError, UpstreamError
 from signsvc.verification import frames
-from signsvc.verification.model import TrustSource, VerifyRequest
+from signsvc.verification.model import TrustSource, VerifyRequest, fetch_to_json
 
 if TYPE_CHECKING:
     from signsvc.trust.fetching import Fetch, FetchRequest
@@ -68,7 +68,7 @@ def _run(sock: socket.socket, job: dict[str, Any]) -> dict[str, Any]:
 
 def _fetcher(sock: socket.socket) -> Fetch:
     def fetch(request: FetchRequest) -> bytes:
-        frames.send(sock, {"fetch": request.to_json()}, request.body or b"")
+        frames.send(sock, {"fetch": fetch_to_json(request)}, request.body or b"")
         answer, payload = frames.receive(sock)
         if "problem" in answer:
             code = answer["problem"]["code"]
