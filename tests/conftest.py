@@ -1,13 +1,40 @@
-"""What every test may use: the test hierarchy, relative to the present so that tests pass on any date."""
+"""What every test may use: the test hierarchy, its responders and its tokens, on dates relative to the present."""
 
 from __future__ import annotations
+
+from collections.abc import Iterator
 
 import pytest
 
 import test_pki
+from test_pki import softhsm as softhsm_tokens
+from test_pki.responders import Responders
 
 
 @pytest.fixture(scope="session")
 def pki(tmp_path_factory: pytest.TempPathFactory) -> test_pki.Pki:
     """The hierarchy; its epoch is midnight UTC 30 days ago."""
     return test_pki.load(tmp_path_factory.mktemp("pki"))
+
+
+@pytest.fixture(scope="session")
+def responders(pki: test_pki.Pki) -> Iterator[Responders]:
+    """OCSP, CRL, AIA and TSA on loopback. Faults, clock and counts are reset after every test that names it."""
+    with Responders(pki) as server:
+        yield server
+
+
+@pytest.fixture(autouse=True)
+def _truthful_responders(request: pytest.FixtureRequest) -> Iterator[None]:
+    yield
+    if "responders" in request.fixturenames:
+        request.getfixturevalue("responders").reset()
+
+
+@pytest.fixture(scope="session")
+def softhsm(pki: test_pki.Pki, tmp_path_factory: pytest.TempPathFactory) -> Iterator[softhsm_tokens.Token]:
+    """Two SoftHSM2 tokens with the hierarchy's keys; SOFTHSM2_CONF points at them for as long as the session lasts."""
+    token = softhsm_tokens.create(pki, tmp_path_factory.mktemp("softhsm"))
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("SOFTHSM2_CONF", str(token.conf))
+        yield token
