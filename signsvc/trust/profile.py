@@ -1,0 +1,153 @@
+"""Trust profiles: named lists of authorities as TOML files, with fingerprints where they are known.
+
+id = "cong-vu"
+version = "2026.1"
+vi = "…"
+en = "…"
+trial = false                      # true: a directory of roots may be installed unconfirmed, in trial mode
+
+[host_map]
+"ca.btc" = "ca.gov.vn"
+
+[[certificate]]
+id = "root-g2"
+kind = "anchor"                    # or "intermediate"
+subject = { CN = "…", O = "…" }    # attributes that the certificate must have
+sha256 = "…"                       # absent: installable only by a fingerprint that the operator confirms
+urls = ["http://…"]
+sunset = 2030-01-01T00:00:00Z                # anchors: nothing new is proven from then on
+keeps_expired_since = 2015-01-01T00:00:00Z   # from when on the CA keeps expired certificates on its CRL
+
+[[tsa]]
+id = "vgca"
+url = "http://…"
+"""
+
+from __future__ import annotations
+
+import functools
+import tomllib
+import unicodedata
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from importlib import resources
+from pathlib import Path
+from typing import Any
+
+from signsvc.errors import ConfigError
+from signsvc.types import Certificate
+
+ANCHOR = "anchor"
+INTERMEDIATE = "intermediate"
+
+
+@dataclass(frozen=True, slots=True)
+class ProfileEntry:
+    """One authority of a profile.  `sha256` is lower-case hex, or None where no fingerprint is known."""
+
+    id: str
+    kind: str
+    subject: Mapping[str, str] = field(default_factory=dict)
+    sha256: str | None = None
+    urls: tuple[str, ...] = ()
+    basis: str | None = None
+    note: str | None = None
+    sunset: datetime | None = None
+    keeps_expired_since: datetime | None = None
+
+    def matches_subject(self, certificate: Certificate) -> bool:
+        """Whether every subject attribute of the entry stands in the certificate's subject."""
+        return all(
+            _fold(value) in {_fold(found) for found in certificate.subject_values(short)}
+            for short, value in self.subject.items()
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class Profile:
+    """One trust profile as its file says it."""
+
+    id: str
+    version: str
+    vi: str
+    en: str
+    trial: bool = False
+    host_map: Mapping[str, str] = field(default_factory=dict)
+    entries: tuple[ProfileEntry, ...] = ()
+    tsas: tuple[tuple[str, str], ...] = ()  # (id, URL) of the authorities' own timestamp services
+
+    def pinned(self, sha256: str) -> ProfileEntry | None:
+        """The entry whose pin is this fingerprint (lower-case hex)."""
+        return next((entry for entry in self.entries if entry.sha256 == sha256), None)
+
+    def named(self, certificate: Certificate) -> ProfileEntry | None:
+        """The entry that names this certificate's subject; entries without subject name nobody."""
+        return next((e for e in self.entries if e.subject and e.matches_subject(certificate)), None)
+
+
+def parse(text: str, where: str) -> Profile:
+    """A profile from its TOML text.  Raises `ConfigError` that names `where` and the wrong member."""
+    try:
+        data = tomllib.loads(text)
+        entries = tuple(_entry(dict(table)) for table in data.pop("certificate", ()))
+        if len({entry.id for entry in entries}) != len(entries):
+            raise ValueError("certificate id twice")
+        return Profile(
+            entries=entries,
+            tsas=tuple((str(table["id"]), str(table["url"])) for table in data.pop("tsa", ())),
+            host_map={str(k).lower(): str(v) for k, v in data.pop("host_map", {}).items()},
+            **data,
+        )
+    except (tomllib.TOMLDecodeError, ValueError, TypeError, KeyError) as error:
+        raise ConfigError(reason=f"trust profile {where}: {error}") from None
+
+
+def load_all(directory: Path | None = None) -> Mapping[str, Profile]:
+    """The built-in profiles by id, with the files of `directory` added or put in their place."""
+    if directory is None or not directory.is_dir():
+        return _builtin()
+    found = dict(_builtin())
+    for path in sorted(directory.glob("*.toml")):
+        profile = parse(path.read_text("utf-8"), path.name)
+        found[profile.id] = profile
+    return found
+
+
+@functools.cache
+def _builtin() -> Mapping[str, Profile]:
+    found: dict[str, Profile] = {}
+    for entry in sorted((resources.files("signsvc.trust") / "profiles").iterdir(), key=lambda e: e.name):
+        if entry.name.endswith(".toml"):
+            profile = parse(entry.read_text("utf-8"), entry.name)
+            found[profile.id] = profile
+    return found
+
+
+def normalize_fingerprint(text: str) -> str:
+    """A SHA-256 fingerprint as people write it (colons, blanks, any case) in lower-case hex.
+
+    Raises `ValueError` where it is not 32 octets of hex.
+    """
+    folded = "".join(text.replace(":", "").split()).lower()
+    if len(folded) != 64 or bytes.fromhex(folded).hex() != folded:
+        raise ValueError("not a SHA-256 fingerprint")
+    return folded
+
+
+def _entry(table: dict[str, Any]) -> ProfileEntry:
+    if table.get("kind") not in (ANCHOR, INTERMEDIATE):
+        raise ValueError("kind must be anchor or intermediate")
+    if "sha256" in table:
+        table["sha256"] = normalize_fingerprint(table["sha256"])
+    for name in ("sunset", "keeps_expired_since"):
+        if name in table:
+            if not isinstance(table[name], datetime) or table[name].tzinfo is None:
+                raise ValueError(f"{name} must be a date-time with a zone")
+            table[name] = table[name].astimezone(UTC)
+    table["urls"] = tuple(table.get("urls", ()))
+    return ProfileEntry(**table)
+
+
+def _fold(value: str) -> str:
+    return " ".join(unicodedata.normalize("NFC", value).casefold().split())
