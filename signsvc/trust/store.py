@@ -20,7 +20,7 @@ from pathlib import Path
 from typing import Any
 
 from signsvc.asn1 import DerError
-from signsvc.errors import RequestError, StorageError, TrustError
+from signsvc.errors import ConfigError, RequestError, StorageError, TrustError
 from signsvc.trust import profile as profiles_module
 from signsvc.trust.bundle import read_certificates
 from signsvc.trust.material import TrustAnchor, TrustMaterial
@@ -42,7 +42,7 @@ class Installed:
 
 @dataclass(frozen=True, slots=True)
 class Refused:
-    """A certificate of a file that was not installed.  `reason`: not_pinned, subject_differs, name_is_pinned, not_a_ca."""
+    """A certificate that was not installed.  `reason`: not_pinned, subject_differs, name_is_pinned, not_a_ca."""
 
     certificate: Certificate
     reason: str
@@ -235,9 +235,7 @@ def _load(path: Path, profile: Profile) -> Iterator[Installed]:
             yield Installed(sha256, kind, entry, basis, facts.get("installed_at"), certificate)
     except (OSError, ValueError, KeyError, TypeError, AttributeError):
         # Trust material that is not what it was installed as is never used in part.
-        raise TrustError(
-            "trust_profile_not_found", profile=profile.id, reason="the installed files are damaged"
-        ) from None
+        raise ConfigError(reason=f"trust profile {profile.id}: the installed files are damaged") from None
 
 
 def _judge(
