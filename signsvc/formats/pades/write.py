@@ -1,0 +1,235 @@
+"""Writing PAdES signatures, validation data and document timestamps as incremental updates.
+
+pyHanko places the bytes (fields, appearances, ByteRange, encryption); the CMS is ours (`formats.cms.write`), keys and
+timestamps come in as callables.  Every function works in place on a file that the caller owns.
+"""
+
+from __future__ import annotations
+
+import functools
+import itertools
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from datetime import datetime
+from typing import TYPE_CHECKING, Any, BinaryIO
+
+from asn1crypto import cms as asn1_cms
+from asn1crypto import crl as asn1_crl
+from asn1crypto import ocsp as asn1_ocsp
+from asn1crypto import x509 as asn1_x509
+from pyhanko.sign.fields import MDPPerm, SigFieldSpec, SigSeedSubFilter
+from pyhanko.sign.signers import constants
+from pyhanko.sign.signers.cms_embedder import PdfCMSEmbedder, SigIOSetup, SigObjSetup
+from pyhanko.sign.signers.pdf_byterange import DocumentTimestamp
+from pyhanko.sign.signers.pdf_cms import Signer
+from pyhanko.sign.signers.pdf_signer import PdfSignatureMetadata, PdfSigner, add_mac_to_external_cms
+from pyhanko.sign.validation.dss import DocumentSecurityStore
+
+from signsvc.algorithms import SignatureScheme
+from signsvc.formats.cms.write import CmsPlan, room_for, signed_attributes, signed_data
+from signsvc.formats.pades.write_gate import check_may_sign, read_fields
+from signsvc.formats.pades.write_open import CHUNK, in_our_words, open_writer
+from signsvc.types import EvidenceItem, EvidenceKind
+
+if TYPE_CHECKING:
+    from pyhanko.stamp import BaseStampStyle
+
+# Octets kept for a PDF MAC (ISO/TS 32004) beside the signature in encrypted PDF 2.0 files.
+_MAC_ROOM = 1024
+
+Sign = Callable[[bytes], bytes]  # digest of the signed attributes -> signature value
+Timestamp = Callable[[bytes, str], bytes]  # digest and its hashlib name -> verified TimeStampToken, DER
+
+
+class RoomTooSmallError(Exception):
+    """A timestamp token came out larger than the room kept for it; `needed` is its size in octets."""
+
+    def __init__(self, needed: int) -> None:
+        super().__init__(needed)
+        self.needed = needed
+
+
+@dataclass(frozen=True, slots=True)
+class SignatureSpec:
+    """What a new signature dictionary and its field say.
+
+    `field`: an existing empty field or the name of a new one; None makes a new one with a free name.  `page` counts
+    from 0; `rect` is (x1, y1, x2, y2) in default user space units of that page.  `certify` is the DocMDP level (2 or
+    3) of a certification signature.
+    """
+
+    time: datetime
+    field: str | None = None
+    reason: str | None = None
+    location: str | None = None
+    name: str | None = None
+    contact: str | None = None
+    certify: int | None = None
+    page: int = 0
+    rect: tuple[int, int, int, int] | None = None
+    stamp: BaseStampStyle | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Written:
+    """One signature or document timestamp in the file: its field and the octets `start:end` of ``<hex>``."""
+
+    field: str
+    start: int
+    end: int
+    size: int  # of the file, with this revision
+    contents: bytes  # the CMS, DER
+    value: bytes = b""  # the signature value inside
+    timestamps: tuple[bytes, ...] = ()
+
+
+@functools.lru_cache(maxsize=256)
+def _certificate(der: bytes) -> asn1_x509.Certificate:
+    return asn1_x509.Certificate.load(der)
+
+
+def sign_revision(
+    stream: BinaryIO,
+    plan: CmsPlan,
+    spec: SignatureSpec,
+    sign: Sign,
+    *,
+    timestamp: Timestamp | None = None,
+    timestamp_room: int = 0,
+) -> Written:
+    """Append one signature (B-B, or B-T with `timestamp`) to the PDF in `stream`, in place.
+
+    `sign` is called once, after everything that can refuse has been checked.  On any error the stream holds a torn
+    file: callers work on a copy.
+
+    Raises `DocumentError` (see `open_writer`, `check_may_sign`), what `sign` and `timestamp` raise, and
+    `RoomTooSmallError`.
+    """
+    opened = open_writer(stream)
+    writer = opened.writer
+    fields = check_may_sign(opened, spec.field, certify=spec.certify is not None)
+    name = spec.field or _free_name(fields.names, "Signature")
+    mac = bool(writer.security_handler is not None and writer.security_handler.pdf_mac_enabled)
+    room = room_for(plan) + (timestamp_room if timestamp else 0) + (_MAC_ROOM if mac else 0)
+    with in_our_words():
+        signer = PdfSigner(
+            _metadata(plan, spec, name),
+            Signer(
+                signing_cert=_certificate(plan.certificate.der),
+                prefer_pss=plan.algorithm.scheme is SignatureScheme.RSA_PSS,
+            ),
+            stamp_style=spec.stamp,
+            new_field_spec=None if name in fields.empty else _field_spec(name, spec),
+        )
+        session = signer.init_signing_session(writer)
+        session.system_time = spec.time
+        document = session.prepare_tbs_document(None, bytes_reserved=2 * room)
+        prepared, _ = document.digest_tbs_document(in_place=True, chunk_size=CHUNK)
+    attributes = signed_attributes(plan, prepared.document_digest)
+    value = sign(_digest(plan.digest_name, attributes))
+    tokens = (timestamp(_digest(plan.digest_name, value), plan.digest_name),) if timestamp else ()
+    contents = signed_data(plan, attributes, value, tokens)
+    if mac:
+        contents = _with_mac(contents, writer, plan.digest_name, prepared.document_digest)
+    if len(contents) > room:
+        raise RoomTooSmallError(sum(map(len, tokens)))
+    document.cms_writer.send(contents)
+    size = stream.seek(0, 2)
+    return Written(name, prepared.reserved_region_start, prepared.reserved_region_end, size, contents, value, tokens)
+
+
+def extend_revision(
+    stream: BinaryIO,
+    evidence: Iterable[EvidenceItem] = (),
+    *,
+    timestamp: Timestamp | None = None,
+    digest_name: str = "sha256",
+    timestamp_room: int = 0,
+) -> Written | None:
+    """Append a revision with `evidence` in the document security store and, with `timestamp`, a document timestamp
+    over it (EN 319 142-1 §5.4.2, §5.4.3), in place.
+
+    What the store holds already is not written again.  Answers the timestamp written, None where there is none.
+    Raises like `sign_revision`.
+    """
+    opened = open_writer(stream)
+    writer = opened.writer
+    with in_our_words():
+        fields = read_fields(writer.root)
+        _declare_pades(writer)
+        changed = _supply(writer, evidence)
+        if timestamp is None:
+            if changed:
+                writer.write_in_place()
+            return None
+        name = _free_name(fields.names, "Timestamp")
+        mac = bool(writer.security_handler is not None and writer.security_handler.pdf_mac_enabled)
+        placeholder = DocumentTimestamp(2 * timestamp_room)  # type: ignore[no-untyped-call]
+        steps = PdfCMSEmbedder(new_field_spec=SigFieldSpec(name)).write_cms(field_name=name, writer=writer)
+        next(steps)
+        steps.send(SigObjSetup(sig_placeholder=placeholder))
+        prepared, _ = steps.send(SigIOSetup(md_algorithm=digest_name, in_place=True, chunk_size=CHUNK))
+    token = timestamp(prepared.document_digest, digest_name)
+    contents = _with_mac(token, writer, digest_name, prepared.document_digest) if mac else token
+    if len(contents) > timestamp_room:
+        raise RoomTooSmallError(len(contents))
+    steps.send(contents)
+    size = stream.seek(0, 2)
+    return Written(name, prepared.reserved_region_start, prepared.reserved_region_end, size, contents, b"", (token,))
+
+
+def _metadata(plan: CmsPlan, spec: SignatureSpec, name: str) -> PdfSignatureMetadata:
+    return PdfSignatureMetadata(
+        field_name=name,
+        md_algorithm=plan.digest_name,
+        reason=spec.reason,
+        location=spec.location,
+        name=spec.name,
+        contact_info=spec.contact,
+        subfilter=SigSeedSubFilter.PADES,
+        certify=spec.certify is not None,
+        docmdp_permissions=MDPPerm(spec.certify or MDPPerm.FILL_FORMS.value),
+    )
+
+
+def _field_spec(name: str, spec: SignatureSpec) -> SigFieldSpec:
+    return SigFieldSpec(name, on_page=spec.page, box=spec.rect)
+
+
+def _declare_pades(writer: Any) -> None:
+    """PDF 1.7 with the ESIC extension, or 2.0 (EN 319 142-1 §5.4.2); a higher version stays."""
+    writer.ensure_output_version((1, 7))
+    if writer.output_version < (2, 0):
+        writer.register_extension(constants.ESIC_EXTENSION_1)
+
+
+def _supply(writer: Any, evidence: Iterable[EvidenceItem]) -> bool:
+    items = list(evidence)
+    if not items:
+        return False
+    store = DocumentSecurityStore.supply_dss_in_writer(
+        writer,
+        None,
+        certs=[_certificate(item.der) for item in items if item.kind is EvidenceKind.CERTIFICATE],
+        ocsps=[asn1_ocsp.OCSPResponse.load(item.der) for item in items if item.kind is EvidenceKind.OCSP],
+        crls=[asn1_crl.CertificateList.load(item.der) for item in items if item.kind is EvidenceKind.CRL],
+    )
+    return bool(store.modified)
+
+
+def _with_mac(contents: bytes, writer: Any, digest_name: str, document_digest: bytes) -> bytes:
+    info = asn1_cms.ContentInfo.load(contents)
+    add_mac_to_external_cms(
+        writer, md_algorithm=digest_name, signed_data=info["content"], document_digest=document_digest
+    )
+    return bytes(info.dump(force=True))
+
+
+def _free_name(taken: set[str], stem: str) -> str:
+    return next(name for number in itertools.count(1) if (name := f"{stem}{number}") not in taken)
+
+
+def _digest(name: str, data: bytes) -> bytes:
+    import hashlib
+
+    return hashlib.new(name, data).digest()

@@ -1,0 +1,152 @@
+"""What forbids another signature on a document, found before any key is touched.
+
+ISO 32000-2 §12.8.2.2 (DocMDP), §12.8.2.4 (FieldMDP), §12.7.5.5 (field locks), table 22 (permission bits); dynamic XFA
+forms are drawn from data that a signature's appearance does not show.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from typing import Any
+
+from pyhanko.pdf_utils import generic
+from pyhanko.pdf_utils.generic import IndirectObject
+
+from signsvc.errors import DocumentError
+from signsvc.formats.pades.write_open import Opened, in_our_words
+
+# Visits of form field nodes, not distinct nodes: a tree with shared nodes would otherwise be walked without end.
+MAX_FIELD_VISITS = 20_000
+MAX_FIELD_DEPTH = 64
+
+_MODIFY, _ANNOTATE, _FILL = 1 << 3, 1 << 5, 1 << 8
+
+
+@dataclass(slots=True)
+class FormFields:
+    """The form of a document: names of all fields, empty and signed signature fields."""
+
+    names: set[str] = field(default_factory=set)
+    empty: dict[str, Any] = field(default_factory=dict)
+    signed: dict[str, Any] = field(default_factory=dict)
+
+
+def read_fields(root: Any) -> FormFields:
+    """All fields of the AcroForm under the catalog `root`, walked with a bound.
+
+    Raises `DocumentError` (``document_too_complex``).
+    """
+    found = FormFields()
+    form = _dictionary(root.get("/AcroForm"))
+    if form is None:
+        return found
+    stack = [(node, "", "", 0) for node in _array(form.get("/Fields"))]
+    visits = 0
+    while stack:
+        node, prefix, kind, depth = stack.pop()
+        visits += 1
+        if visits > MAX_FIELD_VISITS or depth > MAX_FIELD_DEPTH:
+            raise DocumentError("document_too_complex", limit="form fields")
+        entry = _dictionary(node)
+        if entry is None:
+            continue
+        own = entry.get("/T")
+        name = f"{prefix}.{own}" if prefix and own else str(own or prefix)
+        kind = str(entry.get("/FT", kind))
+        kids = [kid for kid in _array(entry.get("/Kids")) if "/T" in (_dictionary(kid) or ())]
+        if own:
+            found.names.add(name)
+        if kids:
+            stack.extend((kid, name, kind, depth + 1) for kid in kids)
+        elif kind == "/Sig":
+            (found.signed if _dictionary(entry.get("/V")) is not None else found.empty)[name] = entry
+    return found
+
+
+def check_may_sign(opened: Opened, target: str | None, *, certify: bool = False) -> FormFields:
+    """The form fields, when the document permits a signature in field `target` (None: a new field).
+
+    Raises `DocumentError` (``signing_not_permitted``) with reason ``xfa``, ``permissions``,
+    ``certified-no-changes``, ``field-locked``, ``already-signed`` (the field, or a certification that is not the
+    first signature) or ``no-such-field``.
+    """
+    with in_our_words():
+        root = opened.writer.root
+        fields = read_fields(root)
+        if target is not None and target in fields.signed:
+            _refuse("already-signed")
+        if target is not None and target in fields.names and target not in fields.empty:
+            _refuse("no-such-field")
+        if certify and fields.signed:
+            _refuse("already-signed")
+        form = _dictionary(root.get("/AcroForm"))
+        if form is not None and "/XFA" in form:
+            _refuse("xfa")
+        if opened.permissions is not None:
+            bits = opened.permissions
+            existing = target is not None and target in fields.empty
+            if not (bits & (_FILL | _ANNOTATE) if existing else bits & _MODIFY and bits & _ANNOTATE):
+                _refuse("permissions")
+        certified = _dictionary((_dictionary(root.get("/Perms")) or {}).get("/DocMDP"))
+        values = [_dictionary(entry.get("/V")) for entry in fields.signed.values()]
+        for value in (certified, *values):
+            for method, params in _references(value):
+                if params.get("/P") == 1 and (method == "/FieldMDP" or value is certified or _is(value, certified)):
+                    _refuse("certified-no-changes")
+                if method == "/FieldMDP" and _locks(params, target):
+                    _refuse("field-locked")
+        for entry in fields.signed.values():
+            lock = _dictionary(entry.get("/Lock"))
+            if lock is not None and lock.get("/P") == 1:
+                _refuse("certified-no-changes")
+            if lock is not None and "/Action" in lock and _locks(lock, target):
+                _refuse("field-locked")
+        return fields
+
+
+def _is(one: Any, other: Any) -> bool:
+    """Whether two dictionaries are the same object of the file."""
+    if one is None or other is None:
+        return False
+    first, second = (getattr(value, "container_ref", None) for value in (one, other))
+    return first is not None and first == second
+
+
+def _references(value: Any) -> Iterator[tuple[str, Any]]:
+    if value is None:
+        return
+    for entry in _array(value.get("/Reference")):
+        reference = _dictionary(entry)
+        if reference is not None:
+            params = _dictionary(reference.get("/TransformParams"))
+            yield str(reference.get("/TransformMethod")), params if params is not None else {}
+
+
+def _locks(spec: Any, target: str | None) -> bool:
+    """Whether a FieldMDP dictionary or field lock covers `target`; a new field is under /All and /Exclude."""
+    action = str(spec.get("/Action"))
+    if action == "/All":
+        return True
+    names = [str(name) for name in _array(spec.get("/Fields"))]
+    listed = target is not None and any(target == name or target.startswith(f"{name}.") for name in names)
+    return listed if action == "/Include" else not listed
+
+
+def _refuse(reason: str) -> None:
+    raise DocumentError("signing_not_permitted", reason=reason)
+
+
+def _resolved(value: Any) -> Any:
+    return value.get_object() if isinstance(value, IndirectObject) else value  # type: ignore[no-untyped-call]
+
+
+def _dictionary(value: Any) -> Any:
+    value = _resolved(value)
+    return value if isinstance(value, generic.DictionaryObject) else None
+
+
+def _array(value: Any) -> list[Any]:
+    value = _resolved(value)
+    # raw entries, so that each one is resolved only when it is looked at
+    return [value.raw_get(i) for i in range(len(value))] if isinstance(value, generic.ArrayObject) else []

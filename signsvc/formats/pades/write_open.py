@@ -1,0 +1,93 @@
+"""Opening a PDF for an incremental update through pyHanko, and its errors in our words.
+
+Callers pass a document through our own bounded reader first: pyHanko has fewer limits.
+"""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any, BinaryIO
+
+from pyhanko.pdf_utils.crypt import AuthStatus, StandardSecurityHandler
+from pyhanko.pdf_utils.incremental_writer import IncrementalPdfFileWriter
+from pyhanko.pdf_utils.misc import PdfError, PdfReadError
+from pyhanko.pdf_utils.reader import PdfFileReader
+from pyhanko.sign.general import SigningError
+
+from signsvc.errors import DocumentError
+
+# One buffer size for copying and hashing files: larger brings nothing, smaller costs system calls.
+CHUNK = 1 << 20
+
+# What pyHanko lets out on documents that are not what they claim to be.
+_MALFORMED = (
+    PdfError,
+    ValueError,
+    KeyError,
+    TypeError,
+    IndexError,
+    AttributeError,
+    AssertionError,
+    NotImplementedError,
+    OverflowError,
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Opened:
+    """A document ready for an incremental update."""
+
+    writer: Any  # IncrementalPdfFileWriter, whose methods carry no types
+    permissions: int | None  # /P of an encrypted document opened as its user; None: nothing restricts
+
+
+@contextlib.contextmanager
+def in_our_words() -> Iterator[None]:
+    """Turn what pyHanko raises on foreign documents into `DocumentError`; nothing of the document is quoted."""
+    try:
+        yield
+    except RecursionError:
+        raise DocumentError("document_too_complex", limit="nesting") from None
+    except SigningError:
+        raise DocumentError("signing_not_permitted", reason="structure") from None
+    except _MALFORMED:
+        raise DocumentError("document_unreadable") from None
+
+
+def open_writer(stream: BinaryIO) -> Opened:
+    """Open the PDF in `stream` (readable, writable, seekable) for an incremental update.
+
+    Encrypted documents are opened with the empty password, as user or owner.
+
+    Raises `DocumentError`: ``encrypted_document``, ``document_unreadable``, ``document_too_complex``.
+    """
+    with in_our_words():
+        reader = _reader(stream)
+        writer: Any = IncrementalPdfFileWriter.from_reader(reader)
+        if reader.security_handler is None:
+            return Opened(writer, None)
+        if not isinstance(reader.security_handler, StandardSecurityHandler):
+            raise DocumentError("encrypted_document")
+        try:
+            result = writer.encrypt(b"")
+        except PdfReadError:
+            raise DocumentError("encrypted_document") from None
+        if result.status is AuthStatus.FAILED:
+            raise DocumentError("encrypted_document")
+        if result.status is AuthStatus.OWNER:
+            return Opened(writer, None)
+        return Opened(writer, int(reader.trailer["/Encrypt"]["/P"]) & 0xFFFFFFFF)
+
+
+def _reader(stream: BinaryIO) -> PdfFileReader:
+    try:
+        reader = PdfFileReader(stream, strict=True)
+        if not reader.xrefs.hybrid_xrefs_present:
+            return reader
+    except PdfReadError:
+        pass
+    # Hybrid cross-references and small liberties of real producers are read only in the lenient mode.
+    stream.seek(0)
+    return PdfFileReader(stream, strict=False)
