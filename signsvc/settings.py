@@ -23,7 +23,7 @@ from pydantic_settings import (
 )
 
 from signsvc.errors import ConfigError
-from signsvc.paths import data_dir
+from signsvc.paths import config_file, data_dir
 
 GIB = 1024**3
 MIB = 1024**2
@@ -211,16 +211,3 @@ class Settings(BaseSettings):
             raise ConfigError(reason=f"{config_file()}: {error}") from None
         except OSError as error:
             raise ConfigError(reason=f"{error.filename}: {error.strerror}") from None
-
-
-def config_file() -> Path | None:
-    """The TOML file in force, or None.  A file named by ``SIGNSVC_CONFIG`` is taken even where it does not exist, so
-    that a wrong name is an error and not a silent default."""
-    if given := os.environ.get("SIGNSVC_CONFIG"):
-        if not Path(given).is_file():
-            raise ConfigError(reason=f"SIGNSVC_CONFIG names no file: {given}")
-        return Path(given)
-    for candidate in (Path("signsvc.toml"), Path("/etc/signsvc/signsvc.toml")):
-        if candidate.is_file():
-            return candidate
-    return None

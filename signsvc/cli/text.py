@@ -1,0 +1,79 @@
+"""The verdict in a terminal, for people."""
+
+from __future__ import annotations
+
+from datetime import datetime, timedelta, timezone
+from typing import Any
+
+import click
+
+from signsvc.messages import text as message
+
+_VIETNAM = timezone(timedelta(hours=7))
+_COLOURS = {"TOTAL-PASSED": "green", "TOTAL-FAILED": "red", "INDETERMINATE": "yellow", "NO-SIGNATURE": "yellow"}
+_MARKS = {"passed": "✓", "failed": "✗", "unknown": "?", "not_applicable": "–"}
+_WORDS = {
+    "vi": {"time": "Thời gian ký", "timestamp": "dấu thời gian", "claimed": "do người ký khai", "org": "Cơ quan",
+           "as_signed": "Khi ký", "policy": "Chính sách", "covers": "Phạm vi", "doc_ts": "Dấu thời gian tài liệu",
+           "decision": "Tiếp nhận"},
+    "en": {"time": "Signing time", "timestamp": "timestamp", "claimed": "claimed by the signer", "org": "Agency",
+           "as_signed": "As signed", "policy": "Policy", "covers": "Scope", "doc_ts": "Document timestamp",
+           "decision": "Acceptance"},
+}  # fmt: skip
+
+
+def render(report: dict[str, Any], path: str, lang: str = "vi") -> str:
+    """A few lines per signature: verdict, signer, time, checks, and what was found."""
+    words = _WORDS[lang]
+    lines = [f"{path}: {_verdict(report, lang)}"]
+    for signature in report["signatures"]:
+        lines.append(f"  {signature['field'] or signature['id']}: {_verdict(signature, lang)}")
+        lines.append(f"    {signature['signed_by'] or '?'}   {signature['format']} {signature['level']}")
+        if signature["organization"]:
+            lines.append(f"    {words['org']}: {signature['organization']}")
+        when = signature["best_signature_time"] if signature["time_source"] == "timestamp" else None
+        when = when or signature["claimed_signing_time"]
+        if when:
+            lines.append(f"    {words['time']}: {local(when)} ({words[signature['time_source']]})")
+        checks = (f"{_MARKS[c['result']]} {message('check_' + c['id'], lang)}" for c in signature["checks"])
+        lines.append("    " + "  ".join(checks))
+        if signature["as_signed"]["indication"] != signature["indication"]:
+            lines.append(f"    {words['as_signed']}: {_verdict(signature['as_signed'], lang, short=True)}")
+        lines += _notes(signature["messages"], lang, "    ")
+        for stamp in signature["timestamps"]:
+            lines += _notes(stamp["messages"], lang, "      ")
+    for stamp in report["timestamps"]:
+        lines.append(
+            f"  {words['doc_ts']} {stamp['field'] or stamp['id']}: {local(stamp['time'])} {stamp['tsa'] or ''}"
+        )
+        if stamp["indication"] != "TOTAL-PASSED":
+            lines.append(f"    {_verdict(stamp, lang, short=True)}")
+        lines += _notes(stamp["messages"], lang, "    ")
+    lines += _notes(report["messages"], lang, "  ")
+    if "acceptance" in report:
+        decision = report["acceptance"]
+        reasons = "; ".join(r["text_vi" if lang == "vi" else "text"] for r in decision["reasons"])
+        lines.append(f"  {words['decision']}: {decision['decision']}" + (f" ({reasons})" if reasons else ""))
+    lines.append(f"  {words['policy']}: {report['policy']['id']} {report['policy']['version']}")
+    return "\n".join(lines)
+
+
+def local(moment: str | None) -> str:
+    """An RFC 3339 time in Vietnamese time, ISO 8601 with +07:00 and whole seconds."""
+    if moment is None:
+        return "?"
+    return datetime.fromisoformat(moment).astimezone(_VIETNAM).isoformat(sep=" ", timespec="seconds")
+
+
+def _verdict(part: dict[str, Any], lang: str, *, short: bool = False) -> str:
+    indication = part["indication"]
+    word = indication + (f" / {part['sub_indication']}" if part["sub_indication"] else "")
+    if not short:
+        word = f"{message('conclusion_' + indication.lower().replace('-', '_'), lang)} ({word})"
+    return click.style(word, fg=_COLOURS[indication])
+
+
+def _notes(messages: list[dict[str, Any]], lang: str, indent: str) -> list[str]:
+    marks = {"error": "✗", "warning": "!"}
+    key = "text_vi" if lang == "vi" else "text"
+    return [f"{indent}{marks[m['level']]} {m[key]} [{m['code']}]" for m in messages if m["level"] in marks]

@@ -1,0 +1,194 @@
+"""``signsvc verify``: verdicts for files, for people and (``--json``) for programs."""
+
+from __future__ import annotations
+
+import json
+import os
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from signsvc.cli import files
+from signsvc.cli.root import (
+    EXIT_FAILED,
+    EXIT_INDETERMINATE,
+    EXIT_NO_SIGNATURE,
+    EXIT_PASSED,
+    EXIT_PROBLEM,
+    show_error,
+)
+from signsvc.errors import DocumentError, SignsvcError
+
+if TYPE_CHECKING:
+    from signsvc.reports.acceptance import Rule
+    from signsvc.trust.fetching import Fetch
+
+_CODES = {
+    "TOTAL-PASSED": EXIT_PASSED,
+    "TOTAL-FAILED": EXIT_FAILED,
+    "INDETERMINATE": EXIT_INDETERMINATE,
+    "NO-SIGNATURE": EXIT_NO_SIGNATURE,
+}
+# Several files: 4 over 1 over 2 over 3 over 0.
+_WORST = (EXIT_PROBLEM, EXIT_FAILED, EXIT_INDETERMINATE, EXIT_NO_SIGNATURE, EXIT_PASSED)
+
+
+class _Rfc3339(click.ParamType["datetime"]):
+    name = "RFC3339"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> datetime:
+        if isinstance(value, datetime):
+            return value
+        try:
+            moment = datetime.fromisoformat(value)
+        except ValueError:
+            self.fail("expected a time such as 2026-11-23T08:00:00Z", param, ctx)
+        if moment.tzinfo is None:
+            self.fail("a time zone is needed, such as Z or +07:00", param, ctx)
+        return moment.astimezone(UTC)
+
+
+_FILE = click.Path(path_type=Path)
+_INPUT = click.Path(exists=True, dir_okay=False, path_type=Path)
+
+
+@click.command()
+@click.argument("paths", metavar="FILE…", nargs=-1, required=True, type=_FILE)
+@click.option("--policy", help="Validation policy.  [default: hon-hop]")
+@click.option("--at", type=_Rfc3339(), help="Judge as of this time instead of now.")
+@click.option("--trust-anchor", "anchors", multiple=True, type=_INPUT, help="Trust this certificate for this call.")
+@click.option("--cert", "certificates", multiple=True, type=_INPUT, help="A further intermediate certificate.")
+@click.option("--crl", "crls", multiple=True, type=_INPUT, help="A CRL to take into account.")
+@click.option("--original", "originals", multiple=True, type=_INPUT, help="Signed content of a detached signature.")
+@click.option("--offline", is_flag=True, help="Use embedded, supplied and cached evidence only.")
+@click.option("--accept", "accept_rule", metavar="RULE", help="Also say accept, reject or review by this rule.")
+@click.option("--report", type=click.Choice(["json", "html"]), help="Write a report of this form per file.")
+@click.option("--report-dir", type=click.Path(file_okay=False, path_type=Path), help="Where reports go.  [default: .]")
+@click.option("--jobs", type=click.IntRange(1, 64), default=None, help="Files at a time.  [default: processors]")
+@click.option("--json", "as_json", is_flag=True, help="One JSON report a line on standard output.")
+@click.option("--lang", type=click.Choice(["vi", "en"]), default="vi", show_default=True, help="Language of the text.")
+def verify(
+    paths: tuple[Path, ...],
+    policy: str | None,
+    at: datetime | None,
+    anchors: tuple[Path, ...],
+    certificates: tuple[Path, ...],
+    crls: tuple[Path, ...],
+    originals: tuple[Path, ...],
+    offline: bool,
+    accept_rule: str | None,
+    report: str | None,
+    report_dir: Path | None,
+    jobs: int | None,
+    as_json: bool,
+    lang: str,
+) -> int:
+    """Verify the signatures of files.  A directory means all files in it.
+
+    Exit codes: 0 all passed, 1 any TOTAL-FAILED, 2 any INDETERMINATE, 3 no signature, 4 could not process, 64 usage.
+    """
+    from signsvc.paths import basics
+    from signsvc.verification import TrustSource, Verifier, VerifyRequest
+
+    if originals:
+        click.echo("--original: PDF signatures are not detached; the files are not used", err=True)
+    settings = basics()
+    rule = _rule(accept_rule)
+    todo = files.expand(paths)
+    request = VerifyRequest(
+        policy=policy or settings.policy,
+        at=at,
+        trust_anchors=files.read_ders(anchors, "CERTIFICATE"),
+        certificates=files.read_ders(certificates, "CERTIFICATE"),
+        crls=files.read_ders(crls, "X509 CRL"),
+        offline=offline,
+    )
+    workers = min(jobs or os.cpu_count() or 1, max(len(todo), 1))
+    codes: set[int] = set()
+    trust = TrustSource(settings.trust_dir, settings.trust_profiles)
+    with Verifier(trust, fetch=None if offline else _fetch(), workers=workers, fork=True) as verifier:
+
+        def work(path: Path) -> dict[str, Any] | SignsvcError:
+            return _one(verifier, path, request)
+
+        with files.progress(len(todo), "Đang kiểm tra" if lang == "vi" else "Verifying") as step:
+            for path, result in files.ordered(work, todo, workers):
+                codes.add(_emit(path, result, rule, as_json=as_json, lang=lang))
+                if report and isinstance(result, dict):
+                    _write(path, result, report, report_dir or Path(), lang)
+                step()
+    return next((code for code in _WORST if code in codes), EXIT_PASSED)
+
+
+def _one(verifier: Any, path: Path, request: Any) -> dict[str, Any] | SignsvcError:
+    from dataclasses import replace
+
+    if not path.is_file():
+        return DocumentError("not_found")
+    try:
+        result: dict[str, Any] = verifier.verify(path.absolute(), replace(request, name=path.name)).report
+    except SignsvcError as error:
+        if error.code in ("policy_not_found", "trust_profile_not_found"):
+            raise  # the call is wrong, not the file
+        return error
+    except OSError:
+        return DocumentError("document_unreadable")
+    return result
+
+
+def _emit(path: Path, result: dict[str, Any] | SignsvcError, rule: Rule | None, *, as_json: bool, lang: str) -> int:
+    if isinstance(result, SignsvcError):
+        if as_json:
+            problem = {"code": result.code, "detail": result.text("en"), "detail_vi": result.text("vi")}
+            click.echo(json.dumps({"document": {"name": path.name}, "problem": problem}, ensure_ascii=False))
+        else:
+            show_error(result, str(path))
+        return EXIT_PROBLEM
+    if rule is not None:
+        from signsvc.reports.acceptance import accept
+
+        result["acceptance"] = accept(result, rule)
+    if as_json:
+        click.echo(json.dumps(result, ensure_ascii=False))
+    else:
+        from signsvc.cli.text import render
+
+        click.echo(render(result, str(path), lang))
+    return _CODES[result["indication"]]
+
+
+def _rule(rule_id: str | None) -> Rule | None:
+    if rule_id is None:
+        return None
+    from signsvc.reports import acceptance
+
+    return acceptance.rule(rule_id)
+
+
+def _write(path: Path, result: dict[str, Any], form: str, directory: Path, lang: str) -> None:
+    directory.mkdir(parents=True, exist_ok=True)
+    if form == "json":
+        content = json.dumps(result, ensure_ascii=False, indent=2) + "\n"
+    else:
+        from signsvc.reports.html import render_html
+
+        content = render_html(result, lang)
+    (directory / f"{path.name}.{form}").write_text(content, "utf-8")
+
+
+def _fetch() -> Fetch:
+    """Network values for the workers; the client and the settings are made at the first wish only."""
+    client: Any = None
+
+    def fetch(request: Any) -> bytes:
+        nonlocal client
+        if client is None:
+            from signsvc.services import Services
+
+            client = Services.load().evidence
+        value: bytes = client.fetch(request)
+        return value
+
+    return fetch
