@@ -107,6 +107,7 @@ class CredentialSettings(_Section):
     pkcs12: Path | None = None
     password: PinSource | None = None
     pin: PinSource | None = None
+    certificate: Path | None = None  # where the token holds a key without its certificate
     chain: tuple[Path, ...] = ()  # further certificates, where the token holds only the leaf
     disabled: bool = False
 
