@@ -23,6 +23,7 @@ STAMP_TYPE = "application/timestamp-reply"
 
 # Short names in the addresses that G1 certificates carry.
 G1_NAMES = {"btc": "sub-g1-btc", "cp": "sub-g1"}
+TSAS = {"1": "tsa1", "2": "tsa2"}  # /tsa/<number> -> label
 _STAMPED = {der.OIDS[name]: name for name in ("sha256", "sha384", "sha512")}
 _BAD_ALGORITHM, _BAD_FORMAT, _UNACCEPTED_POLICY = 0, 5, 15  # PKIFailureInfo
 
@@ -33,6 +34,7 @@ class Answers:
     def __init__(self, pki: Pki, clock: Callable[[], datetime]) -> None:
         self.pki = pki
         self.clock = clock
+        self.tsas = dict(TSAS)
         self._lists: dict[tuple[object, ...], bytes] = {}
         self._lock = threading.Lock()
 
@@ -49,8 +51,8 @@ class Answers:
             return self._crl(name.removesuffix(".crl"), faults)
         if what == "aia" and (label := name.removesuffix(".crt")) in self.pki.labels():
             return CERT_TYPE, self.pki.cert(label)
-        if what == "tsa" and name in ("1", "2"):
-            return STAMP_TYPE, self._stamp(f"tsa{name}", request, faults)
+        if what == "tsa" and name in self.tsas:
+            return STAMP_TYPE, self._stamp(self.tsas[name], request, faults)
         return None
 
     def _is_ca(self, label: str) -> bool:
@@ -85,8 +87,7 @@ class Answers:
         return der.children(cert_id)[1:] == own[1:]
 
     def _ocsp_response(self, ca: str, asked: wire.OcspAsked, faults: Options) -> bytes:
-        now = self.clock()
-        issued, until = self._period(now, faults)
+        issued, until = self._period(self.clock(), faults)
         nonce = asked.nonce
         if "no_nonce" in faults:
             nonce = None
@@ -95,14 +96,11 @@ class Answers:
         response = self.pki.ocsp_response(
             ca,
             [self._ocsp_answer(ca, one, issued, until, faults) for one in asked.cert_ids],
-            issued if issued != now else now,
-            signer="ocsp-ca-unknown" if "wrong_signer" in faults else self._responder(ca),
+            issued,
+            signer="ocsp-ca-unknown" if "wrong_signer" in faults else None,
             nonce=nonce,
         )
         return _flip_ocsp(response) if "bad_signature" in faults else response
-
-    def _responder(self, ca: str) -> str:
-        return f"ocsp-{ca}" if f"ocsp-{ca}" in self.pki.labels() else ca
 
     def _period(self, now: datetime, faults: Options) -> tuple[datetime, timedelta | None]:
         """thisUpdate, and how long it lasts."""

@@ -186,7 +186,8 @@ class Pki:
 
         *status* None tells the truth of the hierarchy at that time; "good", "revoked" (at *revoked_at*, default one
         day before *at*) or "unknown" say so. *issuer* is needed for DER certificates. *signer*: label of the
-        responder, default the CA's delegated one; the CA's own label signs directly and sends no certificate.
+        responder, default the CA's delegated one with a certificate valid at that time (a CA of add() signs itself);
+        the CA's own label signs directly and sends no certificate.
         """
         at = at or now()
         if isinstance(cert, str):
@@ -240,8 +241,12 @@ class Pki:
         digest: str | None = None,
     ) -> bytes:
         """An OCSPResponse with any *answers*, signed as described at ocsp()."""
-        signer = signer or f"ocsp-{issuer}"
+        signer = signer or self._responder(issuer)
         certificate = self.cert(signer)
+        item = self._specs[signer]
+        if item.nocheck and not self._covers(item, at):
+            # Responder certificates are short-lived: the one of that time is another one.
+            certificate = self.issue(signer, not_before=at - timedelta(days=30), not_after=at + timedelta(days=335))
         if include is None:
             include = () if signer == issuer else (certificate,)
         return revocation.ocsp(
@@ -254,6 +259,12 @@ class Pki:
             nonce=nonce,
             digest=digest or self._specs[issuer].digest,
         )
+
+    def _responder(self, ca: str) -> str:
+        return f"ocsp-{ca}" if f"ocsp-{ca}" in self._specs else ca
+
+    def _covers(self, item: Spec, at: datetime) -> bool:
+        return spec.moment(item.not_before, self.epoch) <= at <= spec.moment(item.not_after, self.epoch)
 
     # Time stamps
 

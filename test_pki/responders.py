@@ -15,7 +15,7 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from types import TracebackType
 from typing import Any
 
-from test_pki.answers import Answers, Body
+from test_pki.answers import TSAS, Answers, Body
 from test_pki.faults import TRANSPORT, Faults
 from test_pki.pki import Pki, now
 from test_pki.spec import HOSTS
@@ -89,6 +89,11 @@ class Responders:
         """
         self._faults.set(path_prefix, kind, times, **options)
 
+    def stamp_with(self, number: str, tsa: str) -> None:
+        """Let /tsa/<number> use the certificate labelled *tsa* until reset(); KeyError for an unknown label."""
+        self.pki.spec(tsa)
+        self._answers.tsas[number] = tsa
+
     def clear(self, path_prefix: str = "") -> None:
         """Turn faults off under *path_prefix*; without one, also reset the clock."""
         self._faults.clear(path_prefix)
@@ -96,8 +101,9 @@ class Responders:
             self.clock = self._usual_clock
 
     def reset(self) -> None:
-        """No faults, the usual clock, no counts."""
+        """No faults, the usual clock and time-stamp authorities, no counts."""
         self.clear()
+        self._answers.tsas = dict(TSAS)
         with self._lock:
             self._counts.clear()
 

@@ -11,7 +11,8 @@ from pathlib import Path
 from test_pki import export
 from test_pki.pki import Pki
 
-LABEL, LABEL2 = "signsvc-test", "signsvc-test-2"
+# Neither label starts with the other: pkcs11-tool matches by prefix.
+LABEL, LABEL2 = "signsvc-test", "signsvc-second"
 PIN, SO_PIN = "12345678", "87654321"
 # Token -> certificate labels; the object id of each is given here so that configurations can name it.
 KEYS = {
