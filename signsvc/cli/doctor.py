@@ -1,0 +1,85 @@
+"""``signsvc doctor``: what works on this machine, what is missing and what to do about it."""
+
+from __future__ import annotations
+
+import os
+import platform
+import shutil
+import sys
+from collections.abc import Iterator
+from importlib import metadata
+from typing import TYPE_CHECKING
+
+import click
+
+from signsvc.cli.config import Line, examine, show
+from signsvc.errors import SignsvcError
+
+if TYPE_CHECKING:
+    from signsvc.settings import Settings
+
+_PACKAGES = ("pyhanko", "asn1crypto", "cryptography", "python-pkcs11", "flask", "gunicorn")
+_FREE = 1024**3  # a service that spools bodies of 1 GB wants at least as much room
+
+
+@click.command()
+@click.option("--online", is_flag=True, help="Also ask each timestamp authority for one timestamp.")
+@click.option("--json", "as_json", is_flag=True, help="One JSON document on standard output.")
+def doctor(online: bool, as_json: bool) -> int:
+    """Say what works on this machine and what is missing.  Exit code 4 where something is broken."""
+    from signsvc.settings import Settings
+
+    settings = Settings.load()
+    return show([*_machine(settings), *examine(settings), *_tokens(), *(_tsa() if online else ())], as_json=as_json)
+
+
+def _machine(settings: Settings) -> Iterator[Line]:
+    from cryptography.hazmat.backends.openssl import backend
+
+    yield Line("python", sys.version_info >= (3, 11), platform.python_version(), "install Python 3.11 or later")
+    yield Line("openssl", True, backend.openssl_version_text())
+    for name in _PACKAGES:
+        try:
+            yield Line(name, True, metadata.version(name))
+        except metadata.PackageNotFoundError:
+            yield Line(name, False, "not installed", "pip install signsvc")
+    place = settings.data_dir
+    while not place.exists():
+        place = place.parent
+    free = shutil.disk_usage(place).free
+    yield Line("disk", free >= _FREE or None, f"{free // 1024**2} MB free at {place}", "make room, or move data_dir")
+    heartbeat = "/dev/shm"  # noqa: S108 - where gunicorn keeps its workers' heartbeat files
+    usable = os.access(heartbeat, os.W_OK)
+    yield Line(heartbeat, usable or None, "writable" if usable else "not writable", "docker run --shm-size 64m")
+
+
+def _tokens() -> Iterator[Line]:
+    from signsvc.services import Services
+
+    services = Services.load()
+    try:
+        for credential in services.keyring.list():
+            usable = credential.status == "ready"
+            detail = f"{credential.subject or '?'}; {credential.status}"
+            yield Line(f"key {credential.id}", usable or None, detail, f"signsvc token test {credential.id}")
+    except SignsvcError as error:
+        yield Line("tokens", False, error.text("en"), "signsvc token list")
+    finally:
+        services.close()
+
+
+def _tsa() -> Iterator[Line]:
+    import hashlib
+    from datetime import UTC, datetime
+
+    from signsvc.services import Services
+
+    services = Services.load()
+    try:
+        if services.settings.tsa:
+            token = services.tsa.timestamp(hashlib.sha256(b"signsvc doctor").digest(), "sha256", now=datetime.now(UTC))
+            yield Line("timestamp", True, f"{token.tsa} at {token.gen_time:%Y-%m-%dT%H:%M:%SZ}")
+    except SignsvcError as error:
+        yield Line("timestamp", False, error.text("en"), "check [[tsa]] url and [net] in the configuration")
+    finally:
+        services.close()
