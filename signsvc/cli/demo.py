@@ -180,7 +180,8 @@ def _work(place: _Place, bind: str, environment: dict[str, str]) -> int:
     (place.out / "api-key").touch(mode=0o600)
     (place.out / "api-key").write_text(key)
     signed = [_sign(place, bind, key, name, steps) for name, steps in _STEPS.items()]
-    passed = all([_verify(bind, key, path) for path in signed])
+    verdicts = [_verify(bind, key, path) for path in signed]
+    passed = all(verdicts)
     click.echo("$ signsvc verify " + " ".join(path.name for path in signed))
     sys.stdout.flush()
     command = [sys.executable, "-m", "signsvc", "verify", *(path.name for path in signed)]
