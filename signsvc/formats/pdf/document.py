@@ -1,0 +1,432 @@
+"""A PDF file and its revisions: every object as it stood in each of them."""
+
+from __future__ import annotations
+
+import re
+from bisect import bisect_right
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from signsvc.formats.pdf.crypt import Crypt, EncryptedError
+from signsvc.formats.pdf.limits import LimitError, PdfError, PdfLimits
+from signsvc.formats.pdf.objects import Buffer, PdfDict, PdfObject, PdfString, Ref
+from signsvc.formats.pdf.parser import SPACE, Parser, Span
+from signsvc.formats.pdf.sections import BLANK, OBJECT_HEADER, STREAM_KEYWORD, Section, SectionReader, group
+from signsvc.formats.pdf.stream import Budget, Stream
+from signsvc.formats.pdf.xref import FREE, PACKED, PLAIN, Entry
+
+_HEADER = re.compile(rb"%PDF-(\d\.\d)")
+_HEADER_WINDOW = 1024  # Annex I: readers accept a header within the first 1,024 octets
+_CACHE = 50_000  # parsed objects kept
+_PACKED_PAIR = re.compile(rb"[\x00\t\n\x0c\r ]*+(\d{1,10}+)[\x00\t\n\x0c\r ]++(\d{1,10}+)(?![^\x00\t\n\x0c\r ])")
+
+
+@dataclass(frozen=True, slots=True)
+class Physical:
+    """An indirect object where it stands in the file, outside any object stream."""
+
+    num: int
+    gen: int
+    offset: int  # of its number
+    end: int  # after its value (for a stream: after the dictionary)
+    value: PdfObject
+    spans: tuple[Span, ...]  # string values of dictionary keys
+    duplicates: int  # dictionaries with a key twice
+
+
+class Revision:
+    """The file as it stood after one incremental update.
+
+    `index` counts from 0, `number` from 1.  Its octets are ``[start, end)`` of the file; `eof` is the octet after its
+    ``%%EOF`` and `end` includes the white space behind that.
+    """
+
+    __slots__ = ("_document", "_pages", "end", "eof", "index", "sections", "start", "trailer")
+
+    def __init__(self, document: Document, index: int, sections: list[Section], start: int) -> None:
+        self._document = document
+        self.index = index
+        self.sections = tuple(sections)
+        self.trailer = sections[0].trailer
+        self.start = start
+        self.eof = max(section.eof or 0 for section in sections)
+        self.end = max(section.end or 0 for section in sections)
+        self._pages: tuple[tuple[Ref | None, PdfDict], ...] | None = None
+
+    def __repr__(self) -> str:
+        return f"<Revision {self.number} [{self.start}, {self.end})>"
+
+    @property
+    def number(self) -> int:
+        return self.index + 1
+
+    @property
+    def row_count(self) -> int:
+        """Rows in its own sections."""
+        return sum(s.rows.count + (s.hidden.count if s.hidden else 0) for s in self.sections)
+
+    def own_numbers(self) -> Iterator[int]:
+        """Object numbers that this revision defines or frees, each once, ascending."""
+        numbers: set[int] = set()
+        for section in self.sections:
+            numbers.update(section.rows.numbers())
+            if section.hidden:
+                numbers.update(section.hidden.numbers())
+        return iter(sorted(numbers))
+
+    def own_entry(self, number: int) -> Entry | None:
+        """The entry that this revision itself gives `number`; None where it leaves it alone."""
+        for section in self.sections:
+            entry = section.lookup(number)
+            if entry is not None:
+                return entry
+        return None
+
+    def entry(self, number: int) -> Entry | None:
+        """The entry in force for `number` in this revision."""
+        return self._document.entry(number, self.index)
+
+    def get(self, ref: Ref) -> PdfObject:
+        """The object behind `ref` in this revision; None for free, missing and other generations.  Raises PdfError."""
+        return self._document.get(ref, self.index)
+
+    def resolve(self, value: PdfObject) -> PdfObject:
+        """`value` itself, or what it refers to in the end.  Raises PdfError on a loop."""
+        if type(value) is not Ref:
+            return value
+        for _ in range(self._document.limits.references):
+            value = self._document.get(value, self.index)
+            if type(value) is not Ref:
+                return value
+        raise PdfError("references form a loop")
+
+    def value(self, dictionary: PdfDict, key: str) -> PdfObject:
+        """The resolved value of `key`."""
+        return self.resolve(dictionary.get(key))
+
+    def dictionary(self, value: PdfObject) -> PdfDict | None:
+        """`value` resolved, where it is a dictionary; the dictionary of a stream; else None."""
+        value = self.resolve(value)
+        if isinstance(value, Stream):
+            return value.dictionary
+        return value if isinstance(value, dict) else None
+
+    def array(self, value: PdfObject) -> list[PdfObject]:
+        """`value` resolved, where it is an array; else an empty one."""
+        value = self.resolve(value)
+        return value if isinstance(value, list) else []
+
+    @property
+    def root(self) -> Ref | None:
+        """The reference to the catalog."""
+        root = self.trailer.get("Root")
+        return root if isinstance(root, Ref) else None
+
+    @property
+    def catalog(self) -> PdfDict:
+        """The catalog.  Raises PdfError where there is none."""
+        root = self.dictionary(self.trailer.get("Root"))
+        if root is None:
+            raise PdfError("no catalog")
+        return root
+
+    def pages(self) -> tuple[tuple[Ref | None, PdfDict], ...]:
+        """The pages in order, each with its reference; a node met twice counts once.  Raises PdfError, LimitError."""
+        if self._pages is None:
+            self._pages = tuple(self._walk_pages())
+        return self._pages
+
+    def _walk_pages(self) -> Iterator[tuple[Ref | None, PdfDict]]:
+        left = self._document.limits.pages
+        seen: set[int] = set()
+        stack: list[PdfObject] = [self.catalog.get("Pages")]
+        while stack:
+            node = stack.pop()
+            ref = node if isinstance(node, Ref) else None
+            if ref is not None:
+                if ref.num in seen:
+                    continue
+                seen.add(ref.num)
+            left -= 1
+            if left < 0:
+                raise LimitError("pages")
+            found = self.dictionary(node)
+            if found is None:
+                continue
+            kids = self.value(found, "Kids")
+            if isinstance(kids, list) and found.get("Type") != "Page":
+                stack.extend(reversed(kids))
+            else:
+                yield ref, found
+
+
+class Document:
+    """A PDF file.
+
+    `revisions` stand oldest first; they are empty where `repair` names why the file would need repair.  `trailing` is
+    the offset of the first octet after the last revision that is not white space, None where there is none.
+    Raises PdfError where the octets are no PDF file, LimitError.
+    """
+
+    def __init__(self, buffer: Buffer, limits: PdfLimits | None = None, password: bytes = b"") -> None:
+        self.buffer = buffer
+        self.size = len(buffer)
+        self.limits = limits or PdfLimits()
+        self.parser = Parser(buffer, tokens=self.limits.tokens, depth=self.limits.depth)
+        self.budget = Budget(self.limits.decoded, self.limits.stream)
+        found = _HEADER.search(buffer, 0, _HEADER_WINDOW)
+        if found is None:
+            raise PdfError("no header")
+        self.header_version = found[1].decode()
+        self.header_offset = found.start()
+        self.repair: str | None = None
+        self.trailing: int | None = None
+        self.revisions: tuple[Revision, ...] = ()
+        self.crypt: Crypt | None = None
+        self.reencrypted = False  # revisions name different encryption dictionaries
+        self._later: dict[int, list[tuple[int, Entry]]] = {}
+        self._cache: dict[tuple[int, int, int, int, int], PdfObject] = {}
+        self._packed: dict[tuple[int, int], _Packed] = {}
+        self._depth = 0
+        try:
+            self._open()
+            self._unlock(password)
+        except (LimitError, EncryptedError):
+            raise
+        except PdfError as error:
+            self.repair = str(error)
+            self.revisions = ()
+
+    def _open(self) -> None:
+        reader = SectionReader(self.buffer, self.parser, self.budget, self.limits)
+        start = 0
+        revisions: list[Revision] = []
+        for index, sections in enumerate(group(reader.chain())):
+            revision = Revision(self, index, sections, start)
+            start = revision.end
+            revisions.append(revision)
+            if index:
+                for number in revision.own_numbers():
+                    entry = revision.own_entry(number)
+                    if entry is not None:
+                        self._later.setdefault(number, []).append((index, entry))
+        self.revisions = tuple(revisions)
+        if start < self.size:
+            blank = BLANK.match(self.buffer, start)
+            self.trailing = blank.end() if blank and blank.end() < self.size else None
+        if not self.revisions[-1].trailer.get("Encrypt"):
+            _ = self.revisions[-1].catalog
+
+    def _unlock(self, password: bytes) -> None:
+        trailer = self.last.trailer
+        written = trailer.get("Encrypt")
+        if written is None:
+            return
+        dictionary = self.last.dictionary(written)
+        identifier = self.last.array(trailer.get("ID"))
+        if dictionary is None:
+            raise EncryptedError("no encryption dictionary")
+        first = identifier[0] if identifier else b""
+        number = written.num if isinstance(written, Ref) else None
+        crypt = Crypt(dictionary, bytes(first) if isinstance(first, PdfString) else b"", password, number)
+        self.reencrypted = any(revision.trailer.get("Encrypt") != written for revision in self.revisions)
+        self._cache.clear()
+        self._packed.clear()
+        self.crypt = crypt
+
+    @property
+    def last(self) -> Revision:
+        """The newest revision.  Raises PdfError where the file needs repair."""
+        if not self.revisions:
+            raise PdfError("file needs repair")
+        return self.revisions[-1]
+
+    def revision_ending(self, offset: int) -> Revision | None:
+        """The revision whose last octet stands before `offset`: at its ``%%EOF`` or in the white space after it."""
+        index = bisect_right(self.revisions, offset, key=lambda revision: revision.eof) - 1
+        if index < 0:
+            return None
+        revision = self.revisions[index]
+        return revision if revision.eof <= offset <= revision.end else None
+
+    def entry(self, number: int, index: int) -> Entry | None:
+        """The entry in force for object `number` in revision `index` (from 0).  Raises PdfError."""
+        later = self._later.get(number)
+        if later is not None:
+            at = bisect_right(later, index, key=_revision_of) - 1
+            if at >= 0:
+                return later[at][1]
+        return self.revisions[0].own_entry(number)
+
+    def history(self, number: int) -> tuple[tuple[int, Entry], ...]:
+        """Each revision index that defines or frees object `number`, with its entry, oldest first."""
+        base = self.revisions[0].own_entry(number) if self.revisions else None
+        first = ((0, base),) if base is not None else ()
+        return (*first, *self._later.get(number, ()))
+
+    def get(self, ref: Ref, index: int) -> PdfObject:
+        """The object behind `ref` in revision `index` (from 0); see `Revision.get`."""
+        entry = self.entry(ref.num, index)
+        if entry is None or entry.kind == FREE:
+            return None
+        if entry.kind == PLAIN and entry.extra != ref.gen:
+            return None
+        if entry.kind == PACKED and ref.gen != 0:
+            return None
+        return self.object_of(ref.num, entry, index)
+
+    def object_of(self, number: int, entry: Entry, index: int) -> PdfObject:
+        """The object that `entry` describes, indirect lengths taken from revision `index`.  Raises PdfError."""
+        if entry.kind == PACKED:
+            return self._from_packed(number, entry, index)
+        key = (number, entry.where, entry.extra, -1, -1)
+        if key in self._cache:
+            return self._cache[key]
+        local = (*key[:4], index)
+        if local in self._cache:
+            return self._cache[local]
+        physical = self.physical(entry.where)
+        if (physical.num, physical.gen) != (number, entry.extra):
+            raise PdfError("another object than the cross-reference says")
+        value = physical.value
+        if self.crypt is not None:
+            value = self.crypt.decrypt_object(number, entry.extra, value)
+        if isinstance(value, dict):
+            keyword = STREAM_KEYWORD.match(self.buffer, physical.end)
+            if keyword is not None:
+                value = self._stream(number, entry.extra, value, keyword.end(), index)
+                if any(isinstance(value.dictionary.get(name), Ref | list | dict) for name in _STREAM_KEYS):
+                    key = local
+        if len(self._cache) >= _CACHE:
+            self._cache.clear()
+        self._cache[key] = value
+        return value
+
+    def physical(self, offset: int, *, spans: bool = False) -> Physical:
+        """The object whose header stands at `offset`, before decryption.  Raises PdfError."""
+        gap = SPACE.match(self.buffer, offset)
+        found = OBJECT_HEADER.match(self.buffer, gap.end() if gap else offset)
+        if found is None:
+            raise PdfError("no object at this offset")
+        listed: list[Span] | None = [] if spans else None
+        before = self.parser.duplicates
+        value, end = self.parser.read(found.end(), None, listed)
+        return Physical(
+            int(found[1]),
+            int(found[2]),
+            found.start(),
+            end,
+            value,
+            tuple(listed or ()),
+            self.parser.duplicates - before,
+        )
+
+    def _stream(self, number: int, gen: int, dictionary: PdfDict, start: int, index: int) -> Stream:
+        revision = self.revisions[index]
+
+        def length(found: PdfDict) -> int:
+            value = found.get("Length")
+            if isinstance(value, Ref):
+                self._depth += 1
+                try:
+                    if self._depth > 4:  # a length inside an object stream whose length is inside ...
+                        raise PdfError("stream lengths form a loop")
+                    value = revision.resolve(value)
+                finally:
+                    self._depth -= 1
+            if type(value) is not int:
+                raise PdfError("stream without a length")
+            return value
+
+        def resolve(found: PdfDict) -> PdfDict:
+            return _resolved_filters(revision, found)
+
+        decrypt = None
+        if self.crypt is not None and dictionary.get("Type") != "XRef":
+            crypt = self.crypt
+
+            def decrypt(found: PdfDict, octets: bytes) -> bytes:
+                return crypt.decrypt_stream(number, gen, found, octets)
+
+        return Stream(
+            self.buffer, dictionary, start, length=length, resolve=resolve, budget=self.budget, decrypt=decrypt
+        )
+
+    def _from_packed(self, number: int, entry: Entry, index: int) -> PdfObject:
+        holder = self.entry(entry.where, index)
+        if holder is None or holder.kind != PLAIN:
+            raise PdfError("object stream that is no plain object")
+        place = (entry.where, holder.where)
+        packed = self._packed.get(place)
+        if packed is None:
+            self._depth += 1
+            try:
+                if self._depth > 4:
+                    raise PdfError("object streams form a loop")
+                stream = self.object_of(entry.where, holder, index)
+                if not isinstance(stream, Stream):
+                    raise PdfError("object stream that is no stream")
+                packed = self._packed[place] = _Packed(stream, self.parser, self.limits)
+            finally:
+                self._depth -= 1
+        return packed.get(number, entry.extra)
+
+
+class _Packed:
+    """The objects of one object stream (ISO 32000-2 §7.5.7), each parsed when asked for."""
+
+    def __init__(self, stream: Stream, parser: Parser, limits: PdfLimits) -> None:
+        first, count = stream.dictionary.get("First"), stream.dictionary.get("N")
+        if stream.dictionary.get("Type") != "ObjStm" or type(first) is not int or type(count) is not int:
+            raise PdfError("malformed object stream")
+        if count > limits.object_stream:
+            raise LimitError("object_stream")
+        self._data = stream.decode()
+        self._shared = parser
+        self._depth = limits.depth
+        self.places: list[tuple[int, int]] = []
+        pos = 0
+        for _ in range(count):
+            pair = _PACKED_PAIR.match(self._data, pos)
+            if pair is None or first < 0:
+                raise PdfError("malformed object stream")
+            pos = pair.end()
+            self.places.append((int(pair[1]), first + int(pair[2])))
+        self._values: dict[int, PdfObject] = {}
+
+    def get(self, number: int, index: int) -> PdfObject:
+        if not 0 <= index < len(self.places) or self.places[index][0] != number:
+            raise PdfError("object stream without this object")
+        if index not in self._values:
+            parser = Parser(self._data, tokens=self._shared.tokens, depth=self._depth)
+            try:
+                self._values[index] = parser.read(self.places[index][1])[0]
+            finally:
+                self._shared.tokens = parser.tokens
+                self._shared.duplicates += parser.duplicates
+        return self._values[index]
+
+
+_STREAM_KEYS = ("Length", "Filter", "DecodeParms")
+
+
+def _revision_of(item: tuple[int, Entry]) -> int:
+    return item[0]
+
+
+def _resolved_filters(revision: Revision, dictionary: PdfDict) -> PdfDict:
+    """The filter entries with every reference in them followed."""
+    result: PdfDict = {}
+    for key in ("Filter", "DecodeParms"):
+        value = revision.value(dictionary, key)
+        if isinstance(value, list):
+            value = [revision.resolve(item) for item in value[:32]]
+        entries = value if isinstance(value, list) else [value]
+        for place, item in enumerate(entries):
+            if isinstance(item, dict):
+                entries[place] = {name: revision.resolve(part) for name, part in item.items()}
+        result[key] = value if isinstance(value, list) else entries[0]
+    return result
+
+
+__all__ = ["Document", "Physical", "Revision"]

@@ -1,0 +1,39 @@
+"""What a document may cost.  Each limit is far above what real files need and far below what hurts."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+
+class PdfError(ValueError):
+    """A part of the file is not what ISO 32000 asks for.  The message names the rule, never content."""
+
+
+class LimitError(PdfError):
+    """A limit was reached; `limit` is its name."""
+
+    def __init__(self, limit: str) -> None:
+        super().__init__(f"limit reached: {limit}")
+        self.limit = limit
+
+
+@dataclass(frozen=True, slots=True)
+class PdfLimits:
+    """Limits of one document."""
+
+    depth: int = 256  # nesting of arrays and dictionaries; real files stay below 30
+    tokens: int = 6_000_000  # parsed in all: about 3 s; 57,000 objects need 1.5 million
+    rows: int = 2_000_000  # cross-reference rows of all sections; compressed ones cost an attacker nothing
+    sections: int = 20_000  # cross-reference sections; 1,000 revisions need 2,000
+    stream: int = 64 << 20  # octets of one decoded stream
+    decoded: int = 256 << 20  # octets decoded in all
+    object_stream: int = 100_000  # objects in one object stream; writers put 100 to 200 there
+    references: int = 64  # steps from one indirect object to the next
+    fields: int = 100_000  # form fields and widgets visited in one revision
+    pages: int = 500_000  # nodes of a page tree
+    signatures: int = 2_000  # signature dictionaries
+    evidence: int = 20_000  # values in all DSS dictionaries
+    hashed: int = 4 << 30  # octets hashed in all, for signatures that share no prefix
+
+
+__all__ = ["LimitError", "PdfError", "PdfLimits"]

@@ -1,0 +1,208 @@
+"""Objects from octets: one possessive regular expression per token, an explicit stack, no recursion."""
+
+from __future__ import annotations
+
+import re
+from binascii import unhexlify
+from typing import NamedTuple
+
+from signsvc.formats.pdf.limits import LimitError, PdfError
+from signsvc.formats.pdf.objects import Buffer, Name, PdfBool, PdfDict, PdfObject, PdfString, Ref
+
+# Possessive throughout: no input makes it go back, so the cost is linear.
+_WS = rb"[\x00\t\n\x0c\r ]"
+_REGULAR = rb"[^\x00\t\n\x0c\r ()<>\[\]{}/%]"
+SPACE = re.compile(rb"(?:[\x00\t\n\x0c\r ]++|%[^\r\n]*+)*+")
+_TOKEN = re.compile(
+    rb"(?:[\x00\t\n\x0c\r ]++|%[^\r\n]*+)*+(?:"
+    rb"(\d{1,10}+)" + _WS + rb"++(\d{1,5}+)" + _WS + rb"++R(?!" + _REGULAR + rb")"  # 1, 2 reference
+    rb"|/(" + _REGULAR + rb"*+)"  # 3 name
+    rb"|([+-]?+\d++)(?!" + _REGULAR + rb")"  # 4 integer
+    rb"|(<<)"  # 5
+    rb"|(>>)"  # 6
+    rb"|(\[)"  # 7
+    rb"|(\])"  # 8
+    rb"|\(([^()\\\r]*+)\)"  # 9 plain literal string
+    rb"|<([0-9A-Fa-f\x00\t\n\x0c\r ]*+)>"  # 10 hexadecimal string
+    rb"|([+-]*+(?:\d++\.?\d*+|\.\d++)(?:-\d*+)?)(?!" + _REGULAR + rb")"  # 11 real
+    rb"|(\()"  # 12 literal string with escapes or parentheses
+    rb"|(" + _REGULAR + rb"++)"  # 13 keyword
+    rb")"
+)
+_STRING_PART = re.compile(rb"[^()\\]*+(?:\\[\s\S]|([()]))?+")
+_ESCAPE = re.compile(rb"\\([0-7]{1,3}+|\r\n|[\s\S])|\r\n?+")
+_ESCAPES = {b"n": b"\n", b"r": b"\r", b"t": b"\t", b"b": b"\b", b"f": b"\f", b"\n": b"", b"\r": b"", b"\r\n": b""}
+_NAME_ESCAPE = re.compile(r"#([0-9A-Fa-f]{2})")
+_HEX_SPACE = b"\x00\t\n\x0c\r "
+_KEYWORDS: dict[bytes, PdfObject] = {b"true": PdfBool.TRUE, b"false": PdfBool.FALSE, b"null": None}
+# The longest integer that is converted: no offset, length or number of a real file has more digits.
+_MAX_DIGITS = 32
+
+
+class Span(NamedTuple):
+    """Where the value of a key stands in the buffer: first octet and first octet after it."""
+
+    owner: PdfDict
+    key: str
+    start: int
+    end: int
+
+
+class Parser:
+    """Reads objects from one buffer and counts what it reads.
+
+    `duplicates` counts dictionaries that hold a key twice since it was last reset; the last value is kept.
+    """
+
+    __slots__ = ("buffer", "depth", "duplicates", "tokens")
+
+    def __init__(self, buffer: Buffer, *, tokens: int, depth: int) -> None:
+        self.buffer = buffer
+        self.tokens = tokens
+        self.depth = depth
+        self.duplicates = 0
+
+    def read(self, pos: int, end: int | None = None, spans: list[Span] | None = None) -> tuple[PdfObject, int]:
+        """The object at `pos` and the first octet after it.
+
+        `spans` receives where each string value of a dictionary key stands.  Raises PdfError, LimitError.
+        """
+        buffer = self.buffer
+        limit = len(buffer) if end is None else end
+        match = _TOKEN.match
+        stack: list[list[PdfObject]] = []  # open containers; a dictionary is a list of keys and values until closed
+        dicts: list[bool] = []
+        starts: list[list[tuple[int, int, int]]] = []  # per open dictionary: index of value, span
+        items: list[PdfObject] | None = None
+        value: PdfObject
+        while True:
+            found = match(buffer, pos, limit)
+            if found is None:
+                raise PdfError("no object here")
+            self.tokens -= 1
+            if self.tokens < 0:
+                raise LimitError("tokens")
+            kind = found.lastindex
+            pos = found.end()
+            if kind == 3:
+                text = found[3].decode("latin-1")
+                value = Name(text if "#" not in text else _NAME_ESCAPE.sub(_name_escape, text))
+            elif kind == 2:
+                value = Ref(int(found[1]), int(found[2]))
+            elif kind == 4:
+                digits = found[4]
+                if len(digits) > _MAX_DIGITS:
+                    raise PdfError("integer too long")
+                value = int(digits)
+            elif kind == 5 or kind == 7:
+                if len(stack) >= self.depth:
+                    raise LimitError("depth")
+                items = []
+                stack.append(items)
+                dicts.append(kind == 5)
+                if spans is not None:
+                    starts.append([])
+                continue
+            elif kind == 6 or kind == 8:
+                if not stack or dicts.pop() != (kind == 6):
+                    raise PdfError("unbalanced container")
+                closed = stack.pop()
+                value = self._dictionary(closed) if kind == 6 else closed
+                if spans is not None:
+                    for index, start, stop in starts.pop():
+                        key = closed[index - 1] if index % 2 else None
+                        if kind == 6 and isinstance(key, Name) and isinstance(value, dict):
+                            spans.append(Span(value, str(key), start, stop))
+                items = stack[-1] if stack else None
+            elif kind == 9:
+                value = PdfString(found[9])
+                if spans is not None and items is not None:
+                    starts[-1].append((len(items), found.start(9) - 1, pos))
+            elif kind == 10:
+                value = _hexadecimal(found[10])
+                if spans is not None and items is not None:
+                    starts[-1].append((len(items), found.start(10) - 1, pos))
+            elif kind == 11:
+                value = _real(found[11])
+            elif kind == 12:
+                first = pos - 1
+                value, pos = _literal(buffer, pos, limit)
+                if spans is not None and items is not None:
+                    starts[-1].append((len(items), first, pos))
+            else:
+                word = found[13]
+                if word in _KEYWORDS:
+                    value = _KEYWORDS[word]
+                elif word == b"R" and items is not None and len(items) >= 2:
+                    # a reference with comments or unusual white space between its parts
+                    gen, num = items.pop(), items.pop()
+                    if not (type(num) is int and type(gen) is int and num >= 0 <= gen):
+                        raise PdfError("malformed reference")
+                    value = Ref(num, gen)
+                else:
+                    raise PdfError("unexpected keyword")
+            if items is None:
+                return value, pos
+            items.append(value)
+
+    def _dictionary(self, items: list[PdfObject]) -> PdfDict:
+        if len(items) % 2:
+            raise PdfError("dictionary with a key but no value")
+        keys = items[::2]
+        for key in keys:
+            if not isinstance(key, Name):
+                raise PdfError("dictionary key that is no name")
+        result: PdfDict = dict(zip(map(str, keys), items[1::2], strict=True))
+        if len(result) * 2 != len(items):
+            self.duplicates += 1
+        return result
+
+
+def _name_escape(found: re.Match[str]) -> str:
+    return chr(int(found[1], 16))
+
+
+def _hexadecimal(digits: bytes) -> PdfString:
+    try:
+        return PdfString(unhexlify(digits))
+    except ValueError:
+        plain = digits.translate(None, _HEX_SPACE)
+        return PdfString(unhexlify(plain + b"0" if len(plain) % 2 else plain))
+
+
+def _real(text: bytes) -> float:
+    if len(text) > 400:
+        raise PdfError("number too long")
+    try:
+        return float(text)
+    except ValueError:
+        # "--1", "1.2-3": what writers with broken formatting leave; read as the readers do
+        sign = -1.0 if text.startswith((b"-", b"+-")) else 1.0
+        plain = text.lstrip(b"+-").split(b"-", 1)[0]
+        return sign * float(plain or b"0")
+
+
+def _literal(buffer: Buffer, pos: int, limit: int) -> tuple[PdfString, int]:
+    """A literal string from after its first parenthesis."""
+    start, level = pos, 1
+    part = _STRING_PART.match
+    while level:
+        found = part(buffer, pos, limit)
+        if found is None or found.end() == pos:
+            raise PdfError("string without an end")
+        pos = found.end()
+        if found[1] is not None:
+            level += 1 if found[1] == b"(" else -1
+    return PdfString(_ESCAPE.sub(_unescape, bytes(buffer[start : pos - 1]))), pos
+
+
+def _unescape(found: re.Match[bytes]) -> bytes:
+    what = found[1]
+    if what is None:
+        return b"\n"
+    if what[0] in b"01234567":
+        return bytes([int(what, 8) & 0xFF])
+    return _ESCAPES.get(what, what)
+
+
+__all__ = ["SPACE", "Parser", "Span"]
