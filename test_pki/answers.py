@@ -36,6 +36,7 @@ class Answers:
         self.clock = clock
         self.tsas = dict(TSAS)
         self._lists: dict[tuple[object, ...], bytes] = {}
+        self._given: dict[tuple[str, str], Body] = {}
         self._lock = threading.Lock()
 
     def body(self, path: str, request: bytes, faults: Options) -> Body | None:
@@ -46,14 +47,29 @@ class Answers:
             stem, _, extension = file.partition(".")
             what, name = {"crl": "crl", "cert": "aia"}.get(folder, ""), f"{G1_NAMES.get(stem, stem)}.{extension}"
         if what == "ocsp":
-            return self._ocsp(name, request, faults)
+            return self._last("ocsp", name, faults) or self._keep("ocsp", name, self._ocsp(name, request, faults))
         if what == "crl" and name.endswith(".crl"):
             return self._crl(name.removesuffix(".crl"), faults)
         if what == "aia" and (label := name.removesuffix(".crt")) in self.pki.labels():
             return CERT_TYPE, self.pki.cert(label)
         if what == "tsa" and name in self.tsas:
-            return STAMP_TYPE, self._stamp(self.tsas[name], request, faults)
+            return self._last("tsa", name, faults) or self._keep(
+                "tsa", name, (STAMP_TYPE, self._stamp(self.tsas[name], request, faults))
+            )
         return None
+
+    def _last(self, what: str, name: str, faults: Options) -> Body | None:
+        """For "replay": the last answer given there."""
+        if "replay" not in faults:
+            return None
+        with self._lock:
+            return self._given.get((what, name.partition("/")[0]))
+
+    def _keep(self, what: str, name: str, body: Body | None) -> Body | None:
+        if body is not None:
+            with self._lock:
+                self._given[what, name.partition("/")[0]] = body
+        return body
 
     def _is_ca(self, label: str) -> bool:
         return label in self.pki.labels() and self.pki.spec(label).ca
@@ -122,7 +138,7 @@ class Answers:
             if found and certificates.serial_number(self.pki.cert(label)) == serial:
                 status, (when, reason) = "revoked", found
         forced = faults.get("revoked")
-        if forced and self._means(forced["label"], serial):
+        if forced and self._means(forced, serial):
             status, when, reason = "revoked", issued - timedelta(hours=forced["hours"]), forced["reason"]
         if "unknown" in faults:
             status = "unknown"
@@ -134,8 +150,11 @@ class Answers:
         next_update = issued + until if until is not None else None
         return revocation.Answer(cert_id, status, when, reason, issued, next_update)
 
-    def _means(self, label: str, serial: int) -> bool:
-        return not label or certificates.serial_number(self.pki.cert(label)) == serial
+    def _means(self, forced: dict[str, Any], serial: int) -> bool:
+        """Whether the fault "revoked" is about *serial*."""
+        if forced["label"]:
+            return certificates.serial_number(self.pki.cert(forced["label"])) == serial
+        return forced["serial"] in (None, serial)
 
     # Lists
 
@@ -162,15 +181,16 @@ class Answers:
         issued, until = self._period(now, faults)
         if until is not None and "stale" not in faults:
             until = timedelta(days=7)
-        entries: list[revocation.Entry] = []
-        for label in self.pki.issued_by(ca):
-            serial = certificates.serial_number(self.pki.cert(label))
-            found = self.pki.revocation(label, issued)
-            forced = faults.get("revoked")
-            if forced and forced["label"] in ("", label):
-                found = issued - timedelta(hours=forced["hours"]), forced["reason"]
-            if found:
-                entries.append((serial, *found))
+        revoked = {
+            certificates.serial_number(self.pki.cert(label)): self.pki.revocation(label, issued)
+            for label in self.pki.issued_by(ca)
+        }
+        if forced := faults.get("revoked"):
+            lie = issued - timedelta(hours=forced["hours"]), forced["reason"]
+            if forced["serial"] is not None:
+                revoked[forced["serial"]] = lie
+            revoked |= {serial: lie for serial in revoked if self._means(forced, serial)}
+        entries = [(serial, *found) for serial, found in revoked.items() if found]
         signer = "ca-unknown" if "wrong_signer" in faults else None
         made = self.pki.crl(ca, issued, until, entries=entries, signer=signer)
         return _flip_last(made) if "bad_signature" in faults else made

@@ -30,7 +30,9 @@ CONTENT: dict[str, dict[str, Any]] = {
     "bad_signature": {},
     "wrong_nonce": {},
     "no_nonce": {},
-    "revoked": {"label": "", "hours": 1.0, "reason": "keyCompromise"},  # label "" means whatever is asked
+    # Of the certificate *label* or *serial*; without either, whatever is asked about.
+    "revoked": {"label": "", "serial": None, "hours": 1.0, "reason": "keyCompromise"},
+    "replay": {},  # OCSP, TSA: the last answer given at this path, whatever is asked now
     "good": {},  # OCSP: everything is good
     "unknown": {},  # OCSP: nothing is known
     "try_later": {},  # OCSP: an error without an answer

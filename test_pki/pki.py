@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from test_pki import certificates, der, hierarchy, keys, revocation, signatures, spec, timestamps
-from test_pki.revocation import Answer, Entry
+from test_pki.revocation import Answer, Entry, Extensions
 from test_pki.signatures import PrivateKey
 from test_pki.spec import Spec
 
@@ -139,7 +139,7 @@ class Pki:
         number: int | None = None,
         digest: str | None = None,
         signer: str | None = None,
-        extra: tuple[tuple[str, bool, bytes], ...] = (),
+        extra: Extensions = (),
     ) -> bytes:
         """CertificateList of *ca* with thisUpdate *at* (now if None), DER.
 
@@ -181,13 +181,14 @@ class Pki:
         nonce: bytes | None = None,
         hash: str = "sha1",  # noqa: A002 - the name is part of the interface
         digest: str | None = None,
+        extra: Extensions = (),
     ) -> bytes:
         """OCSPResponse about *cert* produced *at* (now if None), DER.
 
         *status* None tells the truth of the hierarchy at that time; "good", "revoked" (at *revoked_at*, default one
         day before *at*) or "unknown" say so. *issuer* is needed for DER certificates. *signer*: label of the
         responder, default the CA's delegated one with a certificate valid at that time (a CA of add() signs itself);
-        the CA's own label signs directly and sends no certificate.
+        the CA's own label signs directly and sends no certificate. *extra*: singleExtensions.
         """
         at = at or now()
         if isinstance(cert, str):
@@ -206,6 +207,7 @@ class Pki:
             this_update=this_update or at,
             next_update=next_update,
             hash=hash,
+            extra=extra,
         )
         return self.ocsp_response(
             issuer, [answer], at, signer=signer, include=include, by_name=by_name, nonce=nonce, digest=digest
@@ -222,11 +224,12 @@ class Pki:
         reason: str = "unspecified",
         next_update: timedelta | None = timedelta(days=1),
         hash: str = "sha1",  # noqa: A002 - the name is part of the interface
+        extra: Extensions = (),
     ) -> Answer:
         """What to say about one serial of *issuer*, for ocsp_response()."""
         until = this_update + next_update if next_update is not None else None
         identifier = revocation.cert_id(self.cert(issuer), serial, hash)
-        return Answer(identifier, status, revoked_at, reason, this_update, until)
+        return Answer(identifier, status, revoked_at, reason, this_update, until, extra)
 
     def ocsp_response(
         self,

@@ -10,6 +10,7 @@ from test_pki import certificates, der, signatures
 from test_pki.signatures import PrivateKey
 from test_pki.spec import REASONS
 
+Extensions = tuple[tuple[str, bool, bytes], ...]  # OID, critical, DER value
 Entry = tuple[int, datetime, str]  # serial, revocation time, reason
 
 
@@ -31,7 +32,7 @@ def crl(
     next_update: datetime | None,
     number: int,
     digest: str = "sha256",
-    extra: tuple[tuple[str, bool, bytes], ...] = (),
+    extra: Extensions = (),
 ) -> bytes:
     """CertificateList over encoded *entries*, DER; *next_update* None leaves the field out."""
     algorithm = signatures.signature_algorithm(key, digest)
@@ -40,8 +41,7 @@ def crl(
         der.seq(der.oid("2.5.29.35"), der.octets(der.seq(der.implicit(0, identifier)))),
         der.seq(der.oid("2.5.29.20"), der.octets(der.integer(number))),
     ]
-    for oid, critical, value in extra:
-        extensions.append(der.seq(der.oid(oid), der.boolean(True) if critical else b"", der.octets(value)))
+    extensions += [_extension(*one) for one in extra]
     revoked = b"".join(entries)
     tbs = der.seq(
         der.integer(1),
@@ -78,6 +78,11 @@ class Answer:
     reason: str
     this_update: datetime
     next_update: datetime | None
+    extra: Extensions = ()  # singleExtensions
+
+
+def _extension(oid: str, critical: bool, value: bytes) -> bytes:
+    return der.seq(der.oid(oid), der.boolean(True) if critical else b"", der.octets(value))
 
 
 def _single(answer: Answer) -> bytes:
@@ -90,7 +95,8 @@ def _single(answer: Answer) -> bytes:
     else:
         status = der.implicit({"good": 0, "unknown": 2}[answer.status], b"")
     until = der.explicit(0, der.generalized_time(answer.next_update)) if answer.next_update else b""
-    return der.seq(answer.cert_id, status, der.generalized_time(answer.this_update), until)
+    extra = der.explicit(1, der.seq(*(_extension(*one) for one in answer.extra))) if answer.extra else b""
+    return der.seq(answer.cert_id, status, der.generalized_time(answer.this_update), until, extra)
 
 
 def ocsp(

@@ -259,6 +259,9 @@ def test_ocsp_says_what_it_is_told(pki: test_pki.Pki) -> None:
     direct = ocsp.load_der_ocsp_response(pki.ocsp("person", "unknown", at, signer="sub-g2-state", by_name=True))
     assert direct.certificate_status == ocsp.OCSPCertStatus.UNKNOWN
     assert direct.responder_name == x509.load_der_x509_certificate(pki.cert("sub-g2-state")).subject
+    cutoff = der.generalized_time(datetime(2001, 1, 1, tzinfo=UTC))
+    extended = ocsp.load_der_ocsp_response(pki.ocsp("person", extra=(("1.3.6.1.5.5.7.48.1.6", False, cutoff),)))
+    assert [one.oid.dotted_string for one in extended.single_extensions] == ["1.3.6.1.5.5.7.48.1.6"]
     with pytest.raises(ValueError, match="issuer"):
         pki.ocsp(pki.issue("person"))
 

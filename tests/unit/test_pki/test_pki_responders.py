@@ -311,6 +311,28 @@ def test_one_label_revoked(responders: Responders) -> None:
     assert listed.isdisjoint(serials(responders.pki, "person2"))
 
 
+def test_one_serial_revoked(responders: Responders) -> None:
+    made = responders.pki.issue("person", serial=123456789)
+    responders.fault("/", "revoked", serial=123456789)
+    assert {123456789} <= {one.serial_number for one in crl(responders)}
+    assert ask(responders, "person").certificate_status == ocsp.OCSPCertStatus.GOOD
+    certs = [x509.load_der_x509_certificate(one) for one in (made, responders.pki.cert("sub-g2-state"))]
+    request = ocsp.OCSPRequestBuilder().add_certificate(certs[0], certs[1], hashes.SHA1()).build()
+    _, _, body = fetch(responders, "/ocsp/sub-g2-state", request.public_bytes(Encoding.DER))
+    assert ocsp.load_der_ocsp_response(body).certificate_status == ocsp.OCSPCertStatus.REVOKED
+
+
+def test_replay(responders: Responders) -> None:
+    old = ask(responders, "person", nonce=b"old-nonce-of-person")
+    token = stamp(responders, data=b"old")
+    responders.fault("/", "replay")
+    again = ask(responders, "person2", nonce=b"new-nonce")
+    assert (again.serial_number, nonce_of(again)) == (old.serial_number, b"old-nonce-of-person")
+    assert stamp(responders, data=b"new").dump() == token.dump()
+    responders.clear()
+    assert stamp(responders, data=b"new").dump() != token.dump()
+
+
 def token_serials(response: tsp.TimeStampResp) -> set[int]:
     return {one.chosen.serial_number for one in response["time_stamp_token"]["content"]["certificates"]}
 
@@ -459,7 +481,7 @@ def test_unknown_fault_or_option(responders: Responders) -> None:
 
 def test_every_kind_is_tested() -> None:
     wire = {"slow", "drip", "down", "refuse", "cut", "html", "junk", "empty", "huge", "endless", "bomb"}
-    wire |= {"redirect_private", "redirect_loop", "good", "reject", "granted_no_token"}
+    wire |= {"redirect_private", "redirect_loop", "good", "replay", "reject", "granted_no_token"}
     assert faults.KINDS.keys() == wire | OCSP_LIES.keys() | CRL_LIES.keys() | STAMP_LIES.keys()
 
 
