@@ -1,0 +1,290 @@
+"""One SignerInfo (RFC 5652 §5.3) with its attributes, timestamps and counter-signatures."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from signsvc.algorithms import SignatureScheme, digest_by_oid, new_hash, resolve
+from signsvc.asn1 import der
+from signsvc.asn1.der import DerError, Tlv
+from signsvc.formats.cms import archive, attributes, evidence
+from signsvc.formats.cms.attributes import SignedAttributes, algorithm, attribute, label
+from signsvc.formats.cms.view import MAX_COUNTER_DEPTH, MAX_SIGNERS, MAX_TIMESTAMPS, Digest, Reading
+from signsvc.types import Finding, SignatureValue, SignerView, TimestampView
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+
+@dataclass(frozen=True, slots=True)
+class Content:
+    """What a SignerInfo signs.
+
+    `digest` gives its digest; None: not at hand.  `type_oid` is eContentType, None in counter-signatures.  `octets`
+    are set where the content itself stands in the structure.
+    """
+
+    digest: Digest | None
+    type_oid: str | None
+    octets: bytes | None = None
+    bound: bool = True  # whether encapsulated content is that of the covered octets
+    digest_algorithms: frozenset[str] | None = None  # SignedData.digestAlgorithms
+    archive: archive.Base | None = None
+
+
+def hash_of(octets: bytes) -> Digest:
+    """A `Digest` over these octets."""
+
+    def digest(oid: str) -> bytes:
+        made = new_hash(oid)
+        made.update(octets)
+        return bytes(made.digest())
+
+    return digest
+
+
+def signer_info(buf: bytes, element: Tlv, reading: Reading, content: Content, depth: int = 0) -> SignerView:
+    """Read one SignerInfo.  Raises `DerError` where its outline is not one; the rest becomes findings."""
+    findings: list[Finding] = []
+    parts = _sequence(buf, element)
+    if len(parts) < 5 or parts[0].tag != der.INTEGER:
+        raise DerError("malformed SignerInfo")
+    version = der.decode_integer(buf, parts[0])
+    issuer = serial = key_identifier = None
+    if parts[1].tag == der.SEQUENCE:
+        identifier = der.children(buf, parts[1], limit=2)
+        if len(identifier) != 2 or identifier[0].tag != der.SEQUENCE or identifier[1].tag != der.INTEGER:
+            raise DerError("malformed signer identifier")
+        issuer = identifier[0].full(buf)
+        serial = der.decode_integer(buf, identifier[1])
+    elif parts[1].tag == 0x80:
+        key_identifier = parts[1].value(buf)
+    else:
+        raise DerError("malformed signer identifier")
+    if version != (1 if issuer is not None else 3):
+        findings.append(reading.note("cms_version_odd", version=version))
+    if parts[2].tag != der.SEQUENCE:
+        raise DerError("malformed digest algorithm")
+    digest_oid, _ = algorithm(buf, parts[2])
+    at = 3
+    signed_element = None
+    if parts[at].tag == 0xA0:
+        signed_element = parts[at]
+        at += 1
+    rest = parts[at:]
+    if not 2 <= len(rest) <= 3 or rest[0].tag != der.SEQUENCE or rest[1].tag != der.OCTET_STRING:
+        raise DerError("malformed SignerInfo")
+    if len(rest) == 3 and rest[2].tag != 0xA1:
+        raise DerError("malformed unsigned attributes")
+    signature_oid, parameters = algorithm(buf, rest[0])
+    value = rest[1].value(buf)
+    if not value:
+        findings.append(reading.note("cms_signature_empty"))
+
+    signed = None
+    message: bytes | None = None
+    digest: bytes | None = None
+    matches: bool | None = None
+    if content.digest is not None:
+        try:
+            digest = content.digest(digest_oid)
+        except ValueError:
+            findings.append(reading.note("cms_digest_unknown", oid=digest_oid))
+            matches = False
+    if signed_element is not None:
+        signed = attributes.signed(buf, signed_element, reading)
+        message = b"\x31" + buf[signed_element.start + 1 : signed_element.end]
+        findings += signed.findings
+        findings += _coherent(signed, content, reading)
+        if signed.message_digest is not None and digest is not None:
+            matches = signed.message_digest == digest and content.bound
+        elif digest is not None:
+            matches = False
+    else:
+        findings += _bare(content, reading)
+        message = content.octets
+        if digest is not None:
+            matches = content.bound
+    findings += _algorithms(signature_oid, parameters, digest_oid, signed, content, reading)
+
+    stamps: list[TimestampView] = []
+    counters: list[SignerView] = []
+    if signed is not None:
+        stamps += _timestamps(signed.content_timestamps, "content", reading, content.digest, (), findings)
+    if len(rest) == 3:
+        fields = b"".join(buf[p.start : p.end] for p in parts[: at + 2])
+        _unsigned(buf, rest[2], reading, content, value, fields, depth, stamps, counters, findings)
+    return SignerView(
+        value=SignatureValue(
+            signature_oid, parameters, digest_oid, value, message, digest if signed_element is None else None
+        ),
+        digest_oid=digest_oid,
+        digest_matches=matches,
+        issuer_der=issuer,
+        serial_number=serial,
+        subject_key_identifier=key_identifier,
+        references=tuple(signed.references) if signed else (),
+        certificates=tuple(reading.certificates.values()),
+        evidence=tuple(reading.evidence.values()),
+        claimed_time=signed.signing_time if signed else None,
+        content_type_oid=content.type_oid,
+        policy_oid=signed.policy_oid if signed else None,
+        policy_digest=signed.policy_digest if signed else None,
+        commitment_oids=tuple(signed.commitments) if signed else (),
+        claimed_roles=tuple(signed.roles) if signed else (),
+        timestamps=tuple(stamps),
+        counter_signatures=tuple(counters),
+        findings=tuple(findings),
+    )
+
+
+def _sequence(buf: bytes, element: Tlv) -> list[Tlv]:
+    if element.tag != der.SEQUENCE:
+        raise DerError("SignerInfo is a sequence")
+    return der.children(buf, element, limit=8)
+
+
+def _coherent(signed: SignedAttributes, content: Content, reading: Reading) -> Iterable[Finding]:
+    """message-digest and content-type are there and agree with the structure (RFC 5652 §11.1, §11.2)."""
+    if signed.message_digest is None:
+        yield reading.note("cms_message_digest_missing")
+    if content.type_oid is None:
+        if signed.content_type is not None:
+            yield reading.note("cms_counter_signature_content_type")
+    elif signed.content_type is None:
+        yield reading.note("cms_content_type_missing")
+    elif signed.content_type != content.type_oid:
+        yield reading.note("cms_content_type_differs")
+
+
+def _bare(content: Content, reading: Reading) -> Iterable[Finding]:
+    """Without signed attributes the content itself is signed; only plain data may be (RFC 5652 §5.3)."""
+    if content.type_oid not in (None, "1.2.840.113549.1.7.1"):
+        yield reading.note("cms_signed_attributes_missing")
+    else:
+        yield reading.note("cms_signed_attributes_absent")
+
+
+def _algorithms(
+    signature_oid: str,
+    parameters: bytes | None,
+    digest_oid: str,
+    signed: SignedAttributes | None,
+    content: Content,
+    reading: Reading,
+) -> Iterable[Finding]:
+    """Digest and signature algorithm go together and are the protected ones (RFC 5652 §5.3, RFC 6211 §2)."""
+    if content.digest_algorithms is not None and digest_oid not in content.digest_algorithms:
+        yield reading.note("cms_digest_algorithm_unlisted")
+    try:
+        found = resolve(signature_oid, parameters, digest_oid)
+    except (DerError, IndexError):
+        yield reading.note("cms_signature_algorithm_malformed")
+        return
+    if found is None:
+        yield reading.note("cms_signature_algorithm_unknown", oid=signature_oid)
+    elif found.digest is not None:
+        known = digest_by_oid(digest_oid)
+        if known is None or known.name != found.digest:
+            yield reading.note("cms_algorithms_differ", digest=digest_oid, signature=found.name)
+    elif found.scheme not in (SignatureScheme.ED25519, SignatureScheme.ED448):
+        yield reading.note("cms_signature_algorithm_unknown", oid=signature_oid)
+    if signed is not None and signed.protection is not None:
+        protected_digest, protected_oid, protected_parameters = signed.protection
+        same_parameters = (protected_parameters or b"\x05\x00") == (parameters or b"\x05\x00")
+        if protected_digest != digest_oid or protected_oid != signature_oid or not same_parameters:
+            yield reading.note("cms_algorithm_protection_differs")
+
+
+def _timestamps(
+    values: list[Tlv],
+    kind: str,
+    reading: Reading,
+    digest: Digest | None,
+    proves: tuple[str, ...],
+    findings: list[Finding],
+) -> list[TimestampView]:
+    from signsvc.formats.cms.timestamps import read_timestamp
+
+    found: list[TimestampView] = []
+    for value in values:
+        if reading.timestamps_left <= 0:
+            findings.append(reading.note("cms_too_many", what="timestamps", limit=MAX_TIMESTAMPS))
+            break
+        reading.timestamps_left -= 1
+        token = reading.source(value.start, value.end)
+        name = f"{reading.subject}.t{MAX_TIMESTAMPS - reading.timestamps_left}"
+        found.append(read_timestamp(token, id=name, kind=kind, digest=digest, proves=proves))
+    return found
+
+
+def _unsigned(
+    buf: bytes,
+    element: Tlv,
+    reading: Reading,
+    content: Content,
+    value: bytes,
+    fields: bytes,
+    depth: int,
+    stamps: list[TimestampView],
+    counters: list[SignerView],
+    findings: list[Finding],
+) -> None:
+    """Unsigned attributes: anyone may have added them, so what is wrong in one warns and hides nothing else."""
+    proves = (f"signature:{reading.subject}",) if depth == 0 else ()
+    archives: list[tuple[str, Tlv]] = []
+    items: list[tuple[bytes, list[bytes]]] = []
+    for item in der.children(buf, element, limit=1000):
+        oid = "?"
+        try:
+            oid, values = attribute(buf, item)
+            if oid == attributes.SIGNATURE_TIMESTAMP:
+                if reading.nested:
+                    stamps += _timestamps(values, "signature", reading, hash_of(value), proves, findings)
+            elif oid == attributes.COUNTER_SIGNATURE:
+                _counter(buf, values, reading, value, depth, counters, findings)
+            elif oid == attributes.CERTIFICATE_VALUES:
+                for one in values:
+                    evidence.certificate_set(buf, one, reading)
+            elif oid in (attributes.REVOCATION_VALUES, attributes.REVOCATION_ARCHIVAL):
+                for one in values:
+                    evidence.revocation_values(buf, one, reading)
+            elif oid in archive.KINDS:
+                if reading.nested:
+                    archives += [(oid, one) for one in values]
+            elif attributes.misplaced(oid):
+                findings.append(reading.note("cms_unsigned_attribute_ignored", attribute=label(oid)))
+            kind, holder = der.children(buf, item)
+            items.append((kind.full(buf), [v.full(buf) for v in der.children(buf, holder)]))
+        except DerError:
+            reading.malformed = True
+            findings.append(reading.note("cms_unsigned_attribute_malformed", attribute=label(oid)))
+    for oid, one in archives:
+        made = _timestamps([one], "archive", reading, None, (), findings)
+        stamps += [archive.judge(t, oid, content.archive, fields, items, reading, tuple(stamps)) for t in made]
+
+
+def _counter(
+    buf: bytes,
+    values: list[Tlv],
+    reading: Reading,
+    value: bytes,
+    depth: int,
+    counters: list[SignerView],
+    findings: list[Finding],
+) -> None:
+    """Counter-signatures sign the value of the signature above them (RFC 5652 §11.4)."""
+    if depth >= MAX_COUNTER_DEPTH:
+        findings.append(reading.note("cms_too_many", what="counter-signatures in depth", limit=MAX_COUNTER_DEPTH))
+        return
+    for one in values:
+        if reading.signers_left <= 0:
+            findings.append(reading.note("cms_too_many", what="counter-signatures", limit=MAX_SIGNERS))
+            return
+        reading.signers_left -= 1
+        try:
+            counters.append(signer_info(buf, one, reading, Content(hash_of(value), None), depth + 1))
+        except DerError:
+            reading.malformed = True
+            findings.append(reading.note("cms_counter_signature_malformed"))
