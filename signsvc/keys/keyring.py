@@ -1,0 +1,333 @@
+"""All keys of an installation under names: tokens through their processes, PKCS#12 files for trials."""
+
+from __future__ import annotations
+
+import os
+import threading
+import time
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from signsvc.algorithms import SignatureAlgorithm, SignatureScheme
+from signsvc.asn1 import der
+from signsvc.errors import ConfigError, CredentialError, SignsvcError, TokenError
+from signsvc.keys import mechanisms, pkcs12, selection
+from signsvc.keys.client import PinPrompt, TokenClient
+from signsvc.keys.config import CredentialConfig, ModuleConfig, Pkcs12Config
+from signsvc.keys.framing import b64
+from signsvc.keys.launch import Launcher, LaunchOptions, PrivateProcess, TokenServer
+from signsvc.keys.pins import PinSource, Secret
+from signsvc.keys.selection import TokenCertificate
+from signsvc.keys.signer import CredentialInfo, Signer, check_request, check_value, describe, order_chain
+from signsvc.types import Certificate
+
+# A signer found is used again this long (seconds) before its token is read afresh.
+SIGNER_TTL = 60.0
+
+
+class TokenSigner:
+    """A `Signer` on a PKCS#11 token.  Made by `Keyring.get`."""
+
+    def __init__(self, client: TokenClient, item: TokenCertificate, chain: tuple[Certificate, ...]) -> None:
+        self._client = client
+        self._item = item
+        self._chain = chain
+        self._modulus = _modulus(chain[0])
+        self.failed = False
+
+    @property
+    def certificate(self) -> Certificate:
+        return self._chain[0]
+
+    @property
+    def certificate_chain(self) -> tuple[Certificate, ...]:
+        return self._chain
+
+    def __repr__(self) -> str:
+        return f"<TokenSigner {selection.identifier(self._item)} {self.certificate!r}>"
+
+    def sign(self, digest: bytes, algorithm: SignatureAlgorithm, *, deadline: float | None = None) -> bytes:
+        """See `Signer.sign`.  Without `deadline` the token has 60 s."""
+        certificate = self.certificate
+        check_request(certificate, digest, algorithm)
+        salt = len(digest) if algorithm.salt_length is None else algorithm.salt_length
+        fields = {
+            "key_id": self._item.key_id,
+            "key_label": self._item.label,
+            "key_type": certificate.key_type,
+            "modulus": b64(self._modulus),
+            "scheme": str(algorithm.scheme),
+            "digest": algorithm.digest,
+            "mgf": algorithm.mgf_digest or algorithm.digest,
+            "salt": salt,
+            "data": b64(mechanisms.to_be_signed(certificate, algorithm, digest)),
+        }
+        try:
+            raw = self._client.sign(self._item.token_label, self._item.token_serial, fields, deadline)
+            value = mechanisms.signature_value(algorithm, raw)
+            if algorithm.scheme is SignatureScheme.RSA_PSS and algorithm.salt_length is None:
+                algorithm = SignatureAlgorithm(algorithm.scheme, algorithm.digest, salt, algorithm.mgf_digest)
+            check_value(certificate, digest, algorithm, value)
+        except SignsvcError:
+            self.failed = True
+            raise
+        return value
+
+
+class Keyring:
+    """Every key by name.  Thread-safe; usable after a fork of this process.
+
+    With `runtime_dir` the token processes are shared by all keyrings of this user that name the same directory
+    (the workers of a service); without, they are this keyring's own.  Where `credentials` are configured only these
+    can be used; otherwise every certificate on the tokens can, under ``<token label>:<CKA_ID>`` or whatever names it
+    alone.  `prompt` asks a person for a PIN (``prompt`` sources only).
+    """
+
+    def __init__(
+        self,
+        modules: Sequence[ModuleConfig] = (),
+        credentials: Sequence[CredentialConfig] = (),
+        pkcs12s: Sequence[Pkcs12Config] = (),
+        mode: str = "trial",
+        *,
+        runtime_dir: Path | None = None,
+        allow_software_keys: bool = False,
+        prompt: PinPrompt | None = None,
+    ) -> None:
+        self._modules = {os.path.abspath(m.path): m for m in reversed(modules)}  # noqa: PTH100
+        self._credentials = {c.id: c for c in credentials}
+        self._pkcs12s = {p.name: p for p in pkcs12s}
+        self._mode = mode
+        self._allow_software_keys = allow_software_keys
+        self._signers: dict[str, tuple[float, Signer]] = {}
+        self._lock = threading.Lock()
+        names = [c.id for c in credentials] + [p.name for p in pkcs12s]
+        if len(set(names)) != len(names):
+            raise ConfigError(reason="two credentials have one id")
+        self._clients = {path: _client(path, modules, runtime_dir, prompt) for path in self._modules}
+
+    # listing ---------------------------------------------------------------------------------------------------
+    def list(self) -> tuple[CredentialInfo, ...]:
+        """Every credential with its state.  Never asks for a PIN; a module that fails hides no other."""
+        found: list[CredentialInfo] = []
+        items, _ = self._items()
+        if self._credentials:
+            found += [self._configured_info(c, items) for c in self._credentials.values()]
+        else:
+            found += [_info(name, item) for name, item in selection.identified(items).items()]
+        for config in self._pkcs12s.values():
+            try:
+                signer = self.get(config.name)
+            except SignsvcError as error:
+                found.append(describe(None, name=config.name, kind="pkcs12", status=error.code))
+            else:
+                found.append(describe(signer.certificate, name=config.name, kind="pkcs12"))
+        return tuple(found)
+
+    def tokens(self) -> Sequence[dict[str, Any]]:
+        """Modules with their slots, tokens and certificates (`CredentialInfo`), as they are now.
+
+        A module that cannot be used carries ``problem``: the error.
+        """
+        found: list[dict[str, Any]] = []
+        for path, client in self._clients.items():
+            entry: dict[str, Any] = {"module": path, "slots": []}
+            try:
+                entry |= client.info()
+                items = _read(path, client, None)
+            except SignsvcError as error:
+                entry["problem"] = error
+                items = []
+            for slot in entry["slots"]:
+                mine = [i for i in items if i.slot == slot["slot"]]
+                names = {id(item): name for name, item in selection.identified(mine).items()}
+                slot["certificates"] = [_info(names.get(id(i), ""), i) for i in mine]
+            found.append(entry)
+        return found
+
+    # use -------------------------------------------------------------------------------------------------------
+    def get(self, name: str) -> Signer:
+        """The signer of that id.
+
+        Raises `CredentialError` ``credential_not_found``, ``credential_ambiguous``, ``credential_disabled``;
+        `TokenError` ``token_not_present`` and the like; `ConfigError` for files.
+        """
+        with self._lock:
+            kept = self._signers.get(name)
+        if kept is not None and time.monotonic() < kept[0] and not getattr(kept[1], "failed", False):
+            return kept[1]
+        signer = self._find(name)
+        with self._lock:
+            self._signers[name] = (time.monotonic() + SIGNER_TTL, signer)
+        return signer
+
+    def login(self, module: str, token: str | None, pin: Secret | None = None) -> None:
+        """Log in to a token now, so that a wrong or missing PIN shows before work begins."""
+        client = self._clients.get(os.path.abspath(module))  # noqa: PTH100
+        if client is None:
+            raise TokenError("token_not_present")
+        client.login(token, None, pin)
+
+    def processes(self) -> Mapping[str, int]:
+        """Process ids by module path; starts what is not running."""
+        return {path: client.ping() for path, client in self._clients.items()}
+
+    def close(self) -> None:
+        """End what is this keyring's own."""
+        for client in self._clients.values():
+            client.close()
+        with self._lock:
+            self._signers.clear()
+
+    def __enter__(self) -> Keyring:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    # inner parts -----------------------------------------------------------------------------------------------
+    def _find(self, name: str) -> Signer:
+        if name in self._pkcs12s:
+            return pkcs12.load(self._pkcs12s[name], mode=self._mode, allow_software_keys=self._allow_software_keys)
+        config = self._credentials.get(name)
+        if config is not None:
+            return self._configured(config)
+        if self._credentials:
+            raise CredentialError("credential_not_found")
+        items, problems = self._items()
+        exact = selection.identified(items).get(name)
+        if exact is None:
+            found = [i for i in items if selection.mentions(i, name)]
+            if not found and problems and len(problems) == len(self._clients):
+                raise problems[0]
+            exact = selection.one(found)
+        return self._signer(exact, items)
+
+    def _configured(self, config: CredentialConfig) -> TokenSigner:
+        if not config.enabled:
+            raise CredentialError("credential_disabled")
+        items, problems = self._items(config.module, config.token)
+        if config.token is not None and problems and not items:
+            raise problems[0]
+        item = self._choose(config, items)
+        extra = tuple(_certificate_file(path) for path in config.chain)
+        return self._signer(item, items, extra)
+
+    def _choose(self, config: CredentialConfig, items: Sequence[TokenCertificate]) -> TokenCertificate:
+        wanted = config if config.module is None else _absolute(config)
+        if config.certificate is None:
+            return selection.one(i for i in items if selection.fits(i, wanted))
+        # The token holds no certificate object: the key is found by CKA_ID, label or modulus when it signs.
+        paths = [wanted.module] if wanted.module else list(self._clients)
+        if len(paths) != 1 or paths[0] not in self._clients:
+            raise ConfigError(reason=f"credential {config.id} needs the module of its key")
+        certificate = _certificate_file(config.certificate)
+        return TokenCertificate(
+            paths[0], config.token or "", "", -1, (config.key_id or "").lower(), config.label or "", certificate
+        )
+
+    def _signer(
+        self, item: TokenCertificate, items: Sequence[TokenCertificate], extra: tuple[Certificate, ...] = ()
+    ) -> TokenSigner:
+        beside = tuple(i.certificate for i in items if i.is_ca and i.module == item.module)
+        return TokenSigner(self._clients[item.module], item, order_chain(item.certificate, (*extra, *beside)))
+
+    def _items(
+        self, module: str | None = None, token: str | None = None
+    ) -> tuple[Sequence[TokenCertificate], Sequence[SignsvcError]]:
+        found: list[TokenCertificate] = []
+        problems: list[SignsvcError] = []
+        only = os.path.abspath(module) if module else None  # noqa: PTH100
+        for path, client in self._clients.items():
+            if only in (None, path):
+                try:
+                    found += _read(path, client, token)
+                except SignsvcError as error:
+                    problems.append(error)
+        return found, problems
+
+    def _configured_info(self, config: CredentialConfig, items: Sequence[TokenCertificate]) -> CredentialInfo:
+        if not config.enabled:
+            return describe(None, name=config.id, kind="pkcs11", status="credential_disabled", token_label=config.token)
+        try:
+            return _info(config.id, self._choose(config, items))
+        except SignsvcError as error:
+            code = error.code
+            present = {i.token_label for i in items}
+            if code == "credential_not_found" and config.token is not None and config.token not in present:
+                code = "token_not_present"
+            return describe(None, name=config.id, kind="pkcs11", status=code, token_label=config.token)
+
+
+def _client(
+    path: str, modules: Sequence[ModuleConfig], runtime_dir: Path | None, prompt: PinPrompt | None
+) -> TokenClient:
+    own = [m for m in modules if os.path.abspath(m.path) == path]  # noqa: PTH100
+    pins = {m.token: PinSource.parse(m.pin_source) for m in own if m.pin_source is not None}
+    options = LaunchOptions(
+        module=path,
+        timeout=max(m.timeout for m in own),
+        login_timeout=max(m.login_timeout for m in own),
+        descriptors=tuple(sorted({int(s.value) for s in pins.values() if s.kind == "fd"})),
+    )
+    launcher: Launcher = PrivateProcess(options) if runtime_dir is None else TokenServer(options, runtime_dir)
+    return TokenClient(launcher, pins, prompt)
+
+
+def _read(path: str, client: TokenClient, token: str | None) -> list[TokenCertificate]:
+    found: list[TokenCertificate] = []
+    for entry in client.certificates(token):
+        for item in entry["objects"]:
+            try:
+                certificate = Certificate.from_der(item["der"])
+            except der.DerError:
+                continue
+            found.append(
+                TokenCertificate(
+                    path, entry["label"], entry["serial"], entry["slot"], item["id"], item["label"], certificate
+                )
+            )
+    return found
+
+
+def _info(name: str, item: TokenCertificate) -> CredentialInfo:
+    return describe(
+        item.certificate,
+        name=name,
+        kind="pkcs11",
+        token_label=item.token_label,
+        token_serial=item.token_serial,
+        key_label=item.label,
+        key_id=item.key_id,
+    )
+
+
+def _absolute(config: CredentialConfig) -> CredentialConfig:
+    from dataclasses import replace
+
+    return replace(config, module=os.path.abspath(config.module or ""))  # noqa: PTH100
+
+
+def _modulus(certificate: Certificate) -> bytes:
+    if not certificate.key_type.startswith("rsa"):
+        return b""
+    try:
+        number = certificate.public_key.public_numbers().n
+    except ValueError:
+        return b""
+    return bytes(number.to_bytes((number.bit_length() + 7) // 8, "big"))
+
+
+def _certificate_file(path: Path) -> Certificate:
+    """One certificate, DER or PEM.  Raises `ConfigError`."""
+    import base64
+    import re
+
+    try:
+        with path.open("rb") as file:
+            data = file.read(1 << 20)
+        found = re.search(rb"-----BEGIN CERTIFICATE-----(.*?)-----END CERTIFICATE-----", data, re.DOTALL)
+        return Certificate.from_der(base64.b64decode(found[1]) if found else data)
+    except (OSError, ValueError):
+        raise ConfigError(reason=f"the certificate file {path} cannot be read") from None

@@ -1,0 +1,399 @@
+"""One PKCS#11 module and the logins to its tokens.  Lives in a token process and is used by one thread only.
+
+One session per token; private keys are looked up once per login; after any error the session is given up and the
+next request builds a new one.  A wrong PIN is tried once: further logins are refused until `set_pins` brings
+another source.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from functools import partial
+from typing import Any
+
+import pkcs11
+
+from signsvc.errors import ConfigError, CredentialError, SignsvcError, TokenError
+from signsvc.keys import pkcs11_errors as p11
+from signsvc.keys.mechanisms import mechanism
+from signsvc.keys.pins import PinSource, Secret, resolve
+
+_START_TRIES = 6
+_MAX_OBJECTS = 1000  # certificates read from one token
+
+Identity = tuple[str, str]  # label, serial number
+
+
+@dataclass(frozen=True, slots=True)
+class SignRequest:
+    """What to sign and with which key: by CKA_ID (hex) or label, and for RSA by the modulus of the certificate."""
+
+    label: str | None
+    serial: str | None
+    key_id: str
+    key_label: str
+    modulus: bytes
+    key_type: str
+    scheme: str
+    digest: str
+    mgf: str
+    salt: int
+    data: bytes
+
+
+@dataclass(slots=True)
+class OpenToken:
+    """A session with what was learned in it."""
+
+    session: Any
+    logged_in: bool
+    pin: Secret | None = None
+    keys: dict[tuple[str, str, bytes], tuple[Any, bool]] = field(default_factory=dict)  # (key, needs its PIN each time)
+
+
+class Pkcs11Module:
+    """See the module's text.  All methods raise `SignsvcError` only."""
+
+    def __init__(self, path: str) -> None:
+        self.path = path
+        self._library: Any = None
+        self._open: dict[Identity, OpenToken] = {}
+        self._refused: dict[Identity, str] = {}
+        self._pins: dict[str | None, PinSource] = {}
+        self._reinitialized = 0.0
+        self.logging_in = False  # a person may be typing at a PIN pad
+        self.failures = 0  # PKCS#11 errors since the last success
+        self.warnings: list[str] = []
+
+    # PIN sources -----------------------------------------------------------------------------------------------
+    def set_pins(self, pins: dict[str | None, PinSource]) -> None:
+        """Where PINs come from, by token label (None: any other token).  A changed source may be tried again."""
+        for identity in list(self._refused):
+            if _source(pins, identity[0]) != _source(self._pins, identity[0]):
+                del self._refused[identity]
+        self._pins = dict(pins)
+
+    @property
+    def may_restart(self) -> bool:
+        """Whether a new process would come to the same state by itself."""
+        return not self._refused and all(s.repeatable for s in self._pins.values())
+
+    # slots and tokens ------------------------------------------------------------------------------------------
+    def info(self) -> dict[str, Any]:
+        """The library, its slots and the tokens in them, as the module reports them now."""
+
+        def describe() -> dict[str, Any]:
+            library = self._load()
+            slots: list[dict[str, Any]] = []
+            for slot in library.get_slots(token_present=True):
+                entry: dict[str, Any] = {"slot": slot.slot_id, "description": slot.slot_description.strip()}
+                try:
+                    token = slot.get_token()
+                except pkcs11.PKCS11Error as error:
+                    entry["problem"] = p11.reason(error)
+                else:
+                    entry["token"] = _token_info(token)
+                slots.append(entry)
+            major, minor = library.library_version
+            return {
+                "manufacturer": library.manufacturer_id.strip(),
+                "description": library.library_description.strip(),
+                "version": f"{major}.{minor}",
+                "slots": slots,
+            }
+
+        found: dict[str, Any] = self._guard(describe)
+        return found
+
+    def certificates(self, label: str | None, serial: str | None) -> list[dict[str, Any]]:
+        """Certificate objects by token; tokens that fail are left out unless one was asked for by name."""
+        found: list[dict[str, Any]] = []
+        for token in self._guard(lambda: self._tokens(label, serial)):
+            identity = _identity(token)
+            try:
+                objects = self._guard(partial(self._read_certificates, token), identity, tries=2)
+            except TokenError:
+                if label is not None or serial is not None:
+                    raise
+                continue
+            found.append({"label": identity[0], "serial": identity[1], "slot": token.slot.slot_id, "objects": objects})
+        if not found and (label is not None or serial is not None):
+            raise TokenError("token_not_present")
+        return found
+
+    # login and signing -----------------------------------------------------------------------------------------
+    def login(self, label: str | None, serial: str | None, pin: Secret | None = None) -> None:
+        """Log in unless that is done.  `pin` overrides the configured source, and its one try is a new one."""
+        token = self._guard(lambda: self._one_token(label, serial))
+        identity = _identity(token)
+        self._guard(lambda: self._login(token, identity, pin), identity)
+
+    def logout(self, label: str | None, serial: str | None) -> None:
+        for identity in list(self._open):
+            if label in (None, identity[0]) and serial in (None, identity[1]):
+                self._discard(identity)
+
+    def sign(self, request: SignRequest) -> bytes:
+        """The raw signature.  One silent second try where the session was gone before anything was signed."""
+        how, parameter = mechanism(pkcs11, request.scheme, request.digest, request.mgf, request.salt)
+        for attempt in (1, 2):
+            identity: Identity | None = self._known(request.label, request.serial)
+            try:
+                if identity is None:
+                    token = self._one_token(request.label, request.serial)
+                    identity = _identity(token)
+                    self._login(token, identity, None)
+                value = self._sign(self._open[identity], request, how, parameter)
+            except pkcs11.PKCS11Error as error:
+                self._failed(identity)
+                if attempt == 1 and p11.name(error) in p11.STALE:
+                    continue
+                raise p11.translate(error) from None
+            self.failures = 0
+            return value
+        raise AssertionError("not reached")
+
+    def close(self) -> None:
+        """Log out everywhere."""
+        for identity in list(self._open):
+            self._discard(identity)
+
+    # inner parts -----------------------------------------------------------------------------------------------
+    def _load(self) -> Any:
+        # Two processes that open SoftHSM at one moment can both be told of a general error.
+        for attempt in range(_START_TRIES):
+            try:
+                self._library = self._library or pkcs11.lib(self.path)
+                return self._library
+            except pkcs11.PKCS11Error as error:
+                if p11.name(error) == "PKCS11Error":
+                    raise ConfigError(reason=f"the PKCS#11 module {self.path} cannot be loaded") from None
+                if attempt == _START_TRIES - 1:
+                    raise
+                time.sleep(0.05 * 2**attempt)
+        raise AssertionError("not reached")
+
+    def _tokens(self, label: str | None, serial: str | None) -> list[Any]:
+        for attempt in range(_START_TRIES):
+            found: list[Any] = []
+            library = self._load()
+            try:
+                for slot in library.get_slots(token_present=True):
+                    try:
+                        token = slot.get_token()
+                    except pkcs11.PKCS11Error:
+                        continue
+                    name, number = _identity(token)
+                    ready = token.flags & pkcs11.TokenFlag.TOKEN_INITIALIZED
+                    if ready and label in (None, name) and serial in (None, number):
+                        found.append(token)
+            except pkcs11.GeneralError:
+                if attempt == _START_TRIES - 1:
+                    raise
+                time.sleep(0.05 * 2**attempt)
+                continue
+            # Some modules read their slots at C_Initialize only: look afresh while no session would suffer.
+            if found or self._open or time.monotonic() - self._reinitialized < 5:
+                return found
+            self._reinitialized = time.monotonic()
+            library.reinitialize()
+        return []
+
+    def _one_token(self, label: str | None, serial: str | None) -> Any:
+        found = self._tokens(label, serial)
+        if not found:
+            raise TokenError("token_not_present")
+        if len(found) > 1:
+            raise CredentialError("credential_ambiguous")
+        return found[0]
+
+    def _known(self, label: str | None, serial: str | None) -> Identity | None:
+        fits = [i for i, t in self._open.items() if t.logged_in and label in (None, i[0]) and serial in (None, i[1])]
+        return fits[0] if len(fits) == 1 and label is not None else None
+
+    def _login(self, token: Any, identity: Identity, given: Secret | None) -> OpenToken:
+        now = self._open.get(identity)
+        if now is not None and now.logged_in:
+            return now
+        flags = token.flags
+        if flags & p11.LOCKED:
+            raise TokenError("pin_locked")
+        if given is None and identity in self._refused:
+            raise TokenError("pin_incorrect", tries_left=self._refused[identity])
+        secret: Secret | None = None
+        if not flags & pkcs11.TokenFlag.LOGIN_REQUIRED:
+            offered: Any = None
+        elif flags & pkcs11.TokenFlag.PROTECTED_AUTHENTICATION_PATH and given is None:
+            offered = pkcs11.PROTECTED_AUTH
+        else:
+            secret = given or self._configured_pin(identity, flags)
+            offered = secret.reveal()
+        if now is not None:
+            self._discard(identity)
+        self.logging_in = True
+        try:
+            session = token.open(user_pin=offered)
+        except pkcs11.UserAlreadyLoggedIn:
+            session = token.open()
+        except pkcs11.PKCS11Error as error:
+            raise self._login_failed(token, identity, error) from None
+        finally:
+            self.logging_in = False
+        self._refused.pop(identity, None)
+        opened = self._open[identity] = OpenToken(session, logged_in=True, pin=secret)
+        return opened
+
+    def _configured_pin(self, identity: Identity, flags: int) -> Secret:
+        source = _source(self._pins, identity[0])
+        if source is None or source.kind == "prompt":
+            raise TokenError("pin_required", hint="prompt" if source else "pin_source")
+        if flags & p11.FINAL_TRY and source.unattended:
+            # A service that is restarted again and again must not use up the last try; a person may.
+            raise TokenError("pin_incorrect", tries_left="last")
+        found = resolve(source)
+        self.warnings += found.warnings
+        return found.secret
+
+    def _login_failed(self, token: Any, identity: Identity, error: BaseException) -> SignsvcError:
+        kind = p11.name(error)
+        if kind in p11.WRONG_PIN or kind == "PinLocked":
+            try:
+                flags = token.slot.get_token().flags
+            except pkcs11.PKCS11Error:
+                flags = p11.COUNT_LOW
+            self._refused[identity] = p11.tries_left(flags)
+            if kind == "PinLocked" or flags & p11.LOCKED:
+                return TokenError("pin_locked")
+            return TokenError("pin_incorrect", tries_left=self._refused[identity])
+        self._failed(identity)
+        return p11.translate(error)
+
+    def _read_certificates(self, token: Any) -> list[dict[str, Any]]:
+        identity = _identity(token)
+        opened = self._open.get(identity)
+        if opened is None:
+            opened = self._open[identity] = OpenToken(token.open(), logged_in=False)
+        found: list[dict[str, Any]] = []
+        for item in opened.session.get_objects({pkcs11.Attribute.CLASS: pkcs11.ObjectClass.CERTIFICATE}):
+            value = _attribute(item, pkcs11.Attribute.VALUE)
+            if value and len(found) < _MAX_OBJECTS:
+                key_id = _attribute(item, pkcs11.Attribute.ID) or b""
+                label = _attribute(item, pkcs11.Attribute.LABEL) or ""
+                found.append({"id": key_id.hex(), "label": str(label), "der": bytes(value)})
+        return found
+
+    def _sign(self, opened: OpenToken, request: SignRequest, how: Any, parameter: Any) -> bytes:
+        name = (request.key_id, request.key_label, request.modulus)
+        if name not in opened.keys:
+            opened.keys[name] = _find_key(opened.session, request)
+        key, each_time = opened.keys[name]
+        options: dict[str, Any] = {"mechanism": how, "mechanism_param": parameter}
+        if each_time:
+            options["pin"] = opened.pin.reveal() if opened.pin else ""
+        try:
+            value: bytes = key.sign(request.data, **options)
+        except pkcs11.PKCS11Error as error:
+            if each_time and p11.name(error) in (*p11.WRONG_PIN, "PinLocked"):
+                identity = _identity(opened.session.token)
+                self._failed(identity)
+                raise self._login_failed(opened.session.token, identity, error) from None
+            raise
+        return value
+
+    def _guard(self, work: Callable[[], Any], identity: Identity | None = None, *, tries: int = 1) -> Any:
+        while True:
+            tries -= 1
+            try:
+                result = work()
+            except pkcs11.PKCS11Error as error:
+                self._failed(identity)
+                if tries and p11.name(error) in p11.STALE:
+                    continue
+                raise p11.translate(error) from None
+            self.failures = 0
+            return result
+
+    def _failed(self, identity: Identity | None) -> None:
+        self.failures += 1
+        if identity is not None:
+            self._discard(identity)
+
+    def _discard(self, identity: Identity) -> None:
+        opened = self._open.pop(identity, None)
+        if opened is not None:
+            opened.keys.clear()
+            try:
+                opened.session.close()
+            except pkcs11.PKCS11Error:
+                pass  # it was gone already
+
+
+def _identity(token: Any) -> Identity:
+    return str(token.label).strip(), bytes(token.serial).decode("utf-8", "replace").strip("\0 ")
+
+
+def _source(pins: dict[str | None, PinSource], label: str) -> PinSource | None:
+    return pins.get(label) or pins.get(None)
+
+
+def _token_info(token: Any) -> dict[str, Any]:
+    label, serial = _identity(token)
+    flags = token.flags
+    return {
+        "label": label,
+        "serial": serial,
+        "manufacturer": str(token.manufacturer_id).strip(),
+        "model": str(
+            bytes(token.model).decode("utf-8", "replace") if isinstance(token.model, bytes) else token.model
+        ).strip("\0 "),
+        "initialized": bool(flags & pkcs11.TokenFlag.TOKEN_INITIALIZED),
+        "login_required": bool(flags & pkcs11.TokenFlag.LOGIN_REQUIRED),
+        "pin_pad": bool(flags & pkcs11.TokenFlag.PROTECTED_AUTHENTICATION_PATH),
+        "pin_locked": bool(flags & p11.LOCKED),
+        "tries_left": p11.tries_left(flags),
+    }
+
+
+def _attribute(item: Any, name: Any) -> Any:
+    try:
+        return item[name]
+    except pkcs11.PKCS11Error as error:
+        if p11.name(error) in ("AttributeTypeInvalid", "AttributeSensitive", "FunctionFailed"):
+            return None
+        raise
+    except KeyError:
+        return None
+
+
+def _find_key(session: Any, request: SignRequest) -> tuple[Any, bool]:
+    """The private key and whether it wants its PIN for each signature (CKA_ALWAYS_AUTHENTICATE)."""
+    attribute = pkcs11.Attribute
+    wanted: dict[Any, Any] = {attribute.CLASS: pkcs11.ObjectClass.PRIVATE_KEY}
+    searches: list[dict[Any, Any]] = []
+    if request.key_id:
+        searches.append({**wanted, attribute.ID: bytes.fromhex(request.key_id)})
+    if request.key_label:
+        searches.append({**wanted, attribute.LABEL: request.key_label})
+    if request.modulus:
+        searches.append(wanted)
+    for search in searches:
+        fits = [k for k in session.get_objects(search) if _belongs(k, request)]
+        if len(fits) > 1:
+            raise CredentialError("credential_ambiguous")
+        if fits:
+            return fits[0], bool(_attribute(fits[0], attribute.ALWAYS_AUTHENTICATE))
+    raise CredentialError("credential_not_found")
+
+
+def _belongs(key: Any, request: SignRequest) -> bool:
+    kind = _attribute(key, pkcs11.Attribute.KEY_TYPE)
+    if kind is not None and kind != (pkcs11.KeyType.EC if request.key_type == "ec" else pkcs11.KeyType.RSA):
+        return False
+    if request.key_type == "ec" or not request.modulus:
+        return True
+    modulus = _attribute(key, pkcs11.Attribute.MODULUS)
+    if modulus is None:
+        return bool(request.key_id or request.key_label)
+    return bytes(modulus).lstrip(b"\0") == request.modulus
