@@ -178,6 +178,7 @@ PROBLEMS: dict[str, ProblemSpec] = {
     "token_error": ProblemSpec(503, retryable=True, csc="temporarily_unavailable"),
     "busy": ProblemSpec(503, retryable=True, csc="temporarily_unavailable"),
     "storage_full": ProblemSpec(507, retryable=True),
+    "key_not_acceptable": ProblemSpec(409),
 }
 
 __all__ = [

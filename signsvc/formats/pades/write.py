@@ -11,7 +11,8 @@ import itertools
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from datetime import datetime
-from typing import TYPE_CHECKING, Any, BinaryIO
+from pathlib import Path
+from typing import Any, BinaryIO
 
 from asn1crypto import cms as asn1_cms
 from asn1crypto import crl as asn1_crl
@@ -27,12 +28,11 @@ from pyhanko.sign.validation.dss import DocumentSecurityStore
 
 from signsvc.algorithms import SignatureScheme
 from signsvc.formats.cms.write import CmsPlan, room_for, signed_attributes, signed_data
+from signsvc.formats.pades.pages import place, rotation_of
+from signsvc.formats.pades.stamp import LinesStyle
 from signsvc.formats.pades.write_gate import check_may_sign, read_fields
-from signsvc.formats.pades.write_open import CHUNK, in_our_words, open_writer
+from signsvc.formats.pades.write_open import CHUNK, Opened, in_our_words, open_writer
 from signsvc.types import EvidenceItem, EvidenceKind
-
-if TYPE_CHECKING:
-    from pyhanko.stamp import BaseStampStyle
 
 # Octets kept for a PDF MAC (ISO/TS 32004) beside the signature in encrypted PDF 2.0 files.
 _MAC_ROOM = 1024
@@ -53,9 +53,10 @@ class RoomTooSmallError(Exception):
 class SignatureSpec:
     """What a new signature dictionary and its field say.
 
-    `field`: an existing empty field or the name of a new one; None makes a new one with a free name.  `page` counts
-    from 0; `rect` is (x1, y1, x2, y2) in default user space units of that page.  `certify` is the DocMDP level (2 or
-    3) of a certification signature.
+    `field`: an existing empty field or the name of a new one; None makes a new one with a free name.  `rect` makes a
+    new field visible: (left, bottom, right, top) in points on `page` (from 1; -1 is the last) as it is shown.  `lines`
+    are the text of a visible field, in `font` (1000 units per em).  `certify` is the DocMDP level (2 or 3) of a
+    certification signature.
     """
 
     time: datetime
@@ -65,9 +66,10 @@ class SignatureSpec:
     name: str | None = None
     contact: str | None = None
     certify: int | None = None
-    page: int = 0
-    rect: tuple[int, int, int, int] | None = None
-    stamp: BaseStampStyle | None = None
+    page: int = 1
+    rect: tuple[float, float, float, float] | None = None
+    lines: tuple[str, ...] = ()
+    font: Path | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,30 +98,32 @@ def sign_revision(
     *,
     timestamp: Timestamp | None = None,
     timestamp_room: int = 0,
+    opened: Opened | None = None,
 ) -> Written:
     """Append one signature (B-B, or B-T with `timestamp`) to the PDF in `stream`, in place.
 
-    `sign` is called once, after everything that can refuse has been checked.  On any error the stream holds a torn
-    file: callers work on a copy.
+    `sign` is called once, after everything that can refuse has been checked.  `opened` is the stream when it has been
+    opened already.  On any error the stream holds a torn file: callers work on a copy.
 
     Raises `DocumentError` (see `open_writer`, `check_may_sign`), what `sign` and `timestamp` raise, and
     `RoomTooSmallError`.
     """
-    opened = open_writer(stream)
+    opened = opened or open_writer(stream)
     writer = opened.writer
     fields = check_may_sign(opened, spec.field, certify=spec.certify is not None)
     name = spec.field or _free_name(fields.names, "Signature")
     mac = bool(writer.security_handler is not None and writer.security_handler.pdf_mac_enabled)
     room = room_for(plan) + (timestamp_room if timestamp else 0) + (_MAC_ROOM if mac else 0)
     with in_our_words():
+        new_field, rotate = _field(writer, spec, name, fields.empty.get(name))
         signer = PdfSigner(
             _metadata(plan, spec, name),
             Signer(
                 signing_cert=_certificate(plan.certificate.der),
                 prefer_pss=plan.algorithm.scheme is SignatureScheme.RSA_PSS,
             ),
-            stamp_style=spec.stamp,
-            new_field_spec=None if name in fields.empty else _field_spec(name, spec),
+            stamp_style=LinesStyle(lines=spec.lines, font=spec.font, rotate=rotate) if spec.font else None,
+            new_field_spec=new_field,
         )
         session = signer.init_signing_session(writer)
         session.system_time = spec.time
@@ -192,8 +196,14 @@ def _metadata(plan: CmsPlan, spec: SignatureSpec, name: str) -> PdfSignatureMeta
     )
 
 
-def _field_spec(name: str, spec: SignatureSpec) -> SigFieldSpec:
-    return SigFieldSpec(name, on_page=spec.page, box=spec.rect)
+def _field(writer: Any, spec: SignatureSpec, name: str, existing: Any) -> tuple[SigFieldSpec | None, int]:
+    """What makes a new field (None where one exists), and the rotation of the page it stands on."""
+    if existing is not None:
+        return None, rotation_of(existing.get("/P"))
+    if spec.rect is None:
+        return SigFieldSpec(name), 0
+    found = place(writer, spec.page, spec.rect)
+    return SigFieldSpec(name, on_page=found.page, box=found.rect), found.rotate
 
 
 def _declare_pades(writer: Any) -> None:

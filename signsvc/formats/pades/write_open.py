@@ -16,7 +16,7 @@ from pyhanko.pdf_utils.misc import PdfError, PdfReadError
 from pyhanko.pdf_utils.reader import PdfFileReader
 from pyhanko.sign.general import SigningError
 
-from signsvc.errors import DocumentError
+from signsvc.errors import DocumentError, SignsvcError
 
 # One buffer size for copying and hashing files: larger brings nothing, smaller costs system calls.
 CHUNK = 1 << 20
@@ -48,6 +48,8 @@ def in_our_words() -> Iterator[None]:
     """Turn what pyHanko raises on foreign documents into `DocumentError`; nothing of the document is quoted."""
     try:
         yield
+    except SignsvcError:
+        raise
     except RecursionError:
         raise DocumentError("document_too_complex", limit="nesting") from None
     except SigningError:

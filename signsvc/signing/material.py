@@ -1,0 +1,144 @@
+"""Chains, revocation values and timestamps for a signature being made."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import TYPE_CHECKING, Protocol
+
+from signsvc.asn1 import DerError, children, read_all
+from signsvc.errors import ConfigError
+from signsvc.types import Certificate, EvidenceItem, EvidenceKind, Origin
+
+if TYPE_CHECKING:
+    from signsvc.trust import Fetch, TrustMaterial
+
+# Octets kept for one token before any was seen: chains of RSA-4096 certificates give 5 to 8 kB.
+FIRST_ROOM = 12_000
+
+
+class Token(Protocol):
+    """A timestamp token that has been verified."""
+
+    @property
+    def der(self) -> bytes: ...
+    @property
+    def gen_time(self) -> datetime: ...
+
+
+class Timestamper(Protocol):
+    """What obtains timestamps: `trust.TsaClient`."""
+
+    def timestamp(self, digest: bytes, digest_name: str, *, now: datetime) -> Token:
+        """A verified token over `digest`.  Raises `UpstreamError`."""
+        ...
+
+
+class TokenRoom:
+    """How many octets to keep for a token, learned from those seen.  Thread-safe."""
+
+    def __init__(self) -> None:
+        self._largest = 0
+        self._lock = threading.Lock()
+
+    def learn(self, size: int) -> None:
+        with self._lock:
+            self._largest = max(self._largest, size)
+
+    @property
+    def octets(self) -> int:
+        # half as much again: a token grows with the TSA's next certificate, not by orders of magnitude
+        return max(self._largest * 3 // 2, FIRST_ROOM)
+
+
+@dataclass(slots=True)
+class Stamping:
+    """Obtains timestamps for one document and remembers them, oldest first."""
+
+    tsa: Timestamper | None
+    clock: Callable[[], datetime]
+    room: TokenRoom
+    tokens: list[Token] = field(default_factory=list)
+
+    def __call__(self, digest: bytes, digest_name: str) -> bytes:
+        """The token for `digest`, DER.  Raises `ConfigError` where there is no TSA, `UpstreamError`."""
+        if self.tsa is None:
+            raise ConfigError("configuration_invalid", reason="no timestamp authority is configured ([[tsa]])")
+        token = self.tsa.timestamp(digest, digest_name, now=self.clock())
+        self.tokens.append(token)
+        self.room.learn(len(token.der))
+        return token.der
+
+    @property
+    def authority(self) -> str | None:
+        """Name of the authority of the first token, from its certificate."""
+        ends = [c for c in certificates_of(self.tokens[0].der) if not c.is_ca] if self.tokens else []
+        return ends[0].common_name if ends else None
+
+    def certificates(self) -> tuple[Certificate, ...]:
+        """The certificates inside all tokens so far, without repeats."""
+        return tuple(dict.fromkeys(c for token in self.tokens for c in certificates_of(token.der)))
+
+
+def certificates_of(signed_data: bytes) -> tuple[Certificate, ...]:
+    """The certificates of a ContentInfo with SignedData (RFC 5652 §5.1); what is no certificate is left out."""
+    try:
+        info = children(signed_data, read_all(signed_data, tag=0x30))
+        body = children(signed_data, children(signed_data, info[1])[0])
+        bag = next((part for part in body if part.tag == 0xA0), None)
+        members = children(signed_data, bag) if bag is not None else []
+    except (DerError, IndexError):
+        return ()
+    found = []
+    for member in members:
+        try:
+            found.append(Certificate.from_der(member.full(signed_data)))
+        except DerError:
+            continue
+    return tuple(found)
+
+
+@dataclass(frozen=True, slots=True)
+class Gatherer:
+    """Collects the evidence that proves certificates: one trust material, one way to the network."""
+
+    material: TrustMaterial
+    fetch: Fetch | None
+    supplied: tuple[EvidenceItem, ...] = ()
+
+    def evidence(
+        self, certificates: Iterable[Certificate], *, pool: Iterable[Certificate], now: datetime
+    ) -> tuple[EvidenceItem, ...]:
+        """Path certificates, OCSP responses and CRLs for `certificates`, supplied ones first.
+
+        What cannot be obtained is missing: whether that matters is the caller's question.
+        """
+        from signsvc.trust import collect
+
+        found = collect(
+            tuple(certificates),
+            pool=tuple(pool),
+            material=self.material,
+            have=self.supplied,
+            fetch=self.fetch,
+            now=now,
+        )
+        return tuple(dict.fromkeys((*self.supplied, *found)))
+
+    def chains(self, certificates: Iterable[Certificate], *, pool: Iterable[Certificate]) -> tuple[Certificate, ...]:
+        """Every certificate of the best path of each of `certificates`, anchors included, without repeats."""
+        from signsvc.trust import paths
+
+        bag = tuple(pool)
+        found: dict[Certificate, None] = {}
+        for certificate in certificates:
+            built = paths.build(certificate, (*bag, *self.material.intermediates), self.material.anchors)
+            found.update(dict.fromkeys(built[0] if built else ()))
+        return tuple(found)
+
+
+def as_evidence(certificates: Iterable[Certificate]) -> tuple[EvidenceItem, ...]:
+    """Certificates as values for the document security store."""
+    return tuple(EvidenceItem(EvidenceKind.CERTIFICATE, c.der, Origin.PROFILE) for c in certificates)

@@ -1,0 +1,138 @@
+"""What is asked of a signing and what comes back."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass
+from dataclasses import field as member
+from datetime import datetime
+from typing import Any
+
+from signsvc.errors import RequestError
+from signsvc.types import Certificate, Finding
+
+# Longer texts are no metadata; PDF viewers cut them anyway.
+MAX_TEXT = 500
+TEMPLATES = ("simple",)
+
+
+@dataclass(frozen=True, slots=True)
+class Visible:
+    """A visible signature.
+
+    `page` counts from 1, or from the end with -1 as the last page.  `rect` is (left, bottom, right, top) in points on
+    the page as it is shown (rotated, cropped), from its lower left corner.
+    """
+
+    page: int
+    rect: tuple[float, float, float, float]
+    template: str | None = None  # None: the profile's
+
+
+@dataclass(frozen=True, slots=True)
+class SignParams:
+    """What a caller may say about one signature; all of it is optional.
+
+    `field` is an existing empty signature field or the name for a new one.  `certify` makes a certification signature
+    with that DocMDP level: 2 (forms and signatures) or 3 (annotations too); level 1 would forbid the agency's
+    signature that has to follow.
+    """
+
+    reason: str | None = None
+    location: str | None = None
+    name: str | None = None
+    contact: str | None = None
+    field: str | None = None
+    certify: int | None = None
+    visible: Visible | None = None
+    metadata: Mapping[str, str] = member(default_factory=dict)
+
+    @classmethod
+    def from_json(cls, data: Mapping[str, Any]) -> SignParams:
+        """From the members of a request, unknown ones refused.  Raises `RequestError` (``invalid_request``)."""
+        unknown = sorted(
+            set(data) - {"reason", "location", "name", "contact", "field", "certify", "visible", "metadata"}
+        )
+        if unknown:
+            raise _invalid(f"unknown parameter {unknown[0][:40]}")
+        texts = {key: _text(data, key) for key in ("reason", "location", "name", "contact", "field")}
+        if texts["field"] is not None and ("." in texts["field"] or not texts["field"].strip()):
+            raise _invalid("field: a name without dots")
+        certify = data.get("certify")
+        if certify is not None and (isinstance(certify, bool) or certify not in (2, 3)):
+            raise _invalid("certify: 2 or 3")
+        metadata = data.get("metadata") or {}
+        if not isinstance(metadata, Mapping) or not all(
+            isinstance(k, str) and isinstance(v, str) and len(v) <= MAX_TEXT for k, v in metadata.items()
+        ):
+            raise _invalid("metadata: names with texts")
+        visible = data.get("visible")
+        return cls(
+            **texts, certify=certify, visible=None if visible is None else _visible(visible), metadata=dict(metadata)
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class TrustInput:
+    """Trust and evidence that a caller adds for one call (DER octets); `offline` obtains nothing but timestamps."""
+
+    trust_anchors: tuple[bytes, ...] = ()
+    certificates: tuple[bytes, ...] = ()
+    crls: tuple[bytes, ...] = ()
+    offline: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class SignResult:
+    """A file that was written and checked.
+
+    `level` is what the file has, as our own verifier names it (B-B: as written and checked).  `report` is the
+    verifier's report, None at B-B.
+    """
+
+    level: str
+    field: str | None
+    signed_at: datetime | None
+    sha256: str
+    size: int
+    certificate: Certificate | None = None
+    chain: tuple[Certificate, ...] = ()
+    best_signature_time: datetime | None = None
+    tsa: str | None = None
+    warnings: tuple[Finding, ...] = ()
+    report: dict[str, Any] | None = None
+
+
+def _invalid(reason: str) -> RequestError:
+    return RequestError("invalid_request", reason=reason)
+
+
+def _text(data: Mapping[str, Any], key: str) -> str | None:
+    value = data.get(key)
+    if value is None:
+        return None
+    if not isinstance(value, str) or len(value) > MAX_TEXT or any(ord(c) < 32 and c not in "\t\n" for c in value):
+        raise _invalid(f"{key}: a text of at most {MAX_TEXT} characters")
+    return value
+
+
+def _visible(value: Any) -> Visible:
+    if not isinstance(value, Mapping) or set(value) - {"page", "rect", "template"}:
+        raise _invalid("visible: page, rect and template")
+    page, rect, template = value.get("page", 1), value.get("rect"), value.get("template")
+    if isinstance(page, bool) or not isinstance(page, int) or page == 0:
+        raise _invalid("visible.page: a number from 1, or -1 for the last page")
+    if template is not None and template not in TEMPLATES:
+        raise _invalid("visible.template: unknown")
+    if not isinstance(rect, list | tuple) or len(rect) != 4:
+        raise _invalid("visible.rect: four numbers")
+    numbers = [float(n) for n in rect if isinstance(n, int | float) and not isinstance(n, bool) and math.isfinite(n)]
+    if (
+        len(numbers) != 4
+        or numbers[2] - numbers[0] < 10
+        or numbers[3] - numbers[1] < 10
+        or max(map(abs, numbers)) > 2e4
+    ):
+        raise _invalid("visible.rect: left, bottom, right, top in points, at least 10 by 10")
+    return Visible(page, (numbers[0], numbers[1], numbers[2], numbers[3]), template)

@@ -1,0 +1,146 @@
+"""What is settled before a key is touched: whether the document permits a signature, whether the certificate may sign
+(Decree 68/2024 art. 29 §1-2, art. 31-32: validity, purpose, path, status at this moment)."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from signsvc.errors import PROBLEMS, CredentialError, DocumentError, RequestError
+from signsvc.signing.material import Gatherer
+from signsvc.signing.model import SignParams
+from signsvc.signing.profiles import LEVELS, Profile
+from signsvc.signing.workfile import WorkFile
+from signsvc.types import Certificate, DocumentView, Finding, SignerView
+
+if TYPE_CHECKING:
+    from signsvc.formats.pades.write_open import Opened
+    from signsvc.keys.signer import Signer
+
+# Not established is not the same as bad: only profiles that demand a path, and levels that embed it, refuse these.
+_UNKNOWN = ("certificate_path_unknown", "certificate_status_unknown")
+
+
+@dataclass(frozen=True, slots=True)
+class Document:
+    """The document before anything is added, as our bounded reader and the writer see it."""
+
+    opened: Opened
+    revisions: int
+    signed: bool
+    signers: tuple[Certificate, ...]  # certificates whose status its signatures and timestamps need
+    certificates: tuple[Certificate, ...]  # all that it carries
+    all_timestamped: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Checked:
+    """A certificate that may sign: its chain as far as known, leaf first, and what was not established."""
+
+    chain: tuple[Certificate, ...]
+    warnings: tuple[Finding, ...]
+
+
+def document(work: WorkFile, params: SignParams | None) -> Document:
+    """Read the working copy within limits and, with `params`, make sure that it permits this signature.
+
+    Raises `DocumentError`: ``empty_document``, ``unsupported_format``, ``document_unreadable``,
+    ``encrypted_document``, ``document_too_complex``, ``signing_not_permitted``.
+    """
+    from signsvc import validation
+    from signsvc.formats import pades
+    from signsvc.formats.pades.write_gate import check_may_sign
+    from signsvc.formats.pades.write_open import open_writer
+    from signsvc.verification import sniff
+    from signsvc.verification.engine import opened as contents
+
+    with contents(work.path) as data:
+        if sniff.media_type(bytes(data[:1024]), len(data)) != sniff.PDF:
+            raise DocumentError("unsupported_format")
+        view = pades.read(data)
+    if any(finding.code == "document_needs_repair" for finding in view.findings):
+        raise DocumentError("document_unreadable")
+    work.stream.seek(0)
+    opened = open_writer(work.stream)
+    if params is not None:
+        check_may_sign(opened, params.field, certify=params.certify is not None)
+        if params.certify is not None and (view.signatures or view.timestamps):
+            raise DocumentError("signing_not_permitted", reason="already-signed")
+    return Document(
+        opened=opened,
+        revisions=view.revisions or 1,
+        signed=bool(view.signatures),
+        signers=validation.wanted(view),
+        certificates=tuple(dict.fromkeys(_carried(view))),
+        all_timestamped=all(_timestamped(view, index) for index in range(len(view.signatures))),
+    )
+
+
+def certificate(
+    signer: Signer, profile: Profile, gatherer: Gatherer, *, directories: Iterable[Path], now: datetime
+) -> Checked:
+    """The chain of a certificate that may sign under `profile` now.
+
+    Always refused: expired, not yet valid, revoked or on hold, not for signing.  Where path or status cannot be
+    established: refused if the profile requires the path or its level embeds it, otherwise a warning.
+
+    Raises `CredentialError` with the problem code.
+    """
+    from signsvc import validation
+    from signsvc.validation import policies
+
+    pool = signer.certificate_chain
+    evidence = gatherer.evidence((signer.certificate,), pool=pool, now=now)
+    verdict = validation.check_certificate(
+        signer.certificate,
+        pool=pool,
+        material=gatherer.material,
+        evidence=evidence,
+        policy=policies.load(profile.policy, tuple(directories)),
+        now=now,
+    )
+    if verdict.code is not None:
+        demanded = profile.require_path or profile.rank >= LEVELS.index("B-LT")
+        if verdict.code not in _UNKNOWN or demanded:
+            if verdict.code not in PROBLEMS:
+                raise RequestError("invalid_request", reason="certificate")
+            raise CredentialError(verdict.code, **dict(verdict.data))
+    return Checked(verdict.chain, verdict.findings)
+
+
+def _carried(view: DocumentView) -> Iterable[Certificate]:
+    from signsvc.asn1 import DerError
+    from signsvc.types import EvidenceKind
+
+    for signer in _signers(view):
+        yield from signer.certificates
+    for item in (*view.evidence, *(item for signature in view.signatures for item in signature.evidence)):
+        if item.kind is EvidenceKind.CERTIFICATE:
+            try:
+                yield Certificate.from_der(item.der)
+            except DerError:  # the reader has its own finding for it
+                continue
+
+
+def _signers(view: DocumentView) -> Iterable[SignerView]:
+    for signature in view.signatures:
+        if signature.signer is not None:
+            yield signature.signer
+            for timestamp in signature.signer.timestamps:
+                if timestamp.signer is not None:
+                    yield timestamp.signer
+    for timestamp in view.timestamps:
+        if timestamp.signer is not None:
+            yield timestamp.signer
+
+
+def _timestamped(view: DocumentView, index: int) -> bool:
+    """Whether a signature has a timestamp of its own or a document timestamp over its revision."""
+    signature = view.signatures[index]
+    if signature.signer is not None and any(t.kind == "signature" for t in signature.signer.timestamps):
+        return True
+    revision = signature.scope.revision or 0
+    return any(t.scope is not None and (t.scope.revision or 0) > revision for t in view.timestamps)

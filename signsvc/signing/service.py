@@ -1,0 +1,351 @@
+"""Signing and extending: check, write, check again, hand out (Decree 68/2024 art. 29-32; EN 319 142-1).
+
+Nothing leaves that our own verifier would not accept: at B-B the exact gap, the digest over the written file and the
+value are checked; from B-T on the whole verifier runs on the file before it takes the target's place.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta, timezone
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Protocol
+
+from signsvc.asn1 import DerError
+from signsvc.errors import InternalError, RequestError, UpstreamError
+from signsvc.signing import appearance, precheck, selfcheck
+from signsvc.signing.algorithm import choose
+from signsvc.signing.material import Gatherer, Stamping, Timestamper, TokenRoom, as_evidence
+from signsvc.signing.model import SignParams, SignResult, TrustInput
+from signsvc.signing.profiles import LEVELS, Profile
+from signsvc.signing.workfile import WorkFile, work_file
+from signsvc.types import Certificate, EvidenceItem, EvidenceKind, Origin
+from signsvc.verification import Outcome, TrustSource, VerifyRequest
+
+if TYPE_CHECKING:
+    from signsvc.formats.cms.write import CmsPlan
+    from signsvc.formats.pades.write import SignatureSpec, Written
+    from signsvc.formats.pades.write_open import Opened
+    from signsvc.keys.signer import Signer
+    from signsvc.trust import Fetch
+
+# The time zone of every signing time that people read: Vietnam keeps one, without summer time.
+VIETNAM = timezone(timedelta(hours=7))
+
+
+class Verifies(Protocol):
+    """`verification.Verifier`, or what stands for it."""
+
+    def verify(self, path: Path, request: VerifyRequest | None = None) -> Outcome: ...
+
+
+@dataclass(frozen=True, slots=True)
+class _Prepared:
+    """What is settled before the key is touched."""
+
+    plan: CmsPlan
+    precheck: precheck.Checked
+    gatherer: Gatherer
+
+
+class SigningService:
+    """Signs and extends documents.  Thread-safe; holds no state but learned token sizes."""
+
+    def __init__(
+        self,
+        trust: TrustSource,
+        *,
+        verifier: Verifies,
+        fetch: Fetch | None = None,
+        tsa: Timestamper | None = None,
+        clock: Callable[[], datetime] = lambda: datetime.now(UTC),
+    ) -> None:
+        """`fetch` obtains revocation values and issuers (None: nothing is obtained), `tsa` timestamps."""
+        self._trust = trust
+        self._verifier = verifier
+        self._fetch = fetch
+        self._tsa = tsa
+        self._clock = clock
+        self._room = TokenRoom()
+
+    def sign(
+        self,
+        source: Path,
+        target: Path,
+        *,
+        profile: Profile,
+        signer: Signer,
+        params: SignParams | None = None,
+        trust: TrustInput | None = None,
+        tsa: Timestamper | None = None,
+        deadline: float | None = None,
+    ) -> SignResult:
+        """Sign the document at `source` under `profile` into `target` (which may be the same path).
+
+        Refused before the key is used: documents that do not permit it, certificates that may not sign.  `tsa` takes
+        the place of the configured authorities for this call; `deadline` (`time.monotonic`) is for the key.
+
+        Raises `DocumentError`, `RequestError`, `CredentialError`, `TokenError`, `UpstreamError`, `ConfigError`,
+        `StorageError`, and `InternalError` (``self_check_failed``).  On any error `target` is as it was.
+        """
+        from signsvc.formats.pades.write import RoomTooSmallError
+
+        params = params or SignParams()
+        trust = trust or TrustInput()
+        with work_file(source, target) as work:
+            seen = precheck.document(work, params)
+            prepared = self._prepare(profile, signer, trust)
+            for attempt in (1, 2):
+                stamping = Stamping(tsa or self._tsa, self._clock, self._room)
+                now = self._clock()
+                try:
+                    opened = seen.opened if attempt == 1 else None
+                    written = self._write(work, prepared, profile, signer, params, stamping, now, opened, deadline)
+                    if profile.rank >= LEVELS.index("B-LT"):
+                        self._complete(work, prepared, profile.level, stamping, signer.certificate_chain)
+                    break
+                except RoomTooSmallError as error:  # a token larger than any seen before
+                    self._room.learn(error.needed)
+                    if attempt == 2:
+                        raise UpstreamError("tsa_invalid_token", reason="size") from None
+                    work.restart(source)
+            report = None
+            if profile.rank > 0:
+                work.stream.flush()
+                report = self._verified(work.path, profile.policy, trust)
+                selfcheck.signature(
+                    report,
+                    field=written.field,
+                    level=profile.level,
+                    passed=profile.require_path,
+                    revisions_before=seen.revisions,
+                )
+            sha256, size = work.commit()
+        return SignResult(
+            level=selfcheck.level_of(report, written.field) if report else "B-B",
+            field=written.field,
+            signed_at=now,
+            sha256=sha256,
+            size=size,
+            certificate=signer.certificate,
+            chain=prepared.precheck.chain,
+            best_signature_time=stamping.tokens[0].gen_time if stamping.tokens else None,
+            tsa=stamping.authority,
+            warnings=prepared.precheck.warnings,
+            report=report,
+        )
+
+    def extend(
+        self,
+        source: Path,
+        target: Path,
+        *,
+        level: str,
+        policy: str = "hon-hop",
+        trust: TrustInput | None = None,
+        tsa: Timestamper | None = None,
+    ) -> SignResult:
+        """Raise the signatures of the document at `source` to `level`, or renew their archive timestamp, into
+        `target`.
+
+        ``B-T`` adds a document timestamp (a finished PDF signature cannot take one inside: EN 319 142-1 §5.4.3 note),
+        ``B-LT`` validation data, after a timestamp where no signature has one, ``B-LTA`` validation data and a
+        document timestamp over it.  Answers the lowest level that the file's signatures have afterwards.
+
+        Raises like `sign`; `RequestError` (``invalid_request``) for a document without signatures.
+        """
+        from signsvc.formats.pades.write import RoomTooSmallError
+
+        if level not in LEVELS[1:]:
+            raise RequestError("invalid_request", reason="level is one of B-T, B-LT, B-LTA")
+        trust = trust or TrustInput()
+        gatherer = self._gatherer(policy, trust)
+        with work_file(source, target) as work:
+            seen = precheck.document(work, None)
+            if not seen.signers:
+                raise RequestError("invalid_request", reason="the document has no signature")
+            stamping = Stamping(tsa or self._tsa, self._clock, self._room)
+            for attempt in (1, 2):
+                try:
+                    self._extend(work, gatherer, level, stamping, seen)
+                    break
+                except RoomTooSmallError as error:
+                    self._room.learn(error.needed)
+                    if attempt == 2:
+                        raise UpstreamError("tsa_invalid_token", reason="size") from None
+                    work.restart(source)
+            work.stream.flush()
+            report = self._verified(work.path, policy, trust)
+            reached = selfcheck.extension(report, level=level, revisions_before=seen.revisions)
+            sha256, size = work.commit()
+        return SignResult(
+            level=reached,
+            field=None,
+            signed_at=None,
+            sha256=sha256,
+            size=size,
+            best_signature_time=stamping.tokens[-1].gen_time if stamping.tokens else None,
+            tsa=stamping.authority,
+            report=report,
+        )
+
+    # signing ---------------------------------------------------------------------------------------------------
+    def _prepare(self, profile: Profile, signer: Signer, trust: TrustInput) -> _Prepared:
+        from signsvc.formats.cms.write import CmsPlan
+
+        gatherer = self._gatherer(profile.policy, trust)
+        algorithm = choose(profile, signer.certificate)
+        checked = precheck.certificate(
+            signer,
+            profile,
+            gatherer,
+            directories=self._trust.policy_directories,
+            now=self._clock(),
+        )
+        embedded = dict.fromkeys((*checked.chain, *signer.certificate_chain))
+        chain = tuple(c for c in embedded if c != signer.certificate and not c.self_issued)
+        return _Prepared(CmsPlan(signer.certificate, algorithm, chain), checked, gatherer)
+
+    def _write(
+        self,
+        work: WorkFile,
+        prepared: _Prepared,
+        profile: Profile,
+        signer: Signer,
+        params: SignParams,
+        stamping: Stamping,
+        now: datetime,
+        opened: Opened | None,
+        deadline: float | None,
+    ) -> Written:
+        from signsvc.formats.pades.selfcheck import check_written
+        from signsvc.formats.pades.write import sign_revision
+
+        plan = prepared.plan
+        written = sign_revision(
+            work.stream,
+            plan,
+            _spec(params, profile, signer.certificate, now),
+            lambda digest: signer.sign(digest, plan.algorithm, deadline=deadline),
+            timestamp=stamping if profile.rank >= LEVELS.index("B-T") else None,
+            timestamp_room=stamping.room.octets,
+            opened=opened,
+        )
+        work.stream.flush()
+        fault = check_written(work.stream, plan, written, before=work.base_size)
+        if fault is not None:
+            raise InternalError("self_check_failed", reason=fault)
+        return written
+
+    def _complete(
+        self, work: WorkFile, prepared: _Prepared, level: str, stamping: Stamping, held: Iterable[Certificate]
+    ) -> None:
+        """Validation data for the signer and the TSAs, and the archive timestamp at B-LTA."""
+        leaves = (prepared.plan.certificate,)
+        self._add_data(work, prepared.gatherer, leaves, tuple(held), stamping, archive=level == "B-LTA")
+
+    def _add_data(
+        self,
+        work: WorkFile,
+        gatherer: Gatherer,
+        leaves: tuple[Certificate, ...],
+        held: tuple[Certificate, ...],
+        stamping: Stamping,
+        *,
+        archive: bool,
+    ) -> None:
+        from signsvc.formats.pades.write import extend_revision
+
+        before = stamping.certificates()
+        data = self._data(gatherer, (*leaves, *before), (*held, *before))
+        extend_revision(work.stream, data, timestamp=stamping if archive else None, timestamp_room=stamping.room.octets)
+        fresh = tuple(c for c in stamping.certificates() if c not in before)
+        if archive and fresh:
+            # The archive timestamp came from another authority than the first: its chain has to be there as well.
+            extend_revision(work.stream, self._data(gatherer, fresh, fresh))
+
+    def _data(
+        self, gatherer: Gatherer, leaves: tuple[Certificate, ...], pool: tuple[Certificate, ...]
+    ) -> tuple[EvidenceItem, ...]:
+        ends = tuple(c for c in leaves if not c.is_ca)
+        found = gatherer.evidence(ends, pool=pool, now=self._clock())
+        bag = (*pool, *_certificates(found))
+        return tuple(dict.fromkeys((*as_evidence(gatherer.chains(ends, pool=bag)), *found)))
+
+    def _gatherer(self, policy_id: str, trust: TrustInput) -> Gatherer:
+        from signsvc.trust import TrustStore
+        from signsvc.validation import policies
+
+        policy = policies.load(policy_id, self._trust.policy_directories)
+        material = TrustStore(self._trust.directory).material(
+            *policy.trust_profiles,
+            *self._trust.extra_profiles,
+            extra_anchors=_parse(trust.trust_anchors, "trust_anchors"),
+            extra_intermediates=_parse(trust.certificates, "certificates"),
+        )
+        supplied = tuple(EvidenceItem(EvidenceKind.CRL, crl, Origin.SUPPLIED) for crl in trust.crls)
+        return Gatherer(material, None if trust.offline else self._fetch, supplied)
+
+    # extending -------------------------------------------------------------------------------------------------
+    def _extend(
+        self, work: WorkFile, gatherer: Gatherer, level: str, stamping: Stamping, seen: precheck.Document
+    ) -> None:
+        from signsvc.formats.pades.write import extend_revision
+
+        room = stamping.room.octets
+        if level == "B-T" or (level == "B-LT" and not seen.all_timestamped):
+            extend_revision(work.stream, timestamp=stamping, timestamp_room=room)
+        if level in ("B-LT", "B-LTA"):
+            leaves = seen.signers
+            self._add_data(work, gatherer, leaves, seen.certificates, stamping, archive=level == "B-LTA")
+
+    # checking --------------------------------------------------------------------------------------------------
+    def _verified(self, path: Path, policy: str, trust: TrustInput) -> dict[str, Any]:
+        request = VerifyRequest(
+            policy=policy,
+            trust_anchors=trust.trust_anchors,
+            certificates=trust.certificates,
+            crls=trust.crls,
+            offline=trust.offline,
+        )
+        return self._verifier.verify(path, request).report
+
+
+def _spec(params: SignParams, profile: Profile, certificate: Certificate, now: datetime) -> SignatureSpec:
+    from signsvc.formats.pades.write import SignatureSpec
+
+    visible = params.visible
+    local = now.astimezone(VIETNAM)
+    template = (visible.template if visible else None) or profile.appearance
+    return SignatureSpec(
+        time=local,
+        field=params.field,
+        reason=params.reason,
+        location=params.location,
+        name=params.name,
+        contact=params.contact,
+        certify=params.certify,
+        page=visible.page if visible else 1,
+        rect=visible.rect if visible else None,
+        lines=appearance.lines(template, params, certificate, local),
+        font=appearance.FONT,
+    )
+
+
+def _parse(values: Iterable[bytes], member: str) -> tuple[Certificate, ...]:
+    try:
+        return tuple(Certificate.from_der(value) for value in values)
+    except DerError:
+        raise RequestError("invalid_request", reason=f"{member}: not a DER certificate") from None
+
+
+def _certificates(items: Iterable[EvidenceItem]) -> tuple[Certificate, ...]:
+    found = []
+    for item in items:
+        if item.kind is EvidenceKind.CERTIFICATE:
+            try:
+                found.append(Certificate.from_der(item.der))
+            except DerError:
+                continue
+    return tuple(found)
