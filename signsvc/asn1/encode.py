@@ -15,7 +15,7 @@ def encode(tag: int, *parts: bytes) -> bytes:
 
 def encode_integer(value: int) -> bytes:
     """INTEGER in minimal two's complement."""
-    return encode(0x02, value.to_bytes(value.bit_length() // 8 + 1, "big", signed=True))
+    return encode(0x02, value.to_bytes((value + (value < 0)).bit_length() // 8 + 1, "big", signed=True))
 
 
 def encode_oid(dotted: str) -> bytes:
