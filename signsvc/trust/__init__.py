@@ -9,12 +9,16 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from signsvc.trust.collecting import collect
+    from signsvc.trust.evidence import EvidenceClient
     from signsvc.trust.fetching import Fetch, FetchRequest
     from signsvc.trust.material import TrustAnchor, TrustMaterial
     from signsvc.trust.profile import Profile, ProfileEntry
     from signsvc.trust.store import Installed, InstallResult, ProfileState, TrustStore
+    from signsvc.trust.tsa import TimestampToken, TsaClient, TsaConfig
 
 _WHERE = {
+    "EvidenceClient": "evidence",
     "Fetch": "fetching",
     "FetchRequest": "fetching",
     "InstallResult": "store",
@@ -25,6 +29,10 @@ _WHERE = {
     "TrustAnchor": "material",
     "TrustMaterial": "material",
     "TrustStore": "store",
+    "TimestampToken": "tsa",
+    "TsaClient": "tsa",
+    "TsaConfig": "tsa",
+    "collect": "collecting",
 }
 
 
@@ -36,6 +44,7 @@ def __getattr__(name: str) -> Any:
 
 
 __all__ = [
+    "EvidenceClient",
     "Fetch",
     "FetchRequest",
     "InstallResult",
@@ -43,7 +52,11 @@ __all__ = [
     "Profile",
     "ProfileEntry",
     "ProfileState",
+    "TimestampToken",
     "TrustAnchor",
     "TrustMaterial",
     "TrustStore",
+    "TsaClient",
+    "TsaConfig",
+    "collect",
 ]

@@ -25,7 +25,8 @@ class TrustMaterial:
     """The union of some trust profiles as installed, with what a caller adds for one call.
 
     `keeps_expired_since` says, by SHA-256 of a CA certificate, from when on that CA keeps expired certificates on its
-    CRL.  `host_map` maps internal host names to public ones (``host`` or ``host:port``).
+    CRL.  `host_map` maps internal host names to public ones (``host`` or ``host:port``).  `hosts` are names (``.name``
+    for all below one) that CA certificates may be fetched from although nothing known was signed by them yet.
     """
 
     profiles: tuple[str, ...] = ()
@@ -33,3 +34,4 @@ class TrustMaterial:
     intermediates: tuple[Certificate, ...] = ()
     host_map: Mapping[str, str] = field(default_factory=dict)
     keeps_expired_since: Mapping[bytes, datetime] = field(default_factory=dict)
+    hosts: frozenset[str] = frozenset()

@@ -16,6 +16,7 @@ import threading
 from collections import OrderedDict
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from datetime import datetime
 
 from signsvc.algorithms import SignatureCheck, resolve, verify_value
 from signsvc.asn1 import DerError
@@ -215,3 +216,34 @@ class _Search:
 def first(paths: Sequence[Path]) -> Path | None:
     """The best path, or None."""
     return paths[0] if paths else None
+
+
+# What this module's own chain check understands among critical extensions.
+_UNDERSTOOD = frozenset(("2.5.29.15", "2.5.29.17", "2.5.29.19", "2.5.29.32", "2.5.29.37"))
+
+
+def chain_problem(path: Path, at: datetime) -> str | None:
+    """Why a found path may not be relied on at `at`, in one word, or None: a minimal RFC 5280 §6.1 check.
+
+    For the chains of services that this product chooses itself (timestamp authorities).  Constraints that it does not
+    process (name and policy constraints) are refused where they are critical.  A trust anchor's own dates do not count.
+    """
+    try:
+        for depth, certificate in enumerate(path[:-1]):
+            if not certificate.not_before <= at <= certificate.not_after:
+                return "validity"
+            if certificate.critical_extensions - _UNDERSTOOD:
+                return "critical_extension"
+            if depth == 0:
+                continue
+            is_ca, path_length = certificate.basic_constraints
+            if not is_ca:
+                return "not_a_ca"
+            below = sum(1 for lower in path[1:depth] if not lower.self_issued)
+            if path_length is not None and below > path_length:
+                return "path_length"
+            if certificate.key_usage is not None and "key_cert_sign" not in certificate.key_usage:
+                return "key_usage"
+    except DerError:
+        return "malformed"
+    return None

@@ -73,6 +73,7 @@ class Profile:
     vi: str
     en: str
     trial: bool = False
+    hosts: frozenset[str] = frozenset()
     host_map: Mapping[str, str] = field(default_factory=dict)
     entries: tuple[ProfileEntry, ...] = ()
     tsas: tuple[tuple[str, str], ...] = ()  # (id, URL) of the authorities' own timestamp services
@@ -96,6 +97,7 @@ def parse(text: str, where: str) -> Profile:
         return Profile(
             entries=entries,
             tsas=tuple((str(table["id"]), str(table["url"])) for table in data.pop("tsa", ())),
+            hosts=frozenset(str(name).lower() for name in data.pop("hosts", ())),
             host_map={str(k).lower(): str(v) for k, v in data.pop("host_map", {}).items()},
             **data,
         )

@@ -103,10 +103,12 @@ class TrustStore:
         intermediates: dict[Certificate, None] = {}
         host_map: dict[str, str] = {}
         keeps: dict[bytes, datetime] = {}
+        hosts: set[str] = set()
         for profile_id in profile_ids:
             profile = self.profile(profile_id)
             entries = {entry.id: entry for entry in profile.entries}
             host_map.update(profile.host_map)
+            hosts |= profile.hosts
             for item in self._installed(profile):
                 entry = entries.get(item.entry or "")
                 if item.kind == ANCHOR:
@@ -120,7 +122,9 @@ class TrustStore:
         for certificate in extra_anchors:
             anchors.setdefault(certificate, TrustAnchor(certificate, certificate.common_name))
         intermediates.update(dict.fromkeys(extra_intermediates))
-        return TrustMaterial(profile_ids, tuple(anchors.values()), tuple(intermediates), host_map, keeps)
+        return TrustMaterial(
+            profile_ids, tuple(anchors.values()), tuple(intermediates), host_map, keeps, frozenset(hosts)
+        )
 
     # changing --------------------------------------------------------------------------------------------------
     def install(
