@@ -95,7 +95,7 @@ class Keyring:
         allow_software_keys: bool = False,
         prompt: PinPrompt | None = None,
     ) -> None:
-        self._modules = {os.path.abspath(m.path): m for m in reversed(modules)}  # noqa: PTH100
+        paths = list(dict.fromkeys(os.path.abspath(m.path) for m in modules))  # noqa: PTH100 - links stay
         self._credentials = {c.id: c for c in credentials}
         self._pkcs12s = {p.name: p for p in pkcs12s}
         self._mode = mode
@@ -105,7 +105,7 @@ class Keyring:
         names = [c.id for c in credentials] + [p.name for p in pkcs12s]
         if len(set(names)) != len(names):
             raise ConfigError(reason="two credentials have one id")
-        self._clients = {path: _client(path, modules, runtime_dir, prompt) for path in self._modules}
+        self._clients = {path: _client(path, modules, runtime_dir, prompt) for path in paths}
 
     # listing ---------------------------------------------------------------------------------------------------
     def list(self) -> tuple[CredentialInfo, ...]:

@@ -38,7 +38,7 @@ class Signer(Protocol):
 class CredentialInfo:
     """A credential for people and API callers.
 
-    `status` is ``available`` or the problem code that `Keyring.get` would give (``token_not_present``,
+    `status` is ``ready`` or the problem code that `Keyring.get` would give (``token_not_present``,
     ``credential_ambiguous``, ``credential_disabled``, ``credential_not_found`` …); validity dates are not judged here.
     """
 
@@ -124,7 +124,7 @@ def describe(
     *,
     name: str,
     kind: str,
-    status: str = "available",
+    status: str = "ready",
     token_label: str | None = None,
     token_serial: str | None = None,
     key_label: str | None = None,
