@@ -51,6 +51,9 @@ _EXPIRED_CERTS = "2.5.29.60"
 _KNOWN = frozenset((_CRL_NUMBER, _DELTA_INDICATOR, _ISSUING_POINT, _AUTHORITY_KEY, _EXPIRED_CERTS))
 _KNOWN_ENTRY = frozenset((_REASON, _INVALIDITY_DATE, _CERTIFICATE_ISSUER))
 
+_CRITICAL = b"\x01\x01\xff\x04"  # BOOLEAN TRUE before an extension's value
+_ISSUER_OID = b"\x06\x03\x55\x1d\x1d"
+
 # Entries with a short length, the usual sizes first; anything else goes through the ordinary outline.
 _SIZES = (*range(0x1E, 0x50), *range(0x10, 0x1E), *range(0x50, 0x80))
 _ENTRY = b"(?s:\\x30(?:" + b"|".join(b"\\x%02x.{%d}" % (n, n) for n in _SIZES) + b"))"
@@ -174,9 +177,10 @@ class Crl:
         """Code of the finding that forbids to use this list for a good status; None: usable (RFC 5280 §5.2, §5.3)."""
         if self.unknown_critical:
             return "crl_critical_extension_unknown"
-        if self._entries is not None and self._buf.find(b"\x01\x01\xff", self._entries.content, self._entries.end) >= 0:
+        region = self._entries
+        if region is not None and self._buf.find(_CRITICAL, region.content, region.end) >= 0:
             try:
-                if any(critical - _KNOWN_ENTRY for _, _, critical in self._walk()):
+                if any(_critical(e) - _KNOWN_ENTRY for e in self._each() if _CRITICAL in e):
                     return "crl_entry_extension_unknown"
             except (DerError, IndexError):
                 return "crl_entries_malformed"
@@ -255,15 +259,13 @@ class Crl:
     def _lookup(self, serial: int, issuer_der: bytes | None) -> Revoked | None:
         if self._entries is None:
             return None
+        needle = encode_integer(serial)
         if self.indirect or self._names_issuers:
             wanted = issuer_der or self.issuer_der
-            for entry, issuer, _ in self._walk(encode_integer(serial)):
-                if names.same(issuer, wanted):
-                    return self._revoked(entry)
-            return None
+            found = next((e for e, issuer in self._by_issuer(needle) if names.same(issuer, wanted)), None)
+            return _revoked(found) if found is not None else None
         if issuer_der is not None and not names.same(issuer_der, self.issuer_der):
             return None
-        needle = encode_integer(serial)
         region = self._entries
         if region.end - region.content >= _INDEX_FROM:
             self._searches += 1
@@ -273,7 +275,7 @@ class Crl:
         while at >= 0:
             around = self._entry_around(at)
             if around is not None:
-                return self._revoked(around)
+                return _revoked(around.full(self._buf))
             at = self._buf.find(needle, at + 1, region.end)
         return None
 
@@ -307,7 +309,7 @@ class Crl:
     @functools.cached_property
     def _names_issuers(self) -> bool:
         region = self._entries
-        return region is not None and self._buf.find(b"\x06\x03\x55\x1d\x1d", region.content, region.end) >= 0
+        return region is not None and self._buf.find(_ISSUER_OID, region.content, region.end) >= 0
 
     @functools.cached_property
     def _index(self) -> frozenset[bytes]:
@@ -315,45 +317,57 @@ class Crl:
 
         The place for an index shared between processes: it is a function of the list's octets alone.
         """
-        assert self._entries is not None
-        size = self._entries.end - self._entries.content
-        entries = _ENTRY_RE.findall(self._buf, self._entries.content, self._entries.end)
-        if sum(map(len, entries)) == size:
-            return frozenset([e[2 : 4 + e[3]] for e in entries])
-        buf = self._buf
-        return frozenset([der.read(buf, e.content, e.end).full(buf) for e in self._each()])
+        return frozenset([_serial(e) for e in self._each()])
 
-    def _each(self) -> Iterator[Tlv]:
+    def _each(self) -> list[bytes]:
+        """All entries, each complete.  Raises `DerError`."""
         assert self._entries is not None
-        yield from der.children(self._buf, self._entries, limit=_MAX_ENTRIES)
+        region, buf = self._entries, self._buf
+        found: list[bytes] = _ENTRY_RE.findall(buf, region.content, region.end)
+        if sum(map(len, found)) != region.end - region.content:
+            found = [e.full(buf) for e in der.children(buf, region, limit=_MAX_ENTRIES)]
+        return found
 
-    def _walk(self, needle: bytes | None = None) -> Iterator[tuple[Tlv, bytes, frozenset[str]]]:
-        """(entry, certificate issuer, critical extensions) of every entry, or of those with this encoded serial."""
-        buf, issuer = self._buf, self.issuer_der
+    def _by_issuer(self, needle: bytes) -> Iterator[tuple[bytes, bytes]]:
+        """(entry, certificate issuer) of the entries with this encoded serial number (RFC 5280 §5.3.3)."""
+        issuer = self.issuer_der
         for entry in self._each():
-            parts = der.children(buf, entry, limit=3)
-            critical: frozenset[str] = frozenset()
-            if len(parts) == 3:
-                found = extension_list(buf, parts[2])
-                critical = frozenset(oid for oid, (is_critical, _) in found.items() if is_critical)
-                if _CERTIFICATE_ISSUER in found:
-                    issuer = _directory_name(found[_CERTIFICATE_ISSUER][1]) or b""
-            if needle is None or parts[0].full(buf) == needle:
-                yield entry, issuer, critical
+            if _ISSUER_OID in entry:
+                value = _entry_extensions(entry).get(_CERTIFICATE_ISSUER)
+                if value is not None:
+                    issuer = _directory_name(value[1]) or b""
+            if _serial(entry) == needle:
+                yield entry, issuer
 
-    def _revoked(self, entry: Tlv) -> Revoked:
-        buf = self._buf
-        parts = der.children(buf, entry, limit=3)
-        found = extension_list(buf, parts[2]) if len(parts) == 3 else {}
-        reason = "unspecified"
-        if _REASON in found:
-            raw = found[_REASON][1]
-            reason = REASONS.get(der.decode_integer(raw, der.read_all(raw, tag=der.ENUMERATED)), "unspecified")
-        invalidity = None
-        if _INVALIDITY_DATE in found:
-            raw = found[_INVALIDITY_DATE][1]
-            invalidity = der.decode_time(raw, der.read_all(raw))
-        return Revoked(der.decode_time(buf, parts[1]), reason, invalidity)
+
+def _serial(entry: bytes) -> bytes:
+    """The encoded serial number of one entry."""
+    if entry[1] < 0x80 and entry[3] < 0x80:
+        return entry[2 : 4 + entry[3]]
+    return der.children(entry, der.read_all(entry, tag=der.SEQUENCE), limit=3)[0].full(entry)
+
+
+def _entry_extensions(entry: bytes) -> dict[str, tuple[bool, bytes]]:
+    parts = der.children(entry, der.read_all(entry, tag=der.SEQUENCE), limit=3)
+    return extension_list(entry, parts[2]) if len(parts) == 3 else {}
+
+
+def _critical(entry: bytes) -> frozenset[str]:
+    return frozenset(oid for oid, (critical, _) in _entry_extensions(entry).items() if critical)
+
+
+def _revoked(entry: bytes) -> Revoked:
+    parts = der.children(entry, der.read_all(entry, tag=der.SEQUENCE), limit=3)
+    found = _entry_extensions(entry)
+    reason = "unspecified"
+    if _REASON in found:
+        raw = found[_REASON][1]
+        reason = REASONS.get(der.decode_integer(raw, der.read_all(raw, tag=der.ENUMERATED)), "unspecified")
+    invalidity = None
+    if _INVALIDITY_DATE in found:
+        raw = found[_INVALIDITY_DATE][1]
+        invalidity = der.decode_time(raw, der.read_all(raw))
+    return Revoked(der.decode_time(entry, parts[1]), reason, invalidity)
 
 
 _PARSED: Memo[bytes, Crl] = Memo(256 * 1024 * 1024)
