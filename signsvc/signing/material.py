@@ -8,7 +8,6 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import TYPE_CHECKING, Protocol
 
-from signsvc.asn1 import DerError, children, read_all
 from signsvc.errors import ConfigError
 from signsvc.types import Certificate, EvidenceItem, EvidenceKind, Origin
 
@@ -20,12 +19,18 @@ FIRST_ROOM = 12_000
 
 
 class Token(Protocol):
-    """A timestamp token that has been verified."""
+    """A timestamp token that has been verified: `trust.TimestampToken`."""
 
     @property
     def der(self) -> bytes: ...
     @property
     def gen_time(self) -> datetime: ...
+    @property
+    def tsa(self) -> str: ...
+    @property
+    def certificate(self) -> Certificate: ...
+    @property
+    def certificates(self) -> tuple[Certificate, ...]: ...
 
 
 class Timestamper(Protocol):
@@ -73,31 +78,18 @@ class Stamping:
 
     @property
     def authority(self) -> str | None:
-        """Name of the authority of the first token, from its certificate."""
-        ends = [c for c in certificates_of(self.tokens[0].der) if not c.is_ca] if self.tokens else []
-        return ends[0].common_name if ends else None
+        """Name of the authority of the first token."""
+        return self.tokens[0].tsa if self.tokens else None
 
+    @property
+    def leaves(self) -> tuple[Certificate, ...]:
+        """The certificates of the authorities that made the tokens so far, without repeats."""
+        return tuple(dict.fromkeys(token.certificate for token in self.tokens))
+
+    @property
     def certificates(self) -> tuple[Certificate, ...]:
-        """The certificates inside all tokens so far, without repeats."""
-        return tuple(dict.fromkeys(c for token in self.tokens for c in certificates_of(token.der)))
-
-
-def certificates_of(signed_data: bytes) -> tuple[Certificate, ...]:
-    """The certificates of a ContentInfo with SignedData (RFC 5652 §5.1); what is no certificate is left out."""
-    try:
-        info = children(signed_data, read_all(signed_data, tag=0x30))
-        body = children(signed_data, children(signed_data, info[1])[0])
-        bag = next((part for part in body if part.tag == 0xA0), None)
-        members = children(signed_data, bag) if bag is not None else []
-    except (DerError, IndexError):
-        return ()
-    found = []
-    for member in members:
-        try:
-            found.append(Certificate.from_der(member.full(signed_data)))
-        except DerError:
-            continue
-    return tuple(found)
+        """All certificates that the tokens carry, without repeats."""
+        return tuple(dict.fromkeys(c for token in self.tokens for c in token.certificates))
 
 
 @dataclass(frozen=True, slots=True)

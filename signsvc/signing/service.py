@@ -257,21 +257,20 @@ class SigningService:
     ) -> None:
         from signsvc.formats.pades.write import extend_revision
 
-        before = stamping.certificates()
-        data = self._data(gatherer, (*leaves, *before), (*held, *before))
+        before = stamping.leaves
+        data = self._data(gatherer, (*leaves, *before), (*held, *stamping.certificates))
         extend_revision(work.stream, data, timestamp=stamping if archive else None, timestamp_room=stamping.room.octets)
-        fresh = tuple(c for c in stamping.certificates() if c not in before)
-        if archive and fresh:
+        fresh = tuple(c for c in stamping.leaves if c not in before)
+        if fresh:
             # The archive timestamp came from another authority than the first: its chain has to be there as well.
-            extend_revision(work.stream, self._data(gatherer, fresh, fresh))
+            extend_revision(work.stream, self._data(gatherer, fresh, stamping.certificates))
 
     def _data(
         self, gatherer: Gatherer, leaves: tuple[Certificate, ...], pool: tuple[Certificate, ...]
     ) -> tuple[EvidenceItem, ...]:
-        ends = tuple(c for c in leaves if not c.is_ca)
-        found = gatherer.evidence(ends, pool=pool, now=self._clock())
-        bag = (*pool, *_certificates(found))
-        return tuple(dict.fromkeys((*as_evidence(gatherer.chains(ends, pool=bag)), *found)))
+        found = gatherer.evidence(leaves, pool=pool, now=self._clock())
+        chains = gatherer.chains(leaves, pool=(*pool, *_certificates(found)))
+        return tuple(dict.fromkeys((*as_evidence(chains), *found)))
 
     def _gatherer(self, policy_id: str, trust: TrustInput) -> Gatherer:
         from signsvc.trust import TrustStore
