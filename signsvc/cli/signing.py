@@ -1,0 +1,147 @@
+"""What ``sign`` and ``extend`` share: options, where results go, one line per file."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, TypeVar
+
+import click
+
+from signsvc.cli import files
+from signsvc.cli.root import EXIT_PASSED, EXIT_PROBLEM, show_error
+from signsvc.errors import DocumentError, SignsvcError
+
+if TYPE_CHECKING:
+    from signsvc.signing import SignResult, TrustInput
+
+F = TypeVar("F", bound=Callable[..., Any])
+_INPUT = click.Path(exists=True, dir_okay=False, path_type=Path)
+
+
+def common(command: F) -> F:
+    """The options that both verbs take."""
+    for option in reversed(
+        (
+            click.option("--out", type=click.Path(dir_okay=False, path_type=Path), help="The signed file."),
+            click.option("--out-dir", type=click.Path(file_okay=False, path_type=Path), help="Where signed files go."),
+            click.option("--trust-anchor", "anchors", multiple=True, type=_INPUT, help="Trust this certificate too."),
+            click.option("--cert", "certificates", multiple=True, type=_INPUT, help="A further intermediate."),
+            click.option("--crl", "crls", multiple=True, type=_INPUT, help="A CRL to take into account."),
+            click.option("--tsa", metavar="URL", help="Timestamp authority instead of the configured ones."),
+            click.option("--offline", is_flag=True, help="Obtain no revocation values from the network."),
+            click.option("--json", "as_json", is_flag=True, help="One JSON result a line on standard output."),
+        )
+    ):
+        command = option(command)
+    return command
+
+
+def trust_input(
+    anchors: Sequence[Path], certificates: Sequence[Path], crls: Sequence[Path], *, offline: bool
+) -> TrustInput:
+    """The caller's trust and evidence.  Raises `RequestError` for files that hold none."""
+    from signsvc.signing import TrustInput
+
+    return TrustInput(
+        trust_anchors=files.read_ders(anchors, "CERTIFICATE"),
+        certificates=files.read_ders(certificates, "CERTIFICATE"),
+        crls=files.read_ders(crls, "X509 CRL"),
+        offline=offline,
+    )
+
+
+def targets(paths: Sequence[Path], out: Path | None, out_dir: Path | None, suffix: str) -> dict[Path, Path]:
+    """Source to target.  Without options the target stands beside its source with `suffix` before the extension."""
+    todo = files.expand(paths)
+    if out is not None and (out_dir is not None or len(todo) != 1):
+        raise click.UsageError("--out takes one file and goes without --out-dir")
+    if out is not None:
+        return {todo[0]: out}
+    if out_dir is not None:
+        out_dir.mkdir(parents=True, exist_ok=True)
+        found = {path: out_dir / path.name for path in todo}
+        if len(set(found.values())) != len(todo):
+            raise click.UsageError("two files have the same name; use two runs")
+        return found
+    return {path: path.with_name(f"{path.stem}{suffix}{path.suffix}") for path in todo}
+
+
+def run(
+    todo: dict[Path, Path], work: Callable[[Path, Path], SignResult], *, jobs: int, label: str, as_json: bool
+) -> int:
+    """Do `work` for every file; a file that fails does not stop the others.  Exit code 0 or 4."""
+
+    def one(path: Path) -> SignResult | SignsvcError:
+        if not path.is_file():
+            return DocumentError("not_found")
+        try:
+            return work(path, todo[path])
+        except SignsvcError as error:
+            return error
+        except OSError:
+            return DocumentError("document_unreadable")
+
+    status = EXIT_PASSED
+    with files.progress(len(todo), label) as step:
+        for path, result in files.ordered(one, list(todo), jobs):
+            if isinstance(result, SignsvcError):
+                status = EXIT_PROBLEM
+                _failed(path, result, as_json=as_json)
+            else:
+                _done(path, todo[path], result, as_json=as_json)
+            step()
+    return status
+
+
+def _failed(path: Path, error: SignsvcError, *, as_json: bool) -> None:
+    if not as_json:
+        show_error(error, str(path))
+        return
+    problem = {
+        "code": error.code,
+        "retryable": error.retryable,
+        "detail": error.text("en"),
+        "detail_vi": error.text("vi"),
+    }
+    click.echo(json.dumps({"document": {"name": path.name}, "problem": problem}, ensure_ascii=False))
+
+
+def _done(path: Path, target: Path, result: SignResult, *, as_json: bool) -> None:
+    from signsvc.messages import text
+
+    notes = [
+        {"code": f.code, "text": text(f.code, "en", f.data), "text_vi": text(f.code, "vi", f.data)}
+        for f in result.warnings
+    ]
+    if not as_json:
+        who = f"  {result.certificate.common_name}" if result.certificate else ""
+        stamp = f"  TSA: {result.tsa}" if result.tsa else ""
+        click.echo(f"{target}: {result.level}{who}{stamp}")
+        for note in notes:
+            click.echo(f"{path}: ! {note['text_vi']} [{note['code']}]", err=True)
+        return
+    certificate = None
+    if result.certificate is not None:
+        from signsvc.reports.build import certificate_summary
+
+        certificate = certificate_summary(result.certificate)
+    answer = {
+        "document": {"name": path.name},
+        "output": {"path": str(target), "sha256": result.sha256, "size": result.size},
+        "signature": {
+            "field": result.field,
+            "level": result.level,
+            "signed_at": _time(result.signed_at),
+            "best_signature_time": _time(result.best_signature_time),
+            "certificate": certificate,
+            "tsa": result.tsa,
+        },
+        "warnings": notes,
+    }
+    click.echo(json.dumps(answer, ensure_ascii=False))
+
+
+def _time(moment: Any) -> str | None:
+    return moment.isoformat().replace("+00:00", "Z") if moment else None

@@ -1,0 +1,187 @@
+"""The house wired together from its settings: every part made on first use, shared by command line and web.
+
+A `Services` belongs to one process: make it after a fork.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable
+from functools import cached_property
+from types import TracebackType
+from typing import TYPE_CHECKING, Self
+
+from signsvc.settings import Settings, TsaSettings
+
+if TYPE_CHECKING:
+    from signsvc.keys import Keyring
+    from signsvc.keys.pins import Secret
+    from signsvc.net import HttpClient
+    from signsvc.signing import SigningService
+    from signsvc.store import Store
+    from signsvc.trust import EvidenceClient, TrustMaterial, TrustStore, TsaClient, TsaConfig
+    from signsvc.types import Certificate
+    from signsvc.verification import TrustSource, Verifier
+
+
+class Services:
+    """The parts of an installation.
+
+    `shared_tokens`: the token processes are shared with the other workers of the service.  `pin_source` and `prompt`
+    replace the configured PIN sources (command line).  `fork` starts verification workers by fork, which only a
+    process with a single thread may do; `workers` overrides how many there are.
+    """
+
+    def __init__(
+        self,
+        settings: Settings,
+        *,
+        shared_tokens: bool = False,
+        pin_source: str | None = None,
+        prompt: Callable[[str], Secret] | None = None,
+        fork: bool = False,
+        workers: int | None = None,
+        offline: bool = False,
+    ) -> None:
+        self.settings = settings
+        self._shared_tokens = shared_tokens
+        self._pin_source = pin_source
+        self._prompt = prompt
+        self._fork = fork
+        self._workers = workers
+        self._offline = offline or settings.net.offline
+        self._lock = threading.RLock()
+
+    @classmethod
+    def load(cls, **options: bool) -> Self:
+        """From the settings in force.  Raises `ConfigError`."""
+        return cls(Settings.load(), **options)  # type: ignore[arg-type]
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """End what was started: workers, token processes, database connections."""
+        for name in ("verifier", "keyring", "store"):
+            part = self.__dict__.pop(name, None)
+            if part is not None:
+                part.close()
+
+    @property
+    def trust_source(self) -> TrustSource:
+        from signsvc.verification import TrustSource
+
+        return TrustSource(
+            self.settings.trust_dir, self.settings.trust_profiles, (self.settings.data_dir / "policies",)
+        )
+
+    @cached_property
+    def trust(self) -> TrustStore:
+        from signsvc.trust import TrustStore
+
+        return TrustStore(self.settings.trust_dir)
+
+    @cached_property
+    def http(self) -> HttpClient:
+        from signsvc.net import HttpClient, NetRules
+
+        net = self.settings.net
+        return HttpClient(
+            NetRules(
+                allow=net.allow,
+                host_map={**self._profile_hosts(), **net.host_map},
+                proxy=net.proxy,
+                connect_timeout=net.connect_timeout_seconds,
+                total_timeout=net.total_timeout_seconds,
+                offline=net.offline,
+            )
+        )
+
+    @cached_property
+    def evidence(self) -> EvidenceClient:
+        from signsvc.trust import EvidenceClient
+
+        return EvidenceClient(self.http, self.settings.cache_dir)
+
+    @cached_property
+    def tsa(self) -> TsaClient:
+        return self.tsa_for()
+
+    def tsa_for(self, url: str | None = None, anchors: tuple[Certificate, ...] = ()) -> TsaClient:
+        """A client for the configured authorities, or for `url` alone; `anchors` are trusted in addition."""
+        from signsvc.trust import TsaClient, TsaConfig
+
+        if url is None:
+            configs = [_tsa(found) for found in self.settings.tsa]
+        else:
+            configs = [TsaConfig(name="tsa", url=url)]
+        return TsaClient(configs, self.http, lambda: self._material(anchors))
+
+    @cached_property
+    def keyring(self) -> Keyring:
+        from signsvc.keys.configured import from_settings
+
+        return from_settings(
+            self.settings, shared=self._shared_tokens, pin_source=self._pin_source, prompt=self._prompt
+        )
+
+    @cached_property
+    def verifier(self) -> Verifier:
+        from signsvc.verification import Limits, Verifier
+
+        limits = self.settings.limits
+        return Verifier(
+            self.trust_source,
+            fetch=None if self._offline else self.evidence.fetch,
+            limits=Limits(limits.memory_bytes, limits.cpu_seconds, limits.wall_seconds),
+            workers=self._workers or limits.workers,
+            fork=self._fork,
+        )
+
+    @cached_property
+    def signing(self) -> SigningService:
+        from signsvc.signing import SigningService
+
+        return SigningService(
+            self.trust_source,
+            verifier=self.verifier,
+            fetch=None if self._offline else self.evidence.fetch,
+            tsa=self.tsa if self.settings.tsa else None,
+        )
+
+    @cached_property
+    def store(self) -> Store:
+        from signsvc.store import Store
+
+        return Store(self.settings.database_url, self.settings.blob_dir)
+
+    def _profile_ids(self) -> tuple[str, ...]:
+        from signsvc.validation import policies
+
+        policy = policies.load(self.settings.policy, (self.settings.data_dir / "policies",))
+        return tuple(dict.fromkeys((*policy.trust_profiles, *self.settings.trust_profiles)))
+
+    def _material(self, anchors: tuple[Certificate, ...] = ()) -> TrustMaterial:
+        return self.trust.material(*self._profile_ids(), extra_anchors=anchors)
+
+    def _profile_hosts(self) -> dict[str, str]:
+        return dict(self.trust.material(*self._profile_ids()).host_map)
+
+
+def _tsa(found: TsaSettings) -> TsaConfig:
+    from signsvc.keys.pins import PinSource, resolve
+    from signsvc.trust import TsaConfig
+
+    password = resolve(PinSource.parse(found.password)).secret.reveal() if found.password else None
+    return TsaConfig(
+        name=found.name,
+        url=found.url,
+        timeout=found.timeout_seconds,
+        username=found.username,
+        password=password,
+    )
