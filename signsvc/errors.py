@@ -147,6 +147,8 @@ PROBLEMS: dict[str, ProblemSpec] = {
     "certificate_path_unknown": ProblemSpec(409),
     "certificate_status_unknown": ProblemSpec(409, retryable=True),
     "certificate_not_pinned": ProblemSpec(409),
+    "certificate_not_installed": ProblemSpec(404, csc="invalid_request"),
+    "certificate_not_installable": ProblemSpec(409),
     "signing_not_permitted": ProblemSpec(409),
     "user_canceled": ProblemSpec(409),
     "idempotency_in_progress": ProblemSpec(409, retryable=True),

@@ -26,6 +26,7 @@ url = "http://…"
 from __future__ import annotations
 
 import functools
+import re
 import tomllib
 import unicodedata
 from collections.abc import Mapping
@@ -94,6 +95,9 @@ def parse(text: str, where: str) -> Profile:
         entries = tuple(_entry(dict(table)) for table in data.pop("certificate", ()))
         if len({entry.id for entry in entries}) != len(entries):
             raise ValueError("certificate id twice")
+        # The id becomes a folder's name; "profiles" is the folder of the site's own files.
+        if not re.fullmatch(r"[a-z0-9][a-z0-9-]{0,63}", data["id"]) or data["id"] == "profiles":
+            raise ValueError("id must be lower-case letters, digits and hyphens")
         return Profile(
             entries=entries,
             tsas=tuple((str(table["id"]), str(table["url"])) for table in data.pop("tsa", ())),

@@ -139,8 +139,8 @@ class TrustStore:
         """Install what of a DER, PEM or PKCS#7 file the profile pins or `confirm` names (SHA-256 fingerprints).
 
         `unconfirmed` takes every CA certificate, and works for a trial profile only.  Raises `RequestError` for a file
-        or fingerprint that cannot be read, `TrustError` (``certificate_not_pinned``, with the first fingerprint and
-        the reason) where nothing of the file may be installed, `StorageError` where it cannot be written.
+        or fingerprint that cannot be read, `TrustError` (``certificate_not_pinned`` or
+        ``certificate_not_installable``, with the first fingerprint and the reason) where nothing of it may be installed, `StorageError` where it cannot be written.
         """
         profile = self.profile(profile_id)
         if unconfirmed and not profile.trial:
@@ -162,9 +162,9 @@ class TrustStore:
                 installed.append(Installed(certificate.sha256.hex(), kind, entry, basis, moment, certificate))
         if not installed:
             first = refused[0]
-            raise TrustError(
-                "certificate_not_pinned", sha256=first.certificate.sha256.hex(), reason=first.reason, profile=profile_id
-            )
+            code = "certificate_not_pinned" if first.reason == "not_pinned" else "certificate_not_installable"
+            sha256 = first.certificate.sha256.hex()
+            raise TrustError(code, sha256=sha256, reason=first.reason, profile=profile_id)
         with self._changing(profile_id) as (folder, state):
             for item in installed:
                 _write(folder / f"{item.sha256}.der", item.certificate.der)
@@ -174,8 +174,8 @@ class TrustStore:
         return InstallResult(tuple(installed), tuple(refused))
 
     def remove(self, profile_id: str, sha256: str) -> Installed:
-        """Remove one installed certificate.  Raises `TrustError` (``certificate_not_pinned``) where it is not
-        installed, `RequestError` where `sha256` is no fingerprint."""
+        """Remove one installed certificate.  Raises `TrustError` (``certificate_not_installed``) where it is
+        not there, `RequestError` where `sha256` is no fingerprint."""
         profile = self.profile(profile_id)
         try:
             wanted = normalize_fingerprint(sha256)
@@ -183,7 +183,7 @@ class TrustStore:
             raise RequestError(reason="not a SHA-256 fingerprint") from None
         found = next((item for item in self._installed(profile) if item.sha256 == wanted), None)
         if found is None:
-            raise TrustError("certificate_not_pinned", sha256=wanted, reason="not_installed", profile=profile_id)
+            raise TrustError("certificate_not_installed", sha256=wanted, profile=profile_id)
         with self._changing(profile_id) as (folder, state):
             state.pop(wanted, None)
             (folder / f"{wanted}.der").unlink(missing_ok=True)
