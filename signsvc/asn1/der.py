@@ -31,6 +31,9 @@ BMP_STRING = 0x1E
 SEQUENCE = 0x30
 SET = 0x31
 
+# Many elements are made: past NamedTuple's own constructor they cost a third.
+_tuple = tuple.__new__
+
 # More children than this in one element is not a certificate, a CMS or an OCSP response; CRLs have their own reader.
 MAX_CHILDREN = 100_000
 
@@ -83,7 +86,7 @@ def read(buf: bytes, pos: int, limit: int | None = None, *, tag: int | None = No
         raise DerError("element longer than its container")
     if tag is not None and identifier != tag:
         raise DerError(f"expected tag 0x{tag:02x}, found 0x{identifier:02x}")
-    return Tlv(identifier, pos, content, content + length)
+    return _tuple(Tlv, (identifier, pos, content, content + length))
 
 
 def read_all(buf: bytes, *, tag: int | None = None) -> Tlv:
@@ -97,13 +100,22 @@ def read_all(buf: bytes, *, tag: int | None = None) -> Tlv:
 def children(buf: bytes, parent: Tlv, *, limit: int = MAX_CHILDREN) -> list[Tlv]:
     """The direct children of a constructed element, in order."""
     found: list[Tlv] = []
-    pos = parent.content
-    while pos < parent.end:
+    _, _, pos, end = parent
+    while pos < end:
         if len(found) >= limit:
             raise DerError("too many elements")
-        element = read(buf, pos, parent.end)
-        found.append(element)
-        pos = element.end
+        content = pos + 2
+        # The common short header in line; everything else, errors included, through `read`.
+        if content <= end and (size := buf[pos + 1]) < 0x80 and (tag := buf[pos]) & 0x1F != 0x1F:
+            stop = content + size
+            if stop > end:
+                raise DerError("element longer than its container")
+            found.append(_tuple(Tlv, (tag, pos, content, stop)))
+            pos = stop
+        else:
+            element = read(buf, pos, end)
+            found.append(element)
+            pos = element[3]
     return found
 
 

@@ -28,7 +28,7 @@ def certificate_set(buf: bytes, element: Tlv, reading: Reading) -> tuple[Certifi
             continue
         if certificate.sha256 not in reading.certificates:
             reading.certificates[certificate.sha256] = certificate
-            _keep(EvidenceKind.CERTIFICATE, certificate.der, reading.origin, reading)
+            _keep(EvidenceKind.CERTIFICATE, certificate.der, reading.origin, reading, certificate.sha256.hex())
         if certificate not in found:
             found.append(certificate)
     return tuple(found)
@@ -68,7 +68,7 @@ def revocation_values(buf: bytes, element: Tlv, reading: Reading) -> None:
             _keep(kind, reading.source(value.start, value.end), origin, reading)
 
 
-def _keep(kind: EvidenceKind, value: bytes, origin: Origin, reading: Reading) -> None:
+def _keep(kind: EvidenceKind, value: bytes, origin: Origin, reading: Reading, digest: str = "") -> None:
     key = (kind.value, value)
     if key in reading.evidence:
         return
@@ -76,4 +76,4 @@ def _keep(kind: EvidenceKind, value: bytes, origin: Origin, reading: Reading) ->
         if not any(f.code == "cms_too_many" for f in reading.findings):
             reading.findings.append(reading.note("cms_too_many", what="revocation values", limit=MAX_REVOCATION_VALUES))
         return
-    reading.evidence[key] = EvidenceItem(kind, value, origin)
+    reading.evidence[key] = EvidenceItem(kind, value, origin, id=f"{kind}:{digest}" if digest else "")
