@@ -1,0 +1,9 @@
+"""PAdES (ETSI EN 319 142-1): signatures in PDF files.
+
+`read` gives the `DocumentView` of a file through readers of our own and is light to import; the writing side stands in
+modules named ``write*`` and is imported from there by those who sign.
+"""
+
+from signsvc.formats.pades.read import read
+
+__all__ = ["read"]

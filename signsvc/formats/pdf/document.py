@@ -57,6 +57,15 @@ class Revision:
         return f"<Revision {self.number} [{self.start}, {self.end})>"
 
     @property
+    def document(self) -> Document:
+        """The file it belongs to."""
+        return self._document
+
+    @property
+    def limits(self) -> PdfLimits:
+        return self._document.limits
+
+    @property
     def number(self) -> int:
         return self.index + 1
 

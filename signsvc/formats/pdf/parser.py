@@ -96,7 +96,7 @@ class Parser:
                 value = int(digits)
             elif kind == 5 or kind == 7:
                 if len(stack) >= self.depth:
-                    raise LimitError("depth")
+                    raise PdfError("nested too deeply")
                 items = []
                 stack.append(items)
                 dicts.append(kind == 5)

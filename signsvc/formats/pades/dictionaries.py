@@ -1,0 +1,193 @@
+"""Signature dictionaries where they stand in the file, whether or not a field still refers to them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, field
+
+from signsvc.formats.pades.fields import SignatureField
+from signsvc.formats.pdf import (
+    PLAIN,
+    Document,
+    LimitError,
+    PdfDict,
+    PdfError,
+    PdfString,
+    Physical,
+    Ref,
+    Revision,
+    Stream,
+)
+
+_KEY = b"/ByteRange"
+_HEADER_ROOM = 24  # octets in which "0000000000 00000 " of an object header stands
+
+
+@dataclass(slots=True)
+class SignatureDictionary:
+    """One dictionary that claims to be a signature.
+
+    `span` is where its /Contents stand, None where they are no string or the dictionary is not in the file as such
+    (an object stream).  `defined` are the revision indices that define this very object.
+    """
+
+    num: int | None
+    offset: int
+    dictionary: PdfDict
+    span: tuple[int, int] | None
+    duplicates: bool = False
+    readable: bool = True
+    defined: tuple[int, ...] = ()
+    fields: list[SignatureField] = field(default_factory=list)
+    replaced: bool = False  # a later revision writes other values under the same number
+    removed: bool = False  # a field of its own revision holds it, none of the newest does
+    orphan: bool = False  # no field holds it
+
+    @property
+    def contents(self) -> bytes | None:
+        """/Contents as octets."""
+        value = self.dictionary.get("Contents")
+        return bytes(value) if isinstance(value, PdfString) else None
+
+
+def scan(document: Document) -> list[SignatureDictionary]:
+    """Every dictionary with a /ByteRange in an object that some revision of the file defines, in file order.
+
+    Where the file needs repair every object counts.  Raises LimitError.
+    """
+    found: list[SignatureDictionary] = []
+    for offset in _holders(document):
+        physical = _read(document, offset)
+        if physical is None:
+            header = _number_at(document, offset)
+            defined = _defined(document, header, offset) if header is not None else ()
+            if defined:
+                found.append(SignatureDictionary(header, offset, {}, None, readable=False, defined=defined))
+            continue
+        if document.revisions:
+            defined = _defined(document, physical.num, physical.offset)
+            if not defined:
+                continue
+        else:
+            defined = ()
+        found.extend(_of(document, physical, defined))
+        if len(found) > document.limits.signatures:
+            raise LimitError("signatures")
+    return found
+
+
+def of_field(document: Document, revision: Revision, item: SignatureField) -> SignatureDictionary | None:
+    """The value of a field in `revision`, read where it stands; None where it is no dictionary.  Raises LimitError."""
+    value = item.value
+    for _ in range(document.limits.references):
+        if not isinstance(value, Ref):
+            break
+        try:
+            entry = revision.entry(value.num)
+            if entry is None:
+                return None
+            if entry.kind == PLAIN and entry.extra == value.gen:
+                physical = document.physical(entry.where, spans=True)
+                if isinstance(physical.value, Ref):
+                    value = physical.value
+                    continue
+                defined = _defined(document, physical.num, physical.offset)
+                return next(iter(_of(document, physical, defined, every=True)), None)
+            content = revision.get(value)
+        except LimitError:
+            raise
+        except PdfError:
+            return SignatureDictionary(value.num, -1, {}, None, readable=False)
+        if isinstance(content, Ref):
+            value = content
+            continue
+        if isinstance(content, Stream):
+            content = content.dictionary
+        return SignatureDictionary(value.num, -1, content, None) if isinstance(content, dict) else None
+    return SignatureDictionary(None, -1, value, None) if isinstance(value, dict) else None
+
+
+def _holders(document: Document) -> Iterator[int]:
+    """Offsets of the headers of objects in which the key /ByteRange stands."""
+    buffer = document.buffer
+    pos = buffer.find(_KEY)
+    looked, last = 0, -1
+    while pos >= 0:
+        # look for a header only in what was not looked at for the hit before
+        at = buffer.rfind(b"obj", looked, pos)
+        header = None
+        while at >= 0:
+            header = _header_before(document, at)
+            if header is not None:
+                break
+            at = buffer.rfind(b"obj", looked, at)
+        looked = pos
+        if header is not None and header != last:
+            last = header
+            yield header
+        pos = buffer.find(_KEY, pos + len(_KEY))
+
+
+def _header_before(document: Document, at: int) -> int | None:
+    """Where the header begins whose keyword ``obj`` stands at `at`; None for ``endobj`` and anything else."""
+    start = max(0, at - _HEADER_ROOM)
+    parts = bytes(document.buffer[start:at])
+    text = parts.rstrip(b"\x00\t\n\x0c\r ")
+    digits = len(text) - len(text.rstrip(b"0123456789"))
+    middle = text[: len(text) - digits].rstrip(b"\x00\t\n\x0c\r ")
+    if not digits or len(middle) == len(text) - digits or not middle[-1:].isdigit():
+        return None
+    return start + len(middle.rstrip(b"0123456789"))
+
+
+def _read(document: Document, offset: int) -> Physical | None:
+    try:
+        return document.physical(offset, spans=True)
+    except LimitError:
+        raise
+    except PdfError:
+        return None
+
+
+def _number_at(document: Document, offset: int) -> int | None:
+    digits = bytes(document.buffer[offset : offset + 11]).split(maxsplit=1)
+    return int(digits[0]) if digits and digits[0].isdigit() else None
+
+
+def _defined(document: Document, number: int, offset: int) -> tuple[int, ...]:
+    """Revision indices whose entry for `number` leads to the object at `offset`."""
+    try:
+        history = document.history(number)
+    except LimitError:
+        raise
+    except PdfError:
+        return ()
+    return tuple(
+        index
+        for index, entry in history
+        if entry.kind == PLAIN
+        and entry.where <= offset
+        and (entry.where == offset or not bytes(document.buffer[entry.where : offset][:64]).strip(b"\x00\t\n\x0c\r "))
+    )
+
+
+def _of(
+    document: Document, physical: Physical, defined: tuple[int, ...], *, every: bool = False
+) -> Iterable[SignatureDictionary]:
+    value = physical.value
+    if document.crypt is not None:
+        value = document.crypt.decrypt_object(physical.num, physical.gen, value)  # changes the dictionaries in place
+    owners: list[tuple[PdfDict, tuple[int, int] | None]] = [
+        (span.owner, (span.start, span.end))
+        for span in physical.spans
+        if span.key == "Contents" and ("ByteRange" in span.owner or (every and span.owner is value))
+    ]
+    if isinstance(value, dict) and (every or "ByteRange" in value) and all(owner is not value for owner, _ in owners):
+        owners.append((value, None))
+    for owner, place in owners:
+        yield SignatureDictionary(
+            physical.num, physical.offset, owner, place, duplicates=bool(physical.duplicates), defined=defined
+        )
+
+
+__all__ = ["SignatureDictionary", "of_field", "scan"]

@@ -1,0 +1,122 @@
+"""All signature dictionaries of a file, joined with the fields that hold them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from signsvc.formats.pades import details, fields
+from signsvc.formats.pades.dictionaries import SignatureDictionary, of_field, scan
+from signsvc.formats.pades.fields import FieldTree, SignatureField
+from signsvc.formats.pdf import Document, LimitError, PdfObject, Ref, Revision
+from signsvc.types import Finding
+
+
+class Inventory:
+    """`dictionaries` in file order; `empty` the names of signature fields without a value in the newest revision.
+
+    A dictionary that a later revision writes again with the same range is not another signature: the first one stays,
+    marked `replaced` where the later one differs.  One that no field of the newest revision holds is looked for in the
+    fields of its own revision: it was `removed`, or stands in no field at all (`orphan`).
+    """
+
+    def __init__(self, document: Document) -> None:
+        self.document = document
+        self.findings: list[Finding] = []
+        self._trees: dict[int, FieldTree] = {}
+        found = scan(document)
+        empty: list[str] = []
+        if document.revisions:
+            last = document.last
+            tree = self._tree(last)
+            if tree.repeated:
+                self.findings.append(Finding.of("field_listed_twice"))
+            if tree.broken:
+                self.findings.append(Finding.of("field_tree_unreadable"))
+            for item in tree.fields:
+                source = self._value(found, last, item)
+                if source is None:
+                    empty.append(item.name)
+                else:
+                    source.fields.append(item)
+                if len(found) > document.limits.signatures:
+                    raise LimitError("signatures")
+        found = _merged(found)
+        if document.revisions:
+            found = [source for source in found if source.fields or self._claims(source)]
+        self.dictionaries = tuple(sorted(found, key=_place))
+        self.empty = tuple(empty)
+
+    def _tree(self, revision: Revision) -> FieldTree:
+        if revision.index not in self._trees:
+            self._trees[revision.index] = fields.walk(revision)
+        return self._trees[revision.index]
+
+    def _value(
+        self, found: list[SignatureDictionary], revision: Revision, item: SignatureField
+    ) -> SignatureDictionary | None:
+        """The dictionary that `item` holds: one of `found`, or a new one that is added to them."""
+        if item.value is None:
+            return None
+        own = of_field(self.document, revision, item)
+        if own is None:
+            return None
+        for source in found:
+            if _same(source, own, item.ref):
+                return source
+        found.append(own)
+        return own
+
+    def _claims(self, source: SignatureDictionary) -> bool:
+        """Whether a dictionary in no field of the newest revision is a signature; says where it belonged."""
+        if not source.readable:
+            return False  # an object that nothing refers to and that cannot be read is nothing
+        revision = self.document.revisions[source.defined[0]] if source.defined else self.document.last
+        for item in self._tree(revision).fields:
+            own = of_field(self.document, revision, item) if item.value is not None else None
+            if own is not None and _same(source, own, item.ref):
+                source.fields.append(item)
+                source.removed = True
+                return True
+        methods = details.transforms(revision, source.dictionary)
+        if "UR" in methods or "UR3" in methods:
+            self.findings.append(Finding.of("usage_rights_signature"))
+            return False
+        source.orphan = True
+        return True
+
+
+def _same(source: SignatureDictionary, own: SignatureDictionary, holder: Ref | None) -> bool:
+    if own.offset >= 0:
+        return own.num == source.num and own.offset == source.offset
+    # a dictionary written in the field itself
+    return own.num is None and holder is not None and source.num == holder.num and source.dictionary == own.dictionary
+
+
+def _merged(found: Iterable[SignatureDictionary]) -> list[SignatureDictionary]:
+    kept: dict[tuple[int, object], SignatureDictionary] = {}
+    result: list[SignatureDictionary] = []
+    for source in sorted(found, key=_place):
+        key = (source.num, _frozen(source.dictionary.get("ByteRange"))) if source.num is not None else None
+        first = kept.get(key) if key is not None else None
+        if first is None or not source.readable:
+            if key is not None:
+                kept[key] = source
+            result.append(source)
+            continue
+        first.fields.extend(source.fields)
+        if source.dictionary != first.dictionary:
+            first.replaced = True
+        else:
+            first.defined = (*first.defined, *source.defined)
+    return result
+
+
+def _frozen(value: PdfObject) -> object:
+    return tuple(map(str, value)) if isinstance(value, list) else str(value)
+
+
+def _place(source: SignatureDictionary) -> tuple[int, int]:
+    return source.offset if source.offset >= 0 else 1 << 62, source.num or 0
+
+
+__all__ = ["Inventory"]
