@@ -7,8 +7,10 @@ from collections.abc import Iterator
 import pytest
 
 import test_pki
+from signsvc.services import Services
 from test_pki import softhsm as softhsm_tokens
 from test_pki.responders import Responders
+from tests.support.installation import Installation, install
 
 
 @pytest.fixture(scope="session")
@@ -38,3 +40,21 @@ def softhsm(pki: test_pki.Pki, tmp_path_factory: pytest.TempPathFactory) -> Iter
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("SOFTHSM2_CONF", str(token.conf))
         yield token
+
+
+@pytest.fixture(scope="session")
+def installation(
+    pki: test_pki.Pki,
+    responders: Responders,
+    softhsm: softhsm_tokens.Token,
+    tmp_path_factory: pytest.TempPathFactory,
+) -> Installation:
+    """A whole installation: trust, configuration, keys on SoftHSM2 and in PKCS#12 files, loopback responders."""
+    return install(tmp_path_factory.mktemp("installation"), pki, responders, softhsm)
+
+
+@pytest.fixture(scope="session")
+def services(installation: Installation) -> Iterator[Services]:
+    """The parts of the installation, wired together."""
+    with Services(installation.settings, workers=1) as found:
+        yield found
