@@ -1,0 +1,156 @@
+"""What can be chosen: credentials, signing profiles, validation policies."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Any
+
+from flask import Blueprint, Response, jsonify
+
+from signsvc.errors import CredentialError, RequestError
+from signsvc.store import Scope
+from signsvc.web.app import state
+from signsvc.web.contract import Operation, operation
+from signsvc.web.models import Credential, CredentialList, PolicyItem, PolicyList, ProfileItem, ProfileList
+
+if TYPE_CHECKING:
+    from signsvc.validation.policy import Policy
+
+blueprint = Blueprint("catalogue", __name__, url_prefix="/v1")
+
+_CREDENTIAL = (
+    "id",
+    "kind",
+    "status",
+    "subject",
+    "serial_number",
+    "not_before",
+    "not_after",
+    "key_type",
+    "key_bits",
+    "key_usage",
+    "algorithms",
+    "token_label",
+)
+_READERS = (Scope.READ, Scope.SIGN)
+_ANYONE = (Scope.READ, Scope.SIGN, Scope.VERIFY)
+
+
+@blueprint.get("/credentials")
+@operation(
+    Operation(
+        "listCredentials",
+        "Signing keys and their certificates",
+        "catalogue",
+        scopes=_READERS,
+        answers={200: {"application/json": CredentialList}},
+    )
+)
+def credentials() -> Response:
+    return jsonify(credentials=[_credential(info) for info in state().services.keyring.list()])
+
+
+@blueprint.get("/credentials/<credential>")
+@operation(
+    Operation(
+        "getCredential",
+        "One signing key",
+        "catalogue",
+        scopes=_READERS,
+        answers={200: {"application/json": Credential}},
+        problems=("credential_not_found",),
+    )
+)
+def credential(credential: str) -> Response:
+    for info in state().services.keyring.list():
+        if info.id == credential:
+            return jsonify(_credential(info))
+    raise CredentialError("credential_not_found")
+
+
+@blueprint.get("/profiles")
+@operation(
+    Operation(
+        "listProfiles",
+        "Signing profiles",
+        "catalogue",
+        scopes=_ANYONE,
+        answers={200: {"application/json": ProfileList}},
+    )
+)
+def profiles() -> Response:
+    return jsonify(profiles=[profile.to_json() for profile in state().profiles().values()])
+
+
+@blueprint.get("/profiles/<profile>")
+@operation(
+    Operation(
+        "getProfile",
+        "One signing profile",
+        "catalogue",
+        scopes=_ANYONE,
+        answers={200: {"application/json": ProfileItem}},
+        problems=("profile_not_found",),
+    )
+)
+def profile(profile: str) -> Response:
+    found = state().profiles().get(profile)
+    if found is None:
+        raise RequestError("profile_not_found")
+    return jsonify(found.to_json())
+
+
+@blueprint.get("/policies")
+@operation(
+    Operation(
+        "listPolicies",
+        "Validation policies",
+        "catalogue",
+        scopes=_ANYONE,
+        answers={200: {"application/json": PolicyList}},
+    )
+)
+def policies() -> Response:
+    found = state().policies().values()
+    return jsonify(default=state().config.policy, policies=[_policy(policy) for policy in found])
+
+
+@blueprint.get("/policies/<policy>")
+@operation(
+    Operation(
+        "getPolicy",
+        "One validation policy",
+        "catalogue",
+        scopes=_ANYONE,
+        answers={200: {"application/json": PolicyItem}},
+        problems=("policy_not_found",),
+    )
+)
+def policy(policy: str) -> Response:
+    found = state().policies().get(policy)
+    if found is None:
+        raise RequestError("policy_not_found")
+    return jsonify(_policy(found))
+
+
+def _credential(info: Any) -> dict[str, Any]:
+    found = {name: getattr(info, name, None) for name in _CREDENTIAL}
+    return {k: _time(v) if isinstance(v, datetime) else v for k, v in found.items()}
+
+
+def _policy(policy: Policy) -> dict[str, Any]:
+    return {
+        "id": policy.id,
+        "version": policy.version,
+        "sha256": policy.sha256,
+        "title": {"vi": policy.title_vi, "en": policy.title_en},
+        "description": {"vi": policy.description_vi, "en": policy.description_en},
+        "trust_profiles": list(policy.trust_profiles),
+        "required_level": policy.required_level,
+        "timestamp": policy.timestamp,
+        "levels": dict(policy.levels),
+    }
+
+
+def _time(value: datetime) -> str:
+    return value.astimezone(UTC).isoformat().replace("+00:00", "Z")

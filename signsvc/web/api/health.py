@@ -1,0 +1,73 @@
+"""Probes, version, metrics and the OpenAPI document."""
+
+from __future__ import annotations
+
+from flask import Blueprint, Response, current_app, jsonify
+
+from signsvc import __version__
+from signsvc.store import Scope
+from signsvc.web import metrics
+from signsvc.web.app import state
+from signsvc.web.contract import Operation, openapi, operation
+from signsvc.web.logs import log
+from signsvc.web.models import Health, Readiness, Version
+
+blueprint = Blueprint("health", __name__)
+
+
+@blueprint.get("/healthz")
+@operation(
+    Operation(
+        "health",
+        "Whether the process answers",
+        "service",
+        answers={200: {"application/json": Health}},
+    )
+)
+def healthz() -> Response:
+    return jsonify(status="ok")
+
+
+@blueprint.get("/readyz")
+@operation(
+    Operation(
+        "readiness",
+        "Whether database and storage work",
+        "service",
+        answers={200: {"application/json": Readiness}, 503: {"application/json": Readiness}},
+    )
+)
+def readyz() -> tuple[Response, int]:
+    try:
+        state().services.store.check()
+    except Exception as error:  # noqa: BLE001 - whatever is wrong, the answer is "not ready"
+        log().error("not ready", exc_info=error)
+        return jsonify(status="failing", checks={"store": "failing"}), 503
+    return jsonify(status="ok", checks={"store": "ok"}), 200
+
+
+@blueprint.get("/version")
+@operation(Operation("version", "Name and version", "service", answers={200: {"application/json": Version}}))
+def version() -> Response:
+    return jsonify(name="signsvc", version=__version__, api="v1")
+
+
+@blueprint.get("/metrics")
+@operation(
+    Operation(
+        "metrics",
+        "Prometheus metrics",
+        "service",
+        scopes=(Scope.READ,),
+        answers={200: {"text/plain": {"type": "string"}}},
+    )
+)
+def prometheus() -> Response:
+    text, kind = metrics.exposition()
+    return Response(text, content_type=kind)
+
+
+@blueprint.get("/openapi.json")
+@operation(Operation("openapi", "This document", "service", answers={200: {"application/json": {"type": "object"}}}))
+def document() -> Response:
+    return jsonify(openapi(current_app, state().config.public_url))

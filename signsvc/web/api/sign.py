@@ -1,0 +1,289 @@
+"""``POST /v1/sign`` and ``POST /v1/extend``: a document in, a signed one out."""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import json
+import re
+import secrets
+from collections.abc import Callable
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, TypeVar
+
+from flask import Blueprint, Response, jsonify, request, send_file
+from pydantic import BaseModel, ValidationError
+
+from signsvc.errors import BusyError, RequestError
+from signsvc.store import Claim, Scope, Ticket
+from signsvc.web import body as bodies
+from signsvc.web import metrics
+from signsvc.web.app import now, state
+from signsvc.web.context import current
+from signsvc.web.contract import BINARY, PDF, Media, Operation, operation
+from signsvc.web.models import ExtendJson, ExtendRequest, SignAnswer, SignJson, SignRequest
+from signsvc.web.problems import invalid
+
+if TYPE_CHECKING:
+    from signsvc.web.ports import SignResultLike
+
+blueprint = Blueprint("sign", __name__, url_prefix="/v1")
+
+# IETF draft: a structured string; the bare form is taken too.
+_KEY = re.compile(r'"?([A-Za-z0-9._:~+/=-]{1,255})"?\Z')
+
+_HEADERS = {
+    "Idempotency-Key": "The same key and request give the same stored answer for 24 hours",
+    "Content-Digest": "RFC 9530 digest of the body",
+    "Accept": "application/pdf (default) or application/json",
+}
+_ANSWERS: dict[int, dict[str, Media]] = {200: {PDF: BINARY, "application/json": SignAnswer}}
+_PROBLEMS = (
+    "not_acceptable",
+    "idempotency_in_progress",
+    "idempotency_key_reused",
+    "signing_not_permitted",
+    "self_check_failed",
+    "tsa_unavailable",
+    "tsa_invalid_token",
+    "revocation_unavailable",
+)
+_KEY_PROBLEMS = (
+    "profile_not_found",
+    "credential_not_found",
+    "credential_disabled",
+    "credential_ambiguous",
+    "certificate_expired",
+    "certificate_not_yet_valid",
+    "certificate_revoked",
+    "certificate_not_for_signing",
+    "certificate_path_unknown",
+    "certificate_status_unknown",
+    "signature_mismatch",
+    "pin_incorrect",
+    "pin_locked",
+    "pin_required",
+    "token_not_present",
+    "token_removed",
+    "token_timeout",
+    "token_error",
+)
+
+
+def _form(model: str) -> dict[str, Any]:
+    return {
+        "type": "object",
+        "required": ["document"],
+        "properties": {
+            "document": BINARY,
+            "params": {"type": "string", "description": f"{model} as JSON; or give its members as form fields"},
+        },
+    }
+
+
+Work = Callable[[Path, Path], "SignResultLike"]
+Model = TypeVar("Model", bound=BaseModel)
+
+
+@blueprint.post("/sign")
+@operation(
+    Operation(
+        "sign",
+        "Sign a document with a key of the service",
+        "documents",
+        scopes=(Scope.SIGN,),
+        bodies={"multipart/form-data": _form("SignRequest"), PDF: BINARY, "application/json": SignJson},
+        answers=_ANSWERS,
+        headers=_HEADERS,
+        problems=(*_PROBLEMS, *_KEY_PROBLEMS),
+    )
+)
+def sign() -> Response:
+    def prepare(params: SignRequest) -> Work:
+        from signsvc.signing.model import SignParams
+
+        profile = state().profiles().get(params.profile)
+        if profile is None:
+            raise RequestError("profile_not_found")
+        wishes = params.model_dump(exclude={"profile", "credential"}, exclude_none=True)
+        sign_params = SignParams.from_json(wishes)
+        services = state().services
+        signer = services.keyring.get(params.credential)
+        return lambda source, target: services.signing.sign(
+            source, target, profile=profile, signer=signer, params=sign_params
+        )
+
+    return _produce("sign", SignRequest, prepare)
+
+
+@blueprint.post("/extend")
+@operation(
+    Operation(
+        "extend",
+        "Raise the level of a signed document",
+        "documents",
+        scopes=(Scope.SIGN,),
+        bodies={"multipart/form-data": _form("ExtendRequest"), PDF: BINARY, "application/json": ExtendJson},
+        answers=_ANSWERS,
+        headers=_HEADERS,
+        problems=_PROBLEMS,
+    )
+)
+def extend() -> Response:
+    def prepare(params: ExtendRequest) -> Work:
+        services = state().services
+        return lambda source, target: services.signing.extend(source, target, level=params.level)
+
+    return _produce("extend", ExtendRequest, prepare)
+
+
+def _produce(kind: str, model: type[Model], prepare: Callable[[Model], Work]) -> Response:
+    wants_json = _wants_json()
+    key = _idempotency_key()
+    config = state().config
+    with state().slots.taken(), bodies.spooled(config.body) as directory:
+        body = bodies.read(request, directory, config.body)
+        if body.supplied:
+            raise RequestError("invalid_request", reason="a form file with an unknown name")
+        try:
+            params = model.model_validate(body.params)
+        except ValidationError as error:
+            raise invalid(error) from None
+        ticket = _claim(key, kind, body.document.sha256, params) if key else None
+        if ticket is not None and ticket.answer is not None:
+            return _stored(dict(ticket.answer), wants_json)
+        store = state().services.store
+        try:
+            target = directory / "signed"
+            result = prepare(params)(body.document.path, target)
+            answer = _answer(kind, result)
+            kept = config.keep_documents or ticket is not None
+            caller = current().caller
+            owner = caller.id if caller else None
+            if result.report is not None:
+                store.reports.add(result.report, now=now(), owner=owner)
+            if kept:
+                document = store.documents.add(target, media_type=PDF, now=now(), owner=owner)
+                target = document.path
+            answer["document"] = _document(target, kept)
+            if ticket is not None:
+                store.idempotency.finish(ticket, answer)
+        except BaseException:
+            if ticket is not None:
+                store.idempotency.release(ticket)
+            raise
+        metrics.SIGNATURES.labels(kind, result.level).inc()
+        current().facts |= {"level": result.level, "octets": body.document.size, "signature": answer["id"]}
+        return _respond(answer, target, wants_json)
+
+
+def _claim(key: str, kind: str, sha256: str, params: BaseModel) -> Ticket:
+    caller = current().caller
+    name = caller.id if caller else ""
+    content = json.dumps([name, kind, sha256, params.model_dump(mode="json")], sort_keys=True, ensure_ascii=False)
+    fingerprint = hashlib.sha256(content.encode()).hexdigest()
+    ticket = state().services.store.idempotency.claim(name, key, fingerprint, now=now())
+    if ticket.claim is Claim.BUSY:
+        raise BusyError("idempotency_in_progress")
+    if ticket.claim is Claim.REUSED:
+        raise RequestError("idempotency_key_reused")
+    return ticket
+
+
+def _answer(kind: str, result: Any) -> dict[str, Any]:
+    from signsvc.reports.build import certificate_summary
+
+    report = result.report
+    certificate = result.certificate
+    stamp = {"time": _time(result.best_signature_time), "tsa": result.tsa} if getattr(result, "tsa", None) else None
+    return {
+        "id": f"{'sig' if kind == 'sign' else 'ext'}_{secrets.token_hex(16)}",
+        "state": "succeeded",
+        "document": None,
+        "signature": {
+            "level": f"PAdES-{result.level}" if result.level.startswith("B-") else result.level,
+            "field": getattr(result, "field", None),
+            "signed_at": _time(getattr(result, "signed_at", None)),
+            "best_signature_time": _time(getattr(result, "best_signature_time", None)),
+            "certificate": certificate_summary(certificate) if certificate is not None else None,
+            "timestamp": stamp,
+        },
+        "warnings": [_warning(finding) for finding in getattr(result, "warnings", ())],
+        "report": None
+        if report is None
+        else {"href": f"/v1/reports/{report['id']}", "indication": report["indication"]},
+    }
+
+
+def _warning(finding: Any) -> dict[str, str]:
+    from signsvc.messages import text
+
+    return {
+        "code": finding.code,
+        "text": text(finding.code, "en", finding.data),
+        "text_vi": text(finding.code, "vi", finding.data),
+    }
+
+
+def _document(path: Path, kept: bool) -> dict[str, Any]:
+    with path.open("rb") as file:
+        sha256 = hashlib.file_digest(file, "sha256").hexdigest()
+    return {
+        "href": f"/v1/documents/{sha256}" if kept else None,
+        "sha256": sha256,
+        "size": path.stat().st_size,
+        "media_type": PDF,
+    }
+
+
+def _stored(answer: dict[str, Any], wants_json: bool) -> Response:
+    path = state().services.store.documents.get(answer["document"]["sha256"]).path
+    response = _respond(answer, path, wants_json)
+    response.headers["Idempotency-Replayed"] = "true"
+    return response
+
+
+def _respond(answer: dict[str, Any], path: Path, wants_json: bool) -> Response:
+    if wants_json:
+        response = jsonify(answer)
+    else:
+        # The open file outlives its directory entry, so that a spooled one can be sent after its removal.
+        response = send_file(path.open("rb"), mimetype=PDF, etag=False, conditional=False)
+        response.content_length = answer["document"]["size"]
+        response.headers["Repr-Digest"] = digest_header(answer["document"]["sha256"])
+    response.headers["Signsvc-Signature-Id"] = answer["id"]
+    response.headers["Signsvc-Level"] = answer["signature"]["level"]
+    response.headers["Vary"] = "Accept"
+    if answer["report"] is not None:
+        response.headers["Link"] = f'<{answer["report"]["href"]}>; rel="describedby"'
+    return response
+
+
+def digest_header(sha256: str) -> str:
+    """The value of `Repr-Digest` for a SHA-256 in hex (RFC 9530 §3)."""
+    return f"sha-256=:{base64.b64encode(bytes.fromhex(sha256)).decode('ascii')}:"
+
+
+def _wants_json() -> bool:
+    best = request.accept_mimetypes.best_match([PDF, "application/json"])
+    if best is None and request.accept_mimetypes:
+        raise RequestError("not_acceptable")
+    return best == "application/json"
+
+
+def _idempotency_key() -> str | None:
+    given = request.headers.get("Idempotency-Key")
+    if given is None:
+        return None
+    match = _KEY.match(given.strip())
+    if match is None:
+        raise RequestError("invalid_request", reason="Idempotency-Key: 1 to 255 plain characters")
+    return match[1]
+
+
+def _time(value: datetime | None) -> str | None:
+    return value.astimezone(UTC).isoformat().replace("+00:00", "Z") if value else None
+
+
+__all__ = ["blueprint", "digest_header"]

@@ -1,0 +1,169 @@
+"""``POST /v1/verify`` and the reports it leaves."""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import re
+from collections.abc import Iterable
+from typing import Any
+
+from flask import Blueprint, Response, jsonify, request
+from pydantic import ValidationError
+
+from signsvc.errors import RequestError
+from signsvc.store import Scope, StoredReport
+from signsvc.verification import VerifyRequest
+from signsvc.web import auth, metrics
+from signsvc.web import body as bodies
+from signsvc.web.app import now, state
+from signsvc.web.context import current
+from signsvc.web.contract import BINARY, PDF, Operation, operation
+from signsvc.web.models import Report, VerifyJson, VerifyParams
+from signsvc.web.problems import invalid
+
+blueprint = Blueprint("verify", __name__, url_prefix="/v1")
+
+_PEM = re.compile(rb"-----BEGIN (?:X509 CRL|CERTIFICATE|TRUSTED CERTIFICATE)-----([A-Za-z0-9+/=\s]+?)-----END ")
+# Form names of supplied files and the members they fill.
+_SUPPLIED = {
+    "trust_anchor": "trust_anchors",
+    "trust_anchors": "trust_anchors",
+    "cert": "certificates",
+    "certificate": "certificates",
+    "certificates": "certificates",
+    "crl": "crls",
+    "crls": "crls",
+}
+MAX_SUPPLIED = 64
+
+FORM: dict[str, Any] = {
+    "type": "object",
+    "required": ["document"],
+    "properties": {
+        "document": BINARY,
+        "params": {"type": "string", "description": "VerifyParams as JSON; or give its members as form fields"},
+        "trust_anchor": {"type": "array", "items": BINARY},
+        "cert": {"type": "array", "items": BINARY},
+        "crl": {"type": "array", "items": BINARY},
+    },
+}
+
+
+@blueprint.post("/verify")
+@operation(
+    Operation(
+        "verify",
+        "Verify every signature of a document",
+        "documents",
+        scopes=(Scope.VERIFY,),
+        description=(
+            "The answer is 200 for any document that can be read, whatever its signatures are worth; a document "
+            "without signatures has the indication NO-SIGNATURE."
+        ),
+        bodies={"multipart/form-data": FORM, PDF: BINARY, "application/json": VerifyJson},
+        answers={200: {"application/json": Report, "text/html": {"type": "string"}}},
+        headers={"Content-Digest": "RFC 9530 digest of the body", "Accept-Language": "vi or en"},
+        problems=("policy_not_found", "trust_profile_not_found", "not_acceptable"),
+    )
+)
+def verify() -> Response:
+    form = _form()
+    config = state().config
+    with state().slots.taken(), bodies.spooled(config.body) as directory:
+        body = bodies.read(request, directory, config.body)
+        report = run(body, config.policy)
+    caller = current().caller
+    state().services.store.reports.add(report, now=now(), owner=caller.id if caller else None)
+    return _rendered(report, form)
+
+
+def run(body: bodies.Body, default_policy: str) -> dict[str, Any]:
+    """The report for a body.  Raises `RequestError` and what the verifier raises."""
+    try:
+        params = VerifyParams.model_validate(body.params)
+    except ValidationError as error:
+        raise invalid(error) from None
+    supplied: dict[str, list[bytes]] = {
+        "trust_anchors": list(params.trust_anchors),
+        "certificates": list(params.certificates),
+        "crls": list(params.crls),
+    }
+    for name, files in body.supplied.items():
+        if name not in _SUPPLIED:
+            raise RequestError("invalid_request", reason="a form file with an unknown name")
+        supplied[_SUPPLIED[name]] += _ders(files)
+    if sum(map(len, supplied.values())) > MAX_SUPPLIED:
+        raise RequestError("invalid_request", reason=f"more than {MAX_SUPPLIED} certificates and CRLs")
+    asked = VerifyRequest(
+        policy=params.policy or default_policy,
+        at=params.at,
+        offline=params.offline,
+        name=body.document.name,
+        **{name: tuple(values) for name, values in supplied.items()},
+    )
+    report = state().services.verifier.verify(body.document.path, asked).report
+    metrics.VERDICTS.labels(report["indication"]).inc()
+    current().facts |= {"indication": report["indication"], "octets": body.document.size}
+    return report
+
+
+@blueprint.get("/reports/<identifier>")
+@blueprint.get("/reports/<identifier>.<any(json, html):form>", endpoint="report_as")
+@operation(
+    Operation(
+        "getReport",
+        "A report, as JSON or as a page",
+        "documents",
+        scopes=(Scope.READ, Scope.VERIFY, Scope.SIGN),
+        description="With the scope `read` any report; else those that the same key asked for.",
+        answers={200: {"application/json": Report, "text/html": {"type": "string"}}},
+        problems=("not_found", "not_acceptable"),
+    )
+)
+def report(identifier: str, form: str | None = None) -> Response:
+    found = state().services.store.reports.get(identifier)
+    caller = current().caller
+    if caller is None or not auth.may_read(caller, found.owner):
+        raise RequestError("not_found")
+    return _rendered(found.body, form or _form(), found)
+
+
+def _form() -> str:
+    best = request.accept_mimetypes.best_match(["application/json", "text/html"])
+    if best is None and request.accept_mimetypes:
+        raise RequestError("not_acceptable")
+    return "html" if best == "text/html" else "json"
+
+
+def _rendered(report: Any, form: str, stored: StoredReport | None = None) -> Response:
+    if form == "html":
+        response = Response(page(report), mimetype="text/html")
+    else:
+        response = jsonify(report)
+    href = f"/v1/reports/{report['id']}"
+    response.headers["Content-Location"] = href if stored is None else f"{href}.{form}"
+    response.headers["Vary"] = "Accept, Accept-Language"
+    return response
+
+
+def page(report: Any) -> str:
+    """The report as a page in the caller's language, its style under this answer's nonce."""
+    from signsvc.reports.html import render_html
+
+    return render_html(report, current().lang, nonce=current().nonce)
+
+
+def _ders(files: Iterable[bytes]) -> list[bytes]:
+    """DER octets of certificates or CRLs that may be PEM, several to a file."""
+    found: list[bytes] = []
+    for data in files:
+        if b"-----BEGIN " not in data:
+            found.append(data)
+            continue
+        for match in _PEM.finditer(data):
+            try:
+                found.append(base64.b64decode(match[1]))
+            except binascii.Error:
+                raise RequestError("invalid_request", reason="malformed PEM") from None
+    return found

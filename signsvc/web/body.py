@@ -1,0 +1,336 @@
+"""The one reader of request bodies: everything goes to files, counted and hashed on the way.
+
+Three forms are taken: the document itself (raw), ``multipart/form-data``, and JSON with the document in base64.  A
+body that passes the limit is refused, never cut, however it is framed; a declared `Content-Digest` or `Repr-Digest`
+(RFC 9530) is compared before anything looks at the content.
+"""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import hashlib
+import hmac
+import shutil
+import tempfile
+import time
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from http import HTTPStatus
+from pathlib import Path
+from typing import IO, Any
+
+from flask import Request
+from werkzeug.exceptions import ClientDisconnected, HTTPException
+from werkzeug.formparser import MultiPartParser
+from werkzeug.wsgi import get_input_stream
+
+from signsvc.errors import DocumentError, RequestError, SignsvcError
+from signsvc.store import full_disk
+from signsvc.web.jsonbody import LongStrings, loads
+
+CHUNK = 64 * 1024
+# A connection that sends nothing for this long is given up.
+IDLE_SECONDS = 30.0
+# Names and values of a form beside its files.
+MAX_FORM_FIELDS = 64
+MAX_FIELD_BYTES = 1 << 20
+# Certificates and CRLs that come with a document.
+MAX_SUPPLIED_BYTES = 32 << 20
+
+_RAW_TYPES = ("application/pdf", "application/octet-stream", "")
+_DIGESTS = {"sha-256": "sha256", "sha-512": "sha512"}
+
+
+@dataclass(frozen=True, slots=True)
+class BodyLimits:
+    """Octets of a whole body and of a JSON body; seconds for all of it; where files are spooled."""
+
+    max_bytes: int
+    max_json_bytes: int
+    seconds: float
+    spool: Path
+
+
+@dataclass(frozen=True, slots=True)
+class Upload:
+    """A document received."""
+
+    path: Path
+    size: int
+    sha256: str
+    name: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Body:
+    """What came: the document, the parameters beside it, and further files by form field."""
+
+    document: Upload
+    params: Mapping[str, Any]
+    supplied: Mapping[str, tuple[bytes, ...]] = field(default_factory=dict)
+
+
+@contextmanager
+def spooled(limits: BodyLimits) -> Iterator[Path]:
+    """A private directory for one request, removed with all that is in it."""
+    with full_disk():
+        limits.spool.mkdir(parents=True, exist_ok=True, mode=0o700)
+        directory = Path(tempfile.mkdtemp(prefix="request-", dir=limits.spool))
+    try:
+        yield directory
+    finally:
+        shutil.rmtree(directory, ignore_errors=True)
+
+
+def read(request: Request, directory: Path, limits: BodyLimits) -> Body:
+    """Read the body of `request` into `directory`.
+
+    Raises `RequestError` (document_too_large, digest_mismatch, wrong_content_type, invalid_request, request_timeout),
+    `DocumentError` (empty_document) or `StorageError` (storage_full).
+    """
+    if request.headers.get("Content-Encoding", "identity").lower() != "identity":
+        raise RequestError("wrong_content_type")
+    kind = request.mimetype
+    limit = limits.max_json_bytes if kind == "application/json" else limits.max_bytes
+    if (request.content_length or 0) > limit:
+        raise RequestError("document_too_large", limit=limit)
+    stream = _Counted(request, limit, limits.seconds)
+    with _patience(request), full_disk():
+        try:
+            if kind == "multipart/form-data":
+                body = _multipart(request, stream, directory)
+            elif kind == "application/json":
+                body = _json(stream, directory)
+            elif kind in _RAW_TYPES:
+                body = _raw(stream, directory)
+            else:
+                raise RequestError("wrong_content_type")
+            stream.exhaust()
+        except TimeoutError:
+            raise RequestError("request_timeout") from None
+    stream.compare_digests()
+    if body.document.size == 0:
+        raise DocumentError("empty_document")
+    return _with_query(request, body)
+
+
+class _Counted:
+    """The input stream: bounded, hashed, with a deadline."""
+
+    def __init__(self, request: Request, limit: int, seconds: float) -> None:
+        self._stream = get_input_stream(request.environ)
+        self._limit = limit
+        self._deadline = time.monotonic() + seconds
+        self._declared = [
+            (name, value)
+            for header in ("Content-Digest", "Repr-Digest")
+            for name, value in _declared_digests(request.headers.get(header))
+        ]
+        self._hashes = {name: hashlib.new(_DIGESTS[name]) for name in {"sha-256", *(n for n, _ in self._declared)}}
+        self.count = 0
+
+    def read(self, size: int = CHUNK) -> bytes:
+        if time.monotonic() > self._deadline:
+            raise TimeoutError
+        try:
+            data = self._stream.read(min(size, CHUNK))
+        except (TimeoutError, SignsvcError):
+            raise
+        except ClientDisconnected:
+            raise RequestError("invalid_request", reason="the body ends early") from None
+        except Exception as error:
+            # The server's own errors for malformed chunks are of no public family.
+            if isinstance(error, OSError) or type(error).__module__.startswith("gunicorn."):
+                raise RequestError("invalid_request", reason="the body ends early or is malformed") from None
+            raise
+        self.count += len(data)
+        if self.count > self._limit:
+            raise RequestError("document_too_large", limit=self._limit)
+        for digest in self._hashes.values():
+            digest.update(data)
+        return data
+
+    def chunks(self) -> Iterator[bytes]:
+        while data := self.read():
+            yield data
+
+    def exhaust(self) -> None:
+        for _ in self.chunks():
+            pass
+
+    @property
+    def sha256(self) -> str:
+        return self._hashes["sha-256"].hexdigest()
+
+    def compare_digests(self) -> None:
+        for name, value in self._declared:
+            if not hmac.compare_digest(self._hashes[name].digest(), value):
+                raise RequestError("digest_mismatch")
+
+
+@contextmanager
+def _patience(request: Request) -> Iterator[None]:
+    """Bound the wait for each piece, where the server lends us its socket."""
+    socket = request.environ.get("gunicorn.socket")
+    if socket is None:
+        yield
+        return
+    socket.settimeout(IDLE_SECONDS)
+    try:
+        yield
+    finally:
+        socket.settimeout(None)
+
+
+def _declared_digests(header: str | None) -> Iterator[tuple[str, bytes]]:
+    """Members of a digest header that we can check; others are ignored (RFC 9530 §2)."""
+    for member in (header or "").split(","):
+        name, _, value = member.strip().partition("=")
+        if name.lower() not in _DIGESTS:
+            continue
+        try:
+            if len(value) < 2 or value[0] != ":" or value[-1] != ":":
+                raise binascii.Error
+            yield name.lower(), base64.b64decode(value[1:-1], validate=True)
+        except binascii.Error:
+            raise RequestError("invalid_request", reason="malformed digest header") from None
+
+
+def _raw(stream: _Counted, directory: Path) -> Body:
+    path = directory / "document"
+    with path.open("wb") as target:
+        for chunk in stream.chunks():
+            target.write(chunk)
+    return Body(Upload(path, stream.count, stream.sha256), {})
+
+
+def _json(stream: _Counted, directory: Path) -> Body:
+    strings = LongStrings(directory)
+    value = strings.parse(stream.chunks())
+    document = value.pop("document", None)
+    if not isinstance(document, dict) or not isinstance(content := document.get("content"), str):
+        raise RequestError("invalid_request", reason="document.content is missing")
+    if not set(document) <= {"content", "name"}:
+        raise RequestError("invalid_request", reason="unknown member of document")
+    path = strings.files.pop(content, None)
+    if path is None:
+        path = directory / "document"
+        try:
+            path.write_bytes(base64.b64decode(content, validate=True))
+        except binascii.Error:
+            raise RequestError("invalid_request", reason="document.content is not base64") from None
+    name = document.get("name")
+    value = _restore(value, strings, [MAX_SUPPLIED_BYTES])
+    return Body(_upload(path, name if isinstance(name, str) else None), value)
+
+
+def _restore(value: Any, strings: LongStrings, left: list[int]) -> Any:
+    """Put long strings other than the document back in their places."""
+    if isinstance(value, dict):
+        return {k: _restore(v, strings, left) for k, v in value.items()}
+    if isinstance(value, list):
+        return [_restore(v, strings, left) for v in value]
+    if isinstance(value, str) and value in strings.files:
+        path = strings.files[value]
+        left[0] -= path.stat().st_size
+        if left[0] < 0:
+            raise RequestError("document_too_large", limit=MAX_SUPPLIED_BYTES)
+        return base64.b64encode(path.read_bytes()).decode("ascii")
+    return value
+
+
+def _multipart(request: Request, stream: _Counted, directory: Path) -> Body:
+    boundary = request.mimetype_params.get("boundary", "")
+    if not boundary:
+        raise RequestError("invalid_request", reason="multipart without boundary")
+    opened: list[IO[bytes]] = []
+
+    def factory(
+        total_content_length: int | None,  # noqa: ARG001 - Werkzeug's signature
+        content_type: str | None,  # noqa: ARG001
+        filename: str | None,  # noqa: ARG001
+        content_length: int | None = None,  # noqa: ARG001
+    ) -> IO[bytes]:
+        file = (directory / f"part-{len(opened)}").open("w+b")
+        opened.append(file)
+        return file
+
+    parser = MultiPartParser(
+        factory, max_form_memory_size=MAX_FIELD_BYTES, buffer_size=CHUNK, max_form_parts=MAX_FORM_FIELDS
+    )
+    try:
+        try:
+            fields, files = parser.parse(stream, boundary.encode("latin-1", "replace"), None)  # type: ignore[arg-type]
+        except ValueError:
+            raise RequestError("invalid_request", reason="malformed or unfinished multipart body") from None
+        except HTTPException as error:
+            if error.code == HTTPStatus.REQUEST_ENTITY_TOO_LARGE:
+                raise RequestError("invalid_request", reason="too many or too large form fields") from None
+            raise
+        documents: list[Upload] = []
+        supplied: dict[str, list[bytes]] = {}
+        params: dict[str, Any] = {}
+        left = MAX_SUPPLIED_BYTES
+        for name, part in files.items(multi=True):
+            path = directory / Path(str(part.stream.name)).name
+            part.stream.close()
+            if name in ("document", "file"):
+                documents.append(_checked(_upload(path, part.filename), part.headers.get("Content-Digest")))
+                continue
+            left -= path.stat().st_size
+            if left < 0:
+                raise RequestError("document_too_large", limit=MAX_SUPPLIED_BYTES)
+            if name == "params":
+                _merge(params, loads(path.read_bytes()))
+            elif path.stat().st_size:
+                supplied.setdefault(name or "", []).append(path.read_bytes())
+        for name, value in fields.items(multi=True):
+            if name == "params":
+                _merge(params, loads(value))
+            elif value != "":
+                _merge(params, {name: value})
+    finally:
+        for file in opened:
+            file.close()
+    if len(documents) != 1:
+        raise RequestError("invalid_request", reason="exactly one part named document is needed")
+    return Body(documents[0], params, {k: tuple(v) for k, v in supplied.items()})
+
+
+def _upload(path: Path, name: str | None) -> Upload:
+    with path.open("rb") as file:
+        digest = hashlib.file_digest(file, "sha256").hexdigest()
+    return Upload(path, path.stat().st_size, digest, _file_name(name))
+
+
+def _file_name(name: str | None) -> str | None:
+    """The last part of a file name, without control characters: shown in reports, never used as a path."""
+    if not name:
+        return None
+    last = name.replace("\\", "/").rsplit("/", 1)[-1]
+    return "".join(c for c in last if c.isprintable())[:255] or None
+
+
+def _checked(upload: Upload, header: str | None) -> Upload:
+    for name, value in _declared_digests(header):
+        with upload.path.open("rb") as file:
+            if not hmac.compare_digest(hashlib.file_digest(file, _DIGESTS[name]).digest(), value):
+                raise RequestError("digest_mismatch")
+    return upload
+
+
+def _merge(params: dict[str, Any], more: Mapping[str, Any]) -> None:
+    for name, value in more.items():
+        if name in params:
+            raise RequestError("invalid_request", reason="a parameter is given twice")
+        params[name] = value
+
+
+def _with_query(request: Request, body: Body) -> Body:
+    params = dict(body.params)
+    query = [(k, v) for k, v in request.args.items(multi=True) if k != "lang"]
+    for name, value in query:
+        _merge(params, {name: value})
+    return Body(body.document, params, body.supplied)

@@ -1,0 +1,52 @@
+"""What the web room needs to know, taken from the settings once."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Self
+
+from signsvc.web.body import BodyLimits
+
+if TYPE_CHECKING:
+    from signsvc.settings import Settings
+
+
+@dataclass(frozen=True, slots=True)
+class WebConfig:
+    body: BodyLimits
+    slots: int  # documents in work per process
+    mode: str = "production"
+    policy: str = "hon-hop"
+    public_url: str = ""
+    key_required: bool = True
+    open_verify: bool = True
+    keep_documents: bool = True
+
+    @property
+    def max_body_bytes(self) -> int:
+        return self.body.max_bytes
+
+    @classmethod
+    def of(cls, settings: Settings) -> Self:
+        server = settings.server
+        return cls(
+            body=BodyLimits(
+                max_bytes=server.max_body_bytes,
+                max_json_bytes=min(server.max_json_bytes, server.max_body_bytes),
+                seconds=server.body_timeout_seconds,
+                spool=spool_dir(settings),
+            ),
+            slots=max(1, min(server.threads, -(-server.max_in_flight // server.workers))),
+            mode=settings.mode,
+            policy=settings.policy,
+            public_url=(server.public_url or "").rstrip("/"),
+            key_required=settings.auth.required,
+            open_verify=settings.auth.open_verify,
+            keep_documents=settings.store.keep_documents,
+        )
+
+
+def spool_dir(settings: Settings) -> Path:
+    """Where bodies are spooled: on the data directory's disk, so that a signed file need not cross disks."""
+    return settings.data_dir / "spool"

@@ -1,0 +1,251 @@
+"""Bodies of requests and answers: the source of validation and of the OpenAPI document."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from typing import Annotated, Any, Literal
+
+from pydantic import AfterValidator, AwareDatetime, Base64Bytes, BaseModel, ConfigDict, Field
+
+
+class _Strict(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True, hide_input_in_errors=True)
+
+
+class _Open(BaseModel):
+    model_config = ConfigDict(extra="allow", frozen=True)
+
+
+Identifier = Annotated[str, Field(min_length=1, max_length=128)]
+Text = Annotated[str, Field(max_length=500)]
+UtcTime = Annotated[AwareDatetime, AfterValidator(lambda value: value.astimezone(UTC))]
+SuppliedDer = Annotated[tuple[Base64Bytes, ...], Field(max_length=64)]
+
+
+class Visible(_Strict):
+    """A visible signature: page from 1 (-1 is the last), rectangle in points from the lower left corner."""
+
+    page: int = 1
+    rect: tuple[float, float, float, float]
+    template: str | None = None
+
+
+class SignRequest(_Strict):
+    """What to sign with, and what to say."""
+
+    profile: Identifier = Field(description="Signing profile, see GET /v1/profiles")
+    credential: Identifier = Field(description="Signing key, see GET /v1/credentials")
+    reason: Text | None = None
+    location: Text | None = None
+    name: Text | None = None
+    contact: Text | None = None
+    field: Text | None = Field(None, description="An empty signature field, or the name of a new one")
+    certify: Literal[2, 3] | None = Field(None, description="DocMDP level of a certification signature")
+    visible: Visible | None = None
+    metadata: dict[str, Text] = Field(default_factory=dict)
+
+
+class ExtendRequest(_Strict):
+    level: Literal["B-T", "B-LT", "B-LTA"]
+
+
+class VerifyParams(_Strict):
+    """Certificates and CRLs are DER, here in base64; as multipart files they may be PEM too."""
+
+    policy: Identifier | None = Field(None, description="Validation policy, see GET /v1/policies")
+    at: UtcTime | None = Field(None, description="Validation time other than now, RFC 3339")
+    offline: bool = Field(False, description="Obtain nothing from the network")
+    trust_anchors: SuppliedDer = ()
+    certificates: SuppliedDer = ()
+    crls: SuppliedDer = ()
+
+
+class JsonDocument(_Strict):
+    content: str = Field(description="The document in base64", json_schema_extra={"contentEncoding": "base64"})
+    name: str | None = None
+
+
+class SignJson(SignRequest):
+    document: JsonDocument
+
+
+class VerifyJson(VerifyParams):
+    document: JsonDocument
+
+
+class ExtendJson(ExtendRequest):
+    document: JsonDocument
+
+
+class ProblemDetail(_Open):
+    pointer: str
+    code: str
+    message: str
+
+
+class Localized(_Open):
+    lang: Literal["vi", "en"]
+    message: str
+
+
+class Problem(_Open):
+    """RFC 9457 problem details."""
+
+    type: str
+    title: str
+    status: int
+    detail: str
+    instance: str
+    code: str = Field(description="Stable, see /docs/problems")
+    retryable: bool
+    localized: Localized
+    errors: list[ProblemDetail] = Field(default_factory=list)
+
+
+class CertificateSummary(_Open):
+    subject: str
+    issuer: str
+    serial: str
+    not_before: datetime
+    not_after: datetime
+    sha256: str
+
+
+class DocumentLink(_Open):
+    href: str | None
+    sha256: str
+    size: int
+    media_type: str
+
+
+class ReportLink(_Open):
+    href: str
+    indication: str
+
+
+class SignatureSummary(_Open):
+    level: str
+    signed_at: datetime | None = None
+    best_signature_time: datetime | None = None
+    certificate: CertificateSummary | None = None
+
+
+class SignAnswer(_Open):
+    id: str
+    state: Literal["succeeded"]
+    document: DocumentLink
+    signature: SignatureSummary
+    warnings: list[dict[str, str]] = Field(default_factory=list)
+    report: ReportLink | None = None
+
+
+class Check(_Open):
+    id: Literal["integrity", "chain", "revocation", "timestamp", "crypto_strength", "changes"]
+    result: Literal["passed", "failed", "unknown", "not_applicable"]
+
+
+class ReportMessage(_Open):
+    level: Literal["error", "warning", "info"]
+    code: str
+    text: str
+    text_vi: str
+
+
+Indication = Literal["TOTAL-PASSED", "TOTAL-FAILED", "INDETERMINATE", "NO-SIGNATURE"]
+
+
+class ReportSignature(_Open):
+    """One signature: `indication` with what was done to the document afterwards, `as_signed` without."""
+
+    id: str
+    field: str | None
+    indication: Indication
+    sub_indication: str | None
+    as_signed: dict[str, Any]
+    format: str
+    level: str
+    scope: dict[str, Any]
+    signed_by: str | None
+    organization: str | None
+    claimed_signing_time: datetime | None
+    best_signature_time: datetime | None
+    time_source: Literal["timestamp", "claimed"]
+    chain: list[dict[str, Any]]
+    checks: list[Check]
+    messages: list[ReportMessage]
+    extend_before: datetime | None
+
+
+class Report(_Open):
+    """A verification report in the words of ETSI EN 319 102-1."""
+
+    id: str
+    validation_time: datetime
+    document: dict[str, Any]
+    policy: dict[str, Any]
+    indication: Indication
+    sub_indication: str | None
+    signatures_count: int
+    valid_signatures_count: int
+    signatures: list[ReportSignature]
+    timestamps: list[dict[str, Any]]
+    warnings: list[str]
+
+
+class Credential(_Open):
+    id: str
+    kind: str
+    status: str
+    subject: str | None = None
+    serial_number: str | None = None
+    not_before: datetime | None = None
+    not_after: datetime | None = None
+    key_type: str | None = None
+    key_bits: int | None = None
+    key_usage: tuple[str, ...] = ()
+    algorithms: tuple[str, ...] = ()
+    token_label: str | None = None
+
+
+class CredentialList(_Open):
+    credentials: list[Credential]
+
+
+class ProfileItem(_Open):
+    id: str
+    version: str
+    format: str
+    level: str
+    policy: str
+
+
+class ProfileList(_Open):
+    profiles: list[ProfileItem]
+
+
+class PolicyItem(_Open):
+    id: str
+    version: str
+    sha256: str
+    title: dict[str, str]
+    trust_profiles: list[str]
+
+
+class PolicyList(_Open):
+    default: str
+    policies: list[PolicyItem]
+
+
+class Health(_Open):
+    status: Literal["ok", "failing"]
+
+
+class Readiness(_Open):
+    status: Literal["ok", "failing"]
+    checks: dict[str, str]
+
+
+class Version(_Open):
+    name: str
+    version: str
+    api: str

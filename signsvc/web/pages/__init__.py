@@ -1,0 +1,108 @@
+"""Pages for people: verify a document, read the documentation.  Everything works without scripts."""
+
+from __future__ import annotations
+
+from typing import Any
+from urllib.parse import urlsplit
+
+from flask import Blueprint, Response, current_app, redirect, render_template, request, url_for
+from markupsafe import Markup
+
+from signsvc.errors import PROBLEMS, RequestError
+from signsvc.messages import problems as problem_texts
+from signsvc.messages import text
+from signsvc.store import Scope
+from signsvc.web import auth
+from signsvc.web import body as bodies
+from signsvc.web.api.verify import run
+from signsvc.web.app import now, state
+from signsvc.web.context import current
+from signsvc.web.contract import openapi
+
+blueprint = Blueprint("pages", __name__)
+
+
+@blueprint.app_context_processor
+def _words() -> dict[str, Any]:
+    lang = current().lang
+
+    def label(code: str, **data: object) -> str:
+        return text(code, lang, data)
+
+    return {"t": label, "lang": lang, "nonce": current().nonce, "other": "en" if lang == "vi" else "vi"}
+
+
+@blueprint.get("/")
+def home() -> Any:
+    return redirect(url_for("pages.form", lang=request.args.get("lang")), 303)
+
+
+@blueprint.get("/verify")
+def form() -> str:
+    found = state().policies().values()
+    return render_template(
+        "verify.html", policies=found, default=state().config.policy, key_needed=not state().config.open_verify
+    )
+
+
+@blueprint.post("/verify")
+def check() -> str:
+    """Verify the file of the form and show the verdict."""
+    _same_origin()
+    config = state().config
+    with state().slots.taken(), bodies.spooled(config.body) as directory:
+        body = bodies.read(request, directory, config.body)
+        params = dict(body.params)
+        secret = str(params.pop("api_key", ""))
+        if not config.open_verify:
+            auth.accept(auth.check(state().services.store, secret, (Scope.VERIFY,)))
+        report = run(bodies.Body(body.document, params, body.supplied), config.policy)
+    caller = current().caller
+    state().services.store.reports.add(report, now=now(), owner=caller.id if caller else None)
+    return _report(report)
+
+
+@blueprint.get("/verify/<identifier>")
+def stored(identifier: str) -> str:
+    """A stored report, for those who know its unguessable name, where the verify page is open."""
+    if not state().config.open_verify:
+        raise RequestError("not_found")
+    return _report(dict(state().services.store.reports.get(identifier).body))
+
+
+@blueprint.get("/docs")
+def docs() -> str:
+    return render_template("docs.html", document=openapi(current_app, state().config.public_url))
+
+
+@blueprint.get("/docs/problems")
+def problems() -> str:
+    lang = current().lang
+    texts = problem_texts()
+    rows = [
+        (code, spec, texts[code][lang]) for code, spec in sorted(PROBLEMS.items(), key=lambda e: (e[1].status, e[0]))
+    ]
+    return render_template("problems.html", rows=rows)
+
+
+@blueprint.get("/favicon.ico")
+def favicon() -> Response:
+    return current_app.send_static_file("mark.svg")
+
+
+def _report(report: dict[str, Any]) -> str:
+    from signsvc.reports.html import render_fragment, style
+
+    link = url_for("pages.stored", identifier=report["id"]) if state().config.open_verify else None
+    fragment = Markup(render_fragment(report, current().lang))  # noqa: S704 - escaped by its own template
+    return render_template("result.html", fragment=fragment, style=Markup(style()), link=link)  # noqa: S704
+
+
+def _same_origin() -> None:
+    """Refuse a form sent from another site: the page has no cookies to steal, but its work is not for others."""
+    site = request.headers.get("Sec-Fetch-Site")
+    origin = request.headers.get("Origin")
+    if site not in (None, "same-origin", "none"):
+        raise RequestError("forbidden")
+    if origin is not None and urlsplit(origin).netloc != request.host:
+        raise RequestError("forbidden")

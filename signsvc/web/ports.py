@@ -1,0 +1,68 @@
+"""What the doors need of the house; `signsvc.services.Services` offers it, and tests offer small stand-ins."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Protocol
+
+if TYPE_CHECKING:
+    from signsvc.signing.model import SignParams
+    from signsvc.signing.profiles import Profile
+    from signsvc.store import Store
+    from signsvc.types import Certificate
+    from signsvc.validation.policy import Policy
+    from signsvc.verification import VerifyRequest
+
+
+class OutcomeLike(Protocol):
+    @property
+    def report(self) -> dict[str, Any]: ...
+
+
+class VerifierLike(Protocol):
+    def verify(self, path: Path, request: VerifyRequest, /) -> OutcomeLike: ...
+
+
+class SignResultLike(Protocol):
+    @property
+    def level(self) -> str: ...
+    @property
+    def certificate(self) -> Certificate | None: ...
+    @property
+    def report(self) -> dict[str, Any] | None: ...
+
+
+class SigningLike(Protocol):
+    def sign(
+        self, source: Path, target: Path, *, profile: Profile, signer: Any, params: SignParams
+    ) -> SignResultLike: ...
+
+    def extend(self, source: Path, target: Path, *, level: str) -> SignResultLike: ...
+
+
+class KeyringLike(Protocol):
+    def list(self) -> Iterable[Any]: ...
+
+    def get(self, credential: str, /) -> Any: ...
+
+
+class AppServices(Protocol):
+    """The parts the doors call; each is made on first use and safe from several threads."""
+
+    @property
+    def store(self) -> Store: ...
+    @property
+    def verifier(self) -> VerifierLike: ...
+    @property
+    def signing(self) -> SigningLike: ...
+    @property
+    def keyring(self) -> KeyringLike: ...
+
+
+class Catalogues(Protocol):
+    """Profiles and policies by id, those of the installation included."""
+
+    def profiles(self) -> Mapping[str, Profile]: ...
+
+    def policies(self) -> Mapping[str, Policy]: ...
