@@ -50,19 +50,18 @@ def to_der(buf: bytes) -> Lenient:
     """
     nodes = _parse(buf)
     for node in reversed(nodes):
-        if node.parent < 0:
-            continue
-        above = nodes[node.parent]
-        if node.inside:
-            if not node.tag & 0x20:
-                node.body = node.end - node.content
-            above.body += node.body
-        else:
-            if not node.tag & 0x20:
-                node.body = node.end - node.content
-            elif _pieces(node):
-                _bit_string(buf, node, nodes)
-            above.body += 1 + len(_length(node.body)) + node.body
+        if not node.tag & 0x20:
+            node.body = node.end - node.content
+            if node.inside and node.tag == 0x03:
+                # Each piece of a bit string starts with its count of unused bits.
+                if not node.body or buf[node.content]:
+                    raise DerError("bit string in pieces with unused bits")
+                node.body -= 1
+        elif node.tag == 0x23 and not node.inside:
+            node.body += 1
+        if node.parent >= 0:
+            header = 0 if node.inside else 1 + len(_length(node.body))
+            nodes[node.parent].body += header + node.body
     out = bytearray()
     spans: dict[int, tuple[int, int]] = {}
     for node in nodes:
@@ -120,7 +119,6 @@ def _parse(buf: bytes) -> list[_Node]:
             pos = content
         else:
             pos = node.end
-            node.body = node.end - content
             if not stack:
                 return nodes
 
@@ -151,19 +149,6 @@ def _header(buf: bytes, pos: int, limit: int) -> tuple[int, int, int | None]:
 
 def _pieces(node: _Node) -> bool:
     return node.tag & 0xE0 == 0x20 and node.tag not in _NO_STRING
-
-
-def _bit_string(buf: bytes, node: _Node, nodes: list[_Node]) -> None:
-    """A bit string in pieces: each piece starts with its count of unused bits, which must be 0 here."""
-    if node.tag != 0x23:
-        return
-    count = 0
-    for piece in nodes:
-        if piece.start >= node.start and piece.end <= node.end and piece.tag == 0x03:
-            if piece.content == piece.end or buf[piece.content]:
-                raise DerError("bit string in pieces with unused bits")
-            count += 1
-    node.body += 1 - count
 
 
 def _length(size: int) -> bytes:

@@ -16,6 +16,7 @@ from signsvc.types import Origin, SignerView
 SIGNED_DATA = "1.2.840.113549.1.7.2"
 _DATA = "1.2.840.113549.1.7.1"
 _SHA1 = "1.3.14.3.2.26"
+_SHA512 = "2.16.840.1.101.3.4.2.3"
 
 
 def read(
@@ -154,10 +155,12 @@ def _bound(encapsulated: bytes, digest: Digest) -> bool:
     """Whether content inside is the covered octets, or their SHA-1 digest as `adbe.pkcs7.sha1` has it."""
     if not encapsulated:
         return False
-    if len(encapsulated) == 20 and digest(_SHA1) == encapsulated:
-        return True
-    sha512 = "2.16.840.1.101.3.4.2.3"
-    return digest(sha512) == hash_of(encapsulated)(sha512)
+    try:
+        if len(encapsulated) == 20 and digest(_SHA1) == encapsulated:
+            return True
+        return digest(_SHA512) == hash_of(encapsulated)(_SHA512)
+    except ValueError:
+        return False
 
 
 def _signers(buf: bytes, element: Tlv, reading: Reading, content: Content) -> list[SignerView]:
