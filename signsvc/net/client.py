@@ -10,6 +10,7 @@ import socket
 import ssl
 import threading
 import time
+import weakref
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -59,6 +60,7 @@ class HttpClient:
         self._idle: dict[_Key, list[Connection]] = {}
         self._lock = threading.Lock()
         self._pid = os.getpid()
+        weakref.finalize(self, _close_all, self._idle)
 
     def get(
         self, url: str, *, kind: str = "other", headers: Mapping[str, str] | None = None, deadline: float | None = None
@@ -87,11 +89,7 @@ class HttpClient:
     def close(self) -> None:
         """Close idle connections."""
         with self._lock:
-            idle, self._idle = self._idle, {}
-        if self._pid == os.getpid():
-            for connections in idle.values():
-                for connection in connections:
-                    connection.close()
+            _close_all(self._idle)
 
     # one call ---------------------------------------------------------------------------------------------------
     def _call(
@@ -269,8 +267,9 @@ class HttpClient:
     def _take(self, key: _Key, deadline: float) -> Connection | None:
         with self._lock:
             if self._pid != os.getpid():
-                # Sockets of the parent process are its own; forgetting them here closes only our copies.
-                self._pid, self._idle = os.getpid(), {}
+                # The parent process goes on using its connections; closing here closes only our descriptors.
+                self._pid = os.getpid()
+                _close_all(self._idle)
             kept = self._idle.get(key, [])
             while kept:
                 connection = kept.pop()
@@ -300,6 +299,13 @@ class _Proxy:
 
     def __repr__(self) -> str:
         return f"<proxy {self.host}:{self.port}>"
+
+
+def _close_all(idle: dict[_Key, list[Connection]]) -> None:
+    for connections in idle.values():
+        for connection in connections:
+            connection.close()
+    idle.clear()
 
 
 def _read_proxy(url: str | None) -> _Proxy | None:

@@ -9,6 +9,7 @@ Nothing enters without a fingerprint: one that the profile pins, or one that the
 
 from __future__ import annotations
 
+import errno
 import json
 import os
 import tempfile
@@ -139,8 +140,9 @@ class TrustStore:
         """Install what of a DER, PEM or PKCS#7 file the profile pins or `confirm` names (SHA-256 fingerprints).
 
         `unconfirmed` takes every CA certificate, and works for a trial profile only.  Raises `RequestError` for a file
-        or fingerprint that cannot be read, `TrustError` (``certificate_not_pinned`` or
-        ``certificate_not_installable``, with the first fingerprint and the reason) where nothing of it may be installed, `StorageError` where it cannot be written.
+        or fingerprint that cannot be read, `TrustError` (``certificate_not_pinned``, ``certificate_not_installable``;
+        with the first fingerprint and the reason) where nothing of the file may be installed, `StorageError` or
+        `ConfigError` where it cannot be written.
         """
         profile = self.profile(profile_id)
         if unconfirmed and not profile.trial:
@@ -223,7 +225,9 @@ class TrustStore:
                 text = json.dumps({"version": 1, "certificates": state}, indent=1, sort_keys=True)
                 _write(path, text.encode())
         except OSError as error:
-            raise StorageError(reason=error.strerror or "write failed") from None
+            if error.errno in (errno.ENOSPC, errno.EDQUOT):
+                raise StorageError from None
+            raise ConfigError(reason=f"the trust directory cannot be written: {error.strerror}") from None
 
 
 def _load(path: Path, profile: Profile) -> Iterator[Installed]:
