@@ -1,0 +1,103 @@
+"""Every problem code and every message has all its parts, in both languages."""
+
+from __future__ import annotations
+
+import copy
+import pickle
+import re
+import string
+import tomllib
+from pathlib import Path
+
+import pytest
+
+import signsvc
+from signsvc import errors, messages
+from signsvc.types import Finding, Level, Sub
+
+BLOCKS = {"", "FC", "ISC", "VCI", "RFC", "XCV", "CV", "SAV", "PSV", "PCV", "VTS", "RAC"}
+VIETNAMESE = re.compile("[ăâđêôơưàáảãạằắẳẵặầấẩẫậèéẻẽẹềếểễệìíỉĩịòóỏõọồốổỗộờớởỡợùúủũụừứửữựỳýỷỹỵ]", re.IGNORECASE)
+PACKAGE = Path(signsvc.__file__).parent
+PLACES = string.Formatter()
+
+
+def places(text: str) -> set[str]:
+    return {name for _, name, _, _ in PLACES.parse(text) if name}
+
+
+@pytest.mark.parametrize("code", sorted(errors.PROBLEMS))
+def test_every_problem_has_a_status_and_both_texts(code: str) -> None:
+    spec, text = errors.PROBLEMS[code], messages.problems()[code]
+    assert 400 <= spec.status < 600
+    assert re.fullmatch(r"[a-z][a-z0-9_]+", code)
+    assert VIETNAMESE.search(text["vi"])
+    assert text["en"].isascii()
+    assert places(text["vi"]) == places(text["en"])
+    assert spec.csc in {
+        "invalid_request", "access_denied", "unauthorized", "invalid_pin", "temporarily_unavailable", "server_error",
+    }  # fmt: skip
+
+
+def test_no_problem_text_without_a_problem() -> None:
+    assert set(messages.problems()) == set(errors.PROBLEMS)
+
+
+@pytest.mark.parametrize("code", sorted(messages.catalogue()))
+def test_every_message_is_whole(code: str) -> None:
+    message = messages.catalogue()[code]
+    assert re.fullmatch(r"[a-z][a-z0-9_]+", code)
+    assert message.vi.strip()
+    assert message.en.strip()
+    assert message.block in BLOCKS
+    assert message.sub == "" or message.sub in set(Sub)
+    assert message.level in set(Level)
+    assert places(message.vi) <= places(message.en) | places(message.vi)
+    assert places(message.vi) == places(message.en)
+
+
+def test_every_code_raised_in_the_package_is_registered() -> None:
+    """Codes written as literals at the place where an error is raised."""
+    found: set[str] = set()
+    for path in PACKAGE.rglob("*.py"):
+        text = path.read_text("utf-8")
+        imported = re.search(r"from signsvc\.errors import \(?([^)\n]*(?:\n[^)]*\))?)", text)
+        names = re.findall(r"\w+Error\b", imported[1]) if imported else []
+        if names:
+            found |= set(re.findall(rf"\b(?:{'|'.join(names)})\(\s*\"([a-z_]+)\"", text))
+    assert len(found) > 20
+    assert found <= set(errors.PROBLEMS)
+
+
+def test_every_finding_made_in_the_package_is_catalogued() -> None:
+    pattern = re.compile(r"Finding\.of\(\s*\"([a-z0-9_]+)\"")
+    found = {code for path in PACKAGE.rglob("*.py") for code in pattern.findall(path.read_text("utf-8"))}
+    assert found
+    assert found <= set(messages.catalogue())
+
+
+def test_codes_are_unique_over_all_files() -> None:
+    seen: dict[str, str] = {}
+    for path in (PACKAGE / "messages").glob("*.toml"):
+        if path.name != "problems.toml":
+            for code in tomllib.loads(path.read_text("utf-8")):
+                assert code not in seen, (code, path.name, seen.get(code))
+                seen[code] = path.name
+
+
+def test_an_error_speaks_both_languages_and_survives_copying() -> None:
+    error = errors.CredentialError("certificate_expired", not_after="2025-01-01")
+    assert "2025-01-01" in error.text("vi")
+    assert "2025-01-01" in error.text("en")
+    for other in (copy.copy(error), pickle.loads(pickle.dumps(error))):
+        assert (other.code, other.data, other.status) == (error.code, error.data, 409)
+
+
+def test_a_missing_place_is_a_question_mark_and_never_an_exception() -> None:
+    assert "?" in errors.CredentialError("certificate_expired").text("en")
+
+
+def test_an_unknown_code_is_a_defect() -> None:
+    with pytest.raises(KeyError):
+        errors.DocumentError("no_such_code")
+    with pytest.raises(KeyError):
+        Finding.of("no_such_code")
