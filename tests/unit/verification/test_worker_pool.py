@@ -1,0 +1,194 @@
+"""Workers under limits: what dies, hangs or grows becomes a clear problem, and the next document is answered."""
+
+from __future__ import annotations
+
+import os
+import signal
+import socket
+import threading
+import time
+from collections.abc import Iterator
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from signsvc.errors import BusyError, DocumentError, SignsvcError, UpstreamError
+from signsvc.trust.fetching import FetchRequest
+from signsvc.verification import Limits, TrustSource, Verifier, VerifyRequest, engine, frames, pool, worker
+from signsvc.verification.model import fetch_from_json, fetch_to_json
+
+REPORT = {"id": "rep_x", "indication": "NO-SIGNATURE", "sub_indication": None, "signatures": []}
+
+
+@pytest.fixture
+def document(tmp_path: Path) -> Path:
+    path = tmp_path / "a.pdf"
+    path.write_bytes(b"%PDF-1.7\n")
+    return path
+
+
+@pytest.fixture
+def forked(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[Any]:
+    """`forked(examine, **options)`: a verifier whose forked workers run `examine` in place of the engine's."""
+    made: list[Verifier] = []
+
+    def make(examine: Any, **options: Any) -> Verifier:
+        monkeypatch.setattr(engine, "examine", examine)
+        monkeypatch.setattr(pool.Worker, "spawn", pool.Worker.fork)
+        verifier = Verifier(TrustSource(tmp_path), fork=True, **options)
+        made.append(verifier)
+        return verifier
+
+    yield make
+    for verifier in made:
+        verifier.close()
+
+
+def test_a_worker_that_is_killed_is_a_problem_and_the_next_document_is_answered(forked: Any, document: Path) -> None:
+    def examine(path: Path, request: VerifyRequest, **_: Any) -> dict[str, Any]:
+        if request.name == "bad":
+            os.kill(os.getpid(), signal.SIGKILL)
+        return REPORT
+
+    verifier = forked(examine)
+    with pytest.raises(DocumentError) as caught:
+        verifier.verify(document, VerifyRequest(name="bad"))
+    assert caught.value.code == "document_too_complex"
+    assert verifier.verify(document, VerifyRequest(name="good")).indication == "NO-SIGNATURE"
+
+
+def test_a_worker_that_hangs_is_stopped_at_the_wall_limit(forked: Any, document: Path) -> None:
+    def examine(*_: Any, **__: Any) -> dict[str, Any]:
+        time.sleep(60)
+        return REPORT
+
+    verifier = forked(examine, limits=Limits(wall_seconds=0.5))
+    begun = time.monotonic()
+    with pytest.raises(DocumentError) as caught:
+        verifier.verify(document)
+    assert caught.value.data == {"limit": "time"}
+    assert time.monotonic() - begun < 10
+
+
+def test_a_worker_that_computes_for_ever_is_stopped_at_the_cpu_limit(forked: Any, document: Path) -> None:
+    def examine(*_: Any, **__: Any) -> dict[str, Any]:
+        while True:
+            pass
+
+    verifier = forked(examine, limits=Limits(cpu_seconds=1, wall_seconds=30))
+    with pytest.raises(DocumentError) as caught:
+        verifier.verify(document)
+    assert caught.value.data == {"limit": "cpu or memory"}
+
+
+def test_a_worker_that_grows_is_told_so(forked: Any, document: Path) -> None:
+    def examine(*_: Any, **__: Any) -> dict[str, Any]:
+        return {"x": bytearray(4 * 1024**3).hex()}
+
+    verifier = forked(examine, limits=Limits(memory_bytes=1024**3))
+    with pytest.raises(DocumentError) as caught:
+        verifier.verify(document)
+    assert (caught.value.code, caught.value.data) == ("document_too_complex", {"limit": "memory"})
+
+
+def test_a_defect_in_a_worker_is_an_internal_error_without_its_text(forked: Any, document: Path) -> None:
+    def examine(*_: Any, **__: Any) -> dict[str, Any]:
+        raise ZeroDivisionError("a secret of the document")
+
+    verifier = forked(examine)
+    with pytest.raises(SignsvcError) as caught:
+        verifier.verify(document)
+    assert caught.value.code == "internal_error"
+    assert "secret" not in str(caught.value)
+
+
+def test_a_worker_cannot_write_files(forked: Any, document: Path, tmp_path: Path) -> None:
+    target = tmp_path / "written"
+
+    def examine(*_: Any, **__: Any) -> dict[str, Any]:
+        with target.open("wb") as out:
+            out.write(b"x")
+        return REPORT
+
+    with pytest.raises(SignsvcError):
+        forked(examine).verify(document)
+    assert not target.exists() or target.read_bytes() == b""
+
+
+def test_values_come_through_the_parent(forked: Any, document: Path) -> None:
+    wanted = FetchRequest("ocsp", "http://ocsp.example/", b"\x30\x00", datetime(2026, 1, 1, tzinfo=UTC))
+    asked: list[FetchRequest] = []
+
+    def examine(path: Path, request: VerifyRequest, *, fetch: Any, **_: Any) -> dict[str, Any]:
+        found = fetch(wanted)
+        with pytest.raises(UpstreamError) as caught:
+            fetch(FetchRequest("crl", "http://crl.example/"))
+        return {**REPORT, "found": found.hex(), "code": caught.value.code}
+
+    def fetch(request: FetchRequest) -> bytes:
+        asked.append(request)
+        if request.kind == "crl":
+            raise UpstreamError("outbound_failed", reason="status 503")
+        return b"\x00\xff" * 1000
+
+    report = forked(examine, fetch=fetch).verify(document).report
+    assert asked[0] == wanted
+    assert bytes.fromhex(report["found"]) == b"\x00\xff" * 1000
+    assert report["code"] == "outbound_failed"
+
+
+def test_a_caller_waits_its_turn_and_is_told_busy(forked: Any, document: Path) -> None:
+    def examine(*_: Any, **__: Any) -> dict[str, Any]:
+        time.sleep(1)
+        return REPORT
+
+    verifier = forked(examine, busy_after=0.1)
+    first = threading.Thread(target=verifier.verify, args=(document,))
+    first.start()
+    time.sleep(0.3)
+    with pytest.raises(BusyError):
+        verifier.verify(document)
+    first.join()
+    assert verifier.verify(document).indication == "NO-SIGNATURE"
+
+
+def test_a_spawned_worker_answers(tmp_path: Path) -> None:
+    empty = tmp_path / "empty.pdf"
+    empty.write_bytes(b"")
+    text = tmp_path / "text.pdf"
+    text.write_bytes(b"not a document")
+    with Verifier(TrustSource(tmp_path)) as verifier:
+        for path, code in ((empty, "empty_document"), (text, "unsupported_format"), (empty, "empty_document")):
+            with pytest.raises(DocumentError) as caught:
+                verifier.verify(path)
+            assert caught.value.code == code
+
+
+def test_requests_survive_the_way_to_a_worker() -> None:
+    request = VerifyRequest("cong-vu", datetime(2027, 1, 1, tzinfo=UTC), (b"a",), (b"b", b"c"), (b"d",), True, "ă.pdf")
+    assert VerifyRequest.from_json(request.to_json()) == request
+    wish = FetchRequest("crl", "http://a/", None, None)
+    assert fetch_from_json(fetch_to_json(wish), b"") == wish
+
+
+@pytest.mark.parametrize("wish", [{}, {"kind": "file", "url": "x", "has_body": False, "newer_than": None},
+                                  {"kind": "crl", "url": 5, "has_body": False, "newer_than": None}])  # fmt: skip
+def test_a_worker_gone_mad_cannot_ask_for_anything_else(wish: dict[str, Any]) -> None:
+    with pytest.raises((ValueError, KeyError, TypeError)):
+        fetch_from_json(wish, b"")
+
+
+def test_an_answer_with_an_unknown_code_is_internal() -> None:
+    assert worker.problem({"code": "made_up", "data": {"a": 1}}).code == "internal_error"
+
+
+def test_frames_refuse_nonsense() -> None:
+    left, right = socket.socketpair()
+    with left, right:
+        left.sendall(b"\xff" * 12)
+        with pytest.raises(frames.FrameError):
+            frames.receive(right)
+        with pytest.raises(frames.FrameTimeoutError):
+            frames.receive(left, time.monotonic() + 0.05)
