@@ -53,7 +53,7 @@ def examine(
         if kind != sniff.PDF:
             raise DocumentError("unsupported_format")
         view = pades.read(data)
-        have: Sequence[EvidenceItem] = (*view.evidence, *supplied)
+        have: Sequence[EvidenceItem] = (*validation.embedded_evidence(view), *supplied)
         evidence = collect(
             validation.wanted(view),
             pool=tuple(_pool(have)),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 import copy
 import pickle
 import re
@@ -59,11 +60,13 @@ def test_every_code_raised_in_the_package_is_registered() -> None:
     """Codes written as literals at the place where an error is raised."""
     found: set[str] = set()
     for path in PACKAGE.rglob("*.py"):
-        text = path.read_text("utf-8")
-        imported = re.search(r"from signsvc\.errors import \(?([^)\n]*(?:\n[^)]*\))?)", text)
-        names = re.findall(r"\w+Error\b", imported[1]) if imported else []
-        if names:
-            found |= set(re.findall(rf"\b(?:{'|'.join(names)})\(\s*\"([a-z_]+)\"", text))
+        tree = ast.parse(path.read_text("utf-8"))
+        imports = (n for n in ast.walk(tree) if isinstance(n, ast.ImportFrom) and n.module == "signsvc.errors")
+        names = {alias.asname or alias.name for found_import in imports for alias in found_import.names}
+        for call in ast.walk(tree):
+            if isinstance(call, ast.Call) and isinstance(call.func, ast.Name) and call.func.id in names and call.args:
+                if isinstance(call.args[0], ast.Constant) and isinstance(call.args[0].value, str):
+                    found.add(call.args[0].value)
     assert len(found) > 20
     assert found <= set(errors.PROBLEMS)
 
