@@ -76,7 +76,7 @@ def create_app(settings: Settings, services: AppServices | None = None) -> Flask
     if services is None:
         from signsvc.services import Services
 
-        services = Services(settings)
+        services = Services(settings, shared_tokens=True)
     config = WebConfig.of(settings)
     app = Flask("signsvc.web", static_folder="static", static_url_path="/static", template_folder="templates")
     app.json.sort_keys = False  # type: ignore[attr-defined]

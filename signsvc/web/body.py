@@ -121,6 +121,7 @@ class _Counted:
 
     def __init__(self, request: Request, limit: int, seconds: float) -> None:
         self._stream = get_input_stream(request.environ)
+        self._length = request.content_length
         self._limit = limit
         self._deadline = time.monotonic() + seconds
         self._declared = [
@@ -157,8 +158,11 @@ class _Counted:
             yield data
 
     def exhaust(self) -> None:
+        """Read what is left; the body must have the length it was declared with."""
         for _ in self.chunks():
             pass
+        if self._length is not None and self._length != self.count:
+            raise RequestError("invalid_request", reason="the body ends early")
 
     @property
     def sha256(self) -> str:

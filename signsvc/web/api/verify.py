@@ -108,25 +108,36 @@ def run(body: bodies.Body, default_policy: str) -> dict[str, Any]:
     return report
 
 
-@blueprint.get("/reports/<identifier>")
-@blueprint.get("/reports/<identifier>.<any(json, html):form>", endpoint="report_as")
-@operation(
-    Operation(
-        "getReport",
-        "A report, as JSON or as a page",
+def _reading(identifier: str, summary: str) -> Operation:
+    return Operation(
+        identifier,
+        summary,
         "documents",
         scopes=(Scope.READ, Scope.VERIFY, Scope.SIGN),
         description="With the scope `read` any report; else those that the same key asked for.",
         answers={200: {"application/json": Report, "text/html": {"type": "string"}}},
         problems=("not_found", "not_acceptable"),
     )
-)
-def report(identifier: str, form: str | None = None) -> Response:
+
+
+@blueprint.get("/reports/<identifier>")
+@operation(_reading("getReport", "A report, as JSON or as a page by the Accept header"))
+def report(identifier: str) -> Response:
+    return _report(identifier, _form())
+
+
+@blueprint.get("/reports/<identifier>.<any(json, html):form>")
+@operation(_reading("getReportAs", "A report as JSON (.json) or as a page (.html)"))
+def report_as(identifier: str, form: str) -> Response:
+    return _report(identifier, form)
+
+
+def _report(identifier: str, form: str) -> Response:
     found = state().services.store.reports.get(identifier)
     caller = current().caller
     if caller is None or not auth.may_read(caller, found.owner):
         raise RequestError("not_found")
-    return _rendered(found.body, form or _form(), found)
+    return _rendered(found.body, form, found)
 
 
 def _form() -> str:

@@ -1,0 +1,36 @@
+"""``signsvc serve``: run the HTTP service."""
+
+from __future__ import annotations
+
+import json
+
+import click
+
+
+@click.command(help="Run the HTTP service until it is told to stop.")
+@click.option("--bind", metavar="HOST:PORT", help="Address to listen on (default: from the settings).")
+@click.option("--workers", type=click.IntRange(1, 256), help="Number of processes (default: number of CPUs).")
+@click.option("--json", "as_json", is_flag=True, help="Print the address as JSON.")
+def serve(bind: str | None, workers: int | None, as_json: bool) -> int:
+    from signsvc.settings import Settings
+    from signsvc.web.server import Server
+
+    settings = Settings.load()
+    changes = {k: v for k, v in (("bind", bind), ("workers", workers)) if v is not None}
+    if changes:
+        settings = settings.model_copy(update={"server": settings.server.model_copy(update=changes)})
+    url = address(settings.server.bind, tls=settings.server.tls_certificate is not None)
+    settings.data_dir.mkdir(parents=True, exist_ok=True)
+    if as_json:
+        click.echo(json.dumps({"url": url, "pages": {"verify": f"{url}/verify", "docs": f"{url}/docs"}}))
+    else:
+        click.echo(f"signsvc ({settings.mode}): {url}/verify · {url}/docs")
+    Server(settings).run()
+    return 0
+
+
+def address(bind: str, *, tls: bool = False) -> str:
+    """The URL under which `bind` answers on this machine."""
+    host, _, port = bind.rpartition(":")
+    host = {"": "127.0.0.1", "0.0.0.0": "127.0.0.1", "[::]": "[::1]"}.get(host, host)  # noqa: S104
+    return f"{'https' if tls else 'http'}://{host}:{port}"

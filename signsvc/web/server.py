@@ -1,0 +1,124 @@
+"""gunicorn, started from our own settings: threads in a few processes, nothing loaded before the fork.
+
+Deadlines are the application's own (`body.read`, the workers, the token process); gunicorn's timeout only notices a
+process that is stuck as a whole.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+import tempfile
+import time
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from gunicorn.app.base import BaseApplication
+from gunicorn.arbiter import Arbiter
+from gunicorn.workers.base import Worker
+
+from signsvc.web.config import spool_dir
+
+if TYPE_CHECKING:
+    from flask import Flask
+
+    from signsvc.settings import Settings
+
+# Beside the slots: one thread for health and pages, one that may wait for a slot (`signsvc.web.slots`).
+SPARE_THREADS = 2
+# What a killed process left in the spool is removed at the next start, when nobody can still be using it.
+STALE_SECONDS = 6 * 3600
+
+Factory = Callable[["Settings"], "Flask"]
+_METRICS_DIR = "PROMETHEUS_MULTIPROC_DIR"
+
+
+def _default_factory(settings: Settings) -> Flask:
+    from signsvc.web.app import create_app
+
+    return create_app(settings)
+
+
+class Server(BaseApplication):  # type: ignore[misc]
+    """The service: `run` returns when it is told to stop (SIGTERM lets running requests finish)."""
+
+    def __init__(self, settings: Settings, factory: Factory = _default_factory) -> None:
+        self._settings = settings
+        self._factory = factory
+        super().__init__()
+
+    def load_config(self) -> None:
+        for name, value in options(self._settings).items():
+            self.cfg.set(name, value)
+
+    def load(self) -> Flask:
+        """The application, made in each worker."""
+        return self._factory(self._settings)
+
+    def run(self) -> None:
+        """Serve until stopped."""
+        with_metrics = _METRICS_DIR not in os.environ
+        if with_metrics:
+            os.environ[_METRICS_DIR] = tempfile.mkdtemp(prefix="signsvc-metrics-")
+        clean_spool(spool_dir(self._settings))
+        owner = os.getpid()
+        try:
+            super().run()
+        finally:
+            if with_metrics and os.getpid() == owner:
+                shutil.rmtree(os.environ.pop(_METRICS_DIR), ignore_errors=True)
+
+
+def options(settings: Settings) -> Mapping[str, Any]:
+    """gunicorn's settings."""
+    server = settings.server
+    found: dict[str, Any] = {
+        "bind": server.bind,
+        "worker_class": "gthread",
+        "workers": server.workers,
+        "threads": server.threads + SPARE_THREADS,
+        "timeout": 60,
+        "graceful_timeout": 90,
+        "keepalive": 15,
+        "max_requests": 0,  # a new process would have to log in to the token again
+        "preload_app": False,
+        "control_socket_disable": True,
+        "forwarded_allow_ips": server.forwarded_allow_ips,
+        "limit_request_line": 4094,
+        "limit_request_field_size": 16380,
+        "accesslog": None,  # the application writes its own lines, without secrets
+        "loglevel": "warning",
+        "post_fork": _post_fork,
+        "child_exit": _child_exit,
+        "proc_name": "signsvc",
+    }
+    if os.access("/dev/shm", os.W_OK):  # noqa: S108 - gunicorn makes its own unlinked file there
+        found["worker_tmp_dir"] = "/dev/shm"  # noqa: S108
+    if server.tls_certificate is not None:
+        found["certfile"] = str(server.tls_certificate)
+        found["keyfile"] = str(server.tls_key) if server.tls_key is not None else None
+    return found
+
+
+def clean_spool(directory: Path, older_than: float = STALE_SECONDS) -> None:
+    """Remove what killed processes left behind."""
+    limit = time.time() - older_than
+    for entry in directory.glob("request-*"):
+        try:
+            if entry.stat().st_mtime < limit:
+                shutil.rmtree(entry, ignore_errors=True)
+        except FileNotFoundError:
+            continue
+
+
+def _post_fork(_arbiter: Arbiter, _worker: Worker) -> None:
+    from signsvc.web.logs import configure
+
+    configure()
+
+
+def _child_exit(_arbiter: Arbiter, worker: Worker) -> None:
+    from prometheus_client.multiprocess import mark_process_dead
+
+    mark_process_dead(worker.pid)  # type: ignore[no-untyped-call]
