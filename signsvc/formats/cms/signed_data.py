@@ -38,8 +38,8 @@ def read(
     if len(contents) > MAX_OCTETS:
         return CmsView(findings=(Reading(subject, origin, _nothing).note("cms_unreadable", reason="too large"),))
 
-    def attempt(buf: bytes, source: Callable[[int, int], bytes]) -> tuple[CmsView, bool]:
-        reading = Reading(subject, origin, source, nested=nested)
+    def attempt(buf: bytes, source: Callable[[int, int], bytes], lenient: bool = False) -> tuple[CmsView, bool]:
+        reading = Reading(subject, origin, source, nested=nested, lenient=lenient)
         try:
             view = _content_info(buf, reading, digest)
         except (DerError, IndexError) as error:
@@ -54,7 +54,7 @@ def read(
         except DerError:
             lenient = None
         if lenient is not None and lenient.der != contents[: lenient.end]:
-            again, _ = attempt(lenient.der, lenient.original)
+            again, _ = attempt(lenient.der, lenient.original, lenient=True)
             if again.signers or not view.signers:
                 noted = Reading(subject, origin, _nothing).note("cms_ber")
                 view = replace(again, end=lenient.end if again.end else 0, findings=(*again.findings, noted))

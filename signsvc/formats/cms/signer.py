@@ -95,6 +95,8 @@ def signer_info(buf: bytes, element: Tlv, reading: Reading, content: Content, de
     if signed_element is not None:
         signed = attributes.signed(buf, signed_element, reading)
         message = b"\x31" + buf[signed_element.start + 1 : signed_element.end]
+        if reading.lenient and reading.source(signed_element.start, signed_element.end) != signed_element.full(buf):
+            findings.append(reading.note("cms_signed_attributes_ber"))
         findings += signed.findings
         findings += _coherent(signed, content, reading)
         if signed.message_digest is not None and digest is not None:

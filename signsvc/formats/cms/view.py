@@ -41,6 +41,7 @@ class Reading:
     timestamps_left: int = MAX_TIMESTAMPS
     signers_left: int = MAX_SIGNERS  # counter-signatures
     nested: bool = True  # whether timestamps inside are read
+    lenient: bool = False  # what is read was BER and is re-encoded
     malformed: bool = False
     findings: list[Finding] = field(default_factory=list)
     certificates: dict[bytes, Certificate] = field(default_factory=dict)

@@ -113,3 +113,17 @@ def test_ber_list_keeps_its_signature(pki: test_pki.Pki) -> None:
     # What is signed is the octets: the same list with a re-encoded inside is another one.
     inner = Crl.parse(loosen(original, 2))
     assert inner.verify(Certificate.from_der(pki.cert("sub-g2-state"))) is SignatureCheck.INVALID
+
+
+def test_ber_signed_attributes_are_checked_as_der(pki: test_pki.Pki) -> None:
+    """RFC 5652 §5.4: what is signed is their DER encoding."""
+    fields = der.children(Signer(pki).encoded())
+    fields[3] = b"\xa0\x80" + der.content(fields[3]) + b"\0\0"
+    view = cms.read(build(der.seq(*fields), certs=pki.chain("person")), subject="S", digest=digest_of())
+    signer = view.signers[0]
+    assert codes(signer.findings) == ["cms_signed_attributes_ber"]
+    certificate, _ = signing_certificate(signer)
+    assert certificate is not None
+    algorithm = resolve(signer.value.algorithm_oid, signer.value.parameters, signer.value.digest_oid)
+    check = verify_value(certificate, algorithm, signer.value.value, message=signer.value.message)
+    assert check is SignatureCheck.VALID
