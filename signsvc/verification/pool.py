@@ -33,6 +33,10 @@ if TYPE_CHECKING:
 log = logging.getLogger(__name__)
 
 
+# Not ``-m``: the package imports the module first, and running it again would make two of it.
+_ENTRY = "from signsvc.verification.worker import main; main()"
+
+
 def _wait(process: subprocess.Popen[bytes]) -> None:
     process.wait()
 
@@ -58,7 +62,7 @@ class Worker:
         ours, theirs = socket.socketpair()
         with theirs:
             process = subprocess.Popen(
-                [sys.executable, "-m", "signsvc.verification.worker", str(theirs.fileno())],
+                [sys.executable, "-c", _ENTRY, str(theirs.fileno())],
                 pass_fds=(theirs.fileno(),),
                 stdin=subprocess.DEVNULL,
                 env={k: v for k, v in os.environ.items() if not k.startswith("SIGNSVC_")},

@@ -1,6 +1,6 @@
 """A verification worker: one process that parses hostile octets under limits and asks its parent for the network.
 
-Started as ``python -m signsvc.verification.worker FD``; serves jobs on the Unix socket FD until it closes.
+`main` serves jobs on the Unix socket whose descriptor is its argument, until that closes.
 """
 
 from __future__ import annotations
@@ -114,7 +114,3 @@ def main() -> None:
     harden()
     with socket.socket(fileno=int(sys.argv[1])) as sock:
         serve(sock)
-
-
-if __name__ == "__main__":
-    main()

@@ -64,9 +64,9 @@ def test_every_code_raised_in_the_package_is_registered() -> None:
         imports = (n for n in ast.walk(tree) if isinstance(n, ast.ImportFrom) and n.module == "signsvc.errors")
         names = {alias.asname or alias.name for found_import in imports for alias in found_import.names}
         for call in ast.walk(tree):
-            if isinstance(call, ast.Call) and isinstance(call.func, ast.Name) and call.func.id in names and call.args:
-                if isinstance(call.args[0], ast.Constant) and isinstance(call.args[0].value, str):
-                    found.add(call.args[0].value)
+            match call:
+                case ast.Call(func=ast.Name(id=name), args=[ast.Constant(value=str(code)), *_]) if name in names:
+                    found.add(code)
     assert len(found) > 20
     assert found <= set(errors.PROBLEMS)
 
