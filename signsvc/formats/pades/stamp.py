@@ -5,13 +5,15 @@ ISO 32000-2 §12.7.5.5 and §12.5.5.  On a rotated page the appearance is turned
 
 from __future__ import annotations
 
+import functools
+import io
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from pyhanko.pdf_utils import generic
 from pyhanko.pdf_utils.content import ResourceType
-from pyhanko.pdf_utils.font.opentype import GlyphAccumulatorFactory
+from pyhanko.pdf_utils.font.opentype import GlyphAccumulator
 from pyhanko.pdf_utils.layout import BoxConstraints
 from pyhanko.stamp import BaseStamp, BaseStampStyle
 
@@ -22,6 +24,11 @@ _FONT = generic.NameObject("/F1")
 
 # Matrix entries a b c d that turn a form counter-clockwise by the page's clockwise rotation.
 _TURNS = {0: (1, 0, 0, 1), 90: (0, 1, -1, 0), 180: (-1, 0, 0, -1), 270: (0, -1, 1, 0)}
+
+
+@functools.lru_cache(maxsize=8)
+def _octets(font: Path) -> bytes:
+    return font.read_bytes()
 
 
 @dataclass(frozen=True)
@@ -49,7 +56,9 @@ class Lines(BaseStamp):
 
     def _render_inner_content(self) -> list[bytes]:
         width, height = float(self.box.width), float(self.box.height)
-        font: Any = GlyphAccumulatorFactory(str(self.style.font)).create_font_engine(self._ensure_writer)
+        writer: Any = self._ensure_writer
+        assets = writer.prepare_object_stream() if writer.stream_xrefs else None
+        font: Any = GlyphAccumulator(writer, io.BytesIO(_octets(self.style.font)), LARGEST, obj_stream=assets)
         spaces: dict[str, float] = {}
 
         def measure(text: str) -> float:

@@ -138,7 +138,10 @@ def _refuse(reason: str) -> None:
 
 
 def _resolved(value: Any) -> Any:
-    return value.get_object() if isinstance(value, IndirectObject) else value  # type: ignore[no-untyped-call]
+    if isinstance(value, IndirectObject):
+        value = value.get_object()  # type: ignore[no-untyped-call]
+    # an object of an encrypted file comes as a proxy that decrypts its strings on request
+    return value.decrypted if isinstance(value, generic.DecryptedObjectProxy) else value
 
 
 def _dictionary(value: Any) -> Any:
