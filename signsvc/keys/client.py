@@ -36,6 +36,10 @@ class _Answer:
         self.message: dict[str, Any] | None = None
 
 
+class _NotSentError(Exception):
+    """The process was gone before it could take the request: another one may safely be asked."""
+
+
 class _Connection:
     """One socket, many waiting threads, one reader."""
 
@@ -48,19 +52,21 @@ class _Connection:
         threading.Thread(target=self._read, name="token-client", daemon=True).start()
 
     def call(self, message: Mapping[str, Any], seconds: float) -> Any:
-        """Raises the error that the process answers, ``token_removed`` where it is gone, ``token_timeout``."""
+        """Raises the error that the process answers, ``token_removed`` where it went meanwhile, ``token_timeout``;
+        `_NotSentError` where it was gone before.
+        """
         answer = _Answer()
         number = next(self._numbers)
         frame = framing.encode({**message, "id": number, "seconds": seconds})
         with self._lock:
             if self.dead:
-                raise TokenError("token_removed")
+                raise _NotSentError
             self._waiting[number] = answer
             try:
                 self.link.sock.sendall(frame)
             except OSError:
                 self._waiting.pop(number, None)
-                raise TokenError("token_removed") from None
+                raise _NotSentError from None
         if not answer.event.wait(seconds + GRACE):
             # It promises an answer in time, so it is stuck as a whole.
             self.link.kill()
@@ -77,6 +83,9 @@ class _Connection:
         try:
             while data := self.link.sock.recv(1 << 16):
                 for message in buffer.feed(data):
+                    if "leaving" in message:  # it will take nothing more
+                        self.dead = True
+                        continue
                     with self._lock:
                         answer = self._waiting.pop(message.get("id", 0), None)
                     if answer is not None:
@@ -145,7 +154,9 @@ class TokenClient:
         """Log in now.  A `pin` given here is a new try and goes nowhere but to the token process."""
         fields: dict[str, Any] = {"label": label, "serial": serial}
         if pin is not None:
-            self._refused.pop((label, serial), None)
+            for name, number in list(self._refused):
+                if label in (None, name) and serial in (None, number):
+                    self._refused.pop((name, number), None)
             fields["pin"] = pin.reveal()
         self._guarded(label, serial, "login", seconds, fields)
 
@@ -203,7 +214,13 @@ class TokenClient:
         return result
 
     def _call(self, operation: str, seconds: float, **fields: Any) -> Any:
-        return self._connected().call({"op": operation, **fields}, seconds)
+        for _ in range(3):
+            connection = self._connected()
+            try:
+                return connection.call({"op": operation, **fields}, seconds)
+            except _NotSentError:
+                connection.close()
+        raise TokenError("token_removed")
 
     def _connected(self) -> _Connection:
         with self._lock:
@@ -219,10 +236,11 @@ class TokenClient:
                     if hello.get("protocol") != framing.PROTOCOL:
                         connection.link.kill()  # left over from another version
                         raise TokenError("token_removed")
-                except SignsvcError as error:
+                except (SignsvcError, _NotSentError) as error:
                     connection.close()
-                    if last or error.code != "token_removed":
-                        raise
+                    gone = isinstance(error, _NotSentError) or error.code == "token_removed"
+                    if last or not gone:
+                        raise (TokenError("token_removed") if gone else error) from None
                 else:
                     self._connection = connection
                     return connection

@@ -64,7 +64,8 @@ class TokenSigner:
             "data": b64(mechanisms.to_be_signed(certificate, algorithm, digest)),
         }
         try:
-            raw = self._client.sign(self._item.token_label, self._item.token_serial, fields, deadline)
+            token = self._item.token_label or None, self._item.token_serial or None
+            raw = self._client.sign(*token, fields, deadline)
             value = mechanisms.signature_value(algorithm, raw)
             if algorithm.scheme is SignatureScheme.RSA_PSS and algorithm.salt_length is None:
                 algorithm = SignatureAlgorithm(algorithm.scheme, algorithm.digest, salt, algorithm.mgf_digest)

@@ -93,10 +93,10 @@ class Server:
                 answer = {"error": framing.error_to_wire(InternalError())}
             with self._changed:
                 self._current = None
-            self._answer(job, answer)
             if self._module is not None and self._module.failures >= 3 and self._module.may_restart:
                 # Some modules never recover by themselves (a network HSM's client after its server's restart).
-                self._leave(0)
+                self._leave(0, job, answer)
+            self._answer(job, answer)
         if self._module is not None:
             self._module.close()
 
@@ -176,12 +176,15 @@ class Server:
             return
         limit = self._limits[1 if self._module is not None and self._module.logging_in else 0]
         if now - started > limit:
-            self._fail(current, "token_timeout")
-            self._leave(_EXIT_STUCK)
+            self._leave(_EXIT_STUCK, current, {"error": framing.error_to_wire(TokenError("token_timeout"))})
 
-    def _leave(self, status: int) -> None:
+    def _leave(self, status: int, last: Job, answer: dict[str, Any]) -> None:
+        """End the process.  Clients hear of that first, so that nobody who gets an answer comes back here."""
+        for peer in list(self._peers):
+            peer.send({"leaving": True})
         with self._changed:
             waiting = list(self._queue)
+        self._answer(last, answer)
         for job in waiting:
             self._fail(job, "token_removed")
         os._exit(status)
