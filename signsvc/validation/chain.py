@@ -1,0 +1,184 @@
+"""Certificate validation at a proven time (EN 319 102-1 §5.2.6, §5.6.2.1, §5.6.2.2).
+
+One walk serves the basic, the with-time and the past validation: from the anchor down, every certificate that has
+expired, been revoked or (an anchor) passed its sunset sets a limit before which everything below it must be proven to
+have existed.  Without any proof "proven" is the validation time, and the walk is the basic validation; with proofs it
+is validation-time sliding.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from datetime import datetime
+
+from signsvc.asn1 import DerError
+from signsvc.trust.paths import Path
+from signsvc.types import Certificate, CertificateStatus, ChainEntry, Finding, Level
+from signsvc.validation.algorithms_check import Strength, resolved
+from signsvc.validation.conclude import INDETERMINATE, conclude, judged
+from signsvc.validation.context import Context
+from signsvc.validation.path_checks import check_path
+from signsvc.validation.policy import Role
+from signsvc.validation.status import Limit, Status, known_after_expiry, status_of
+
+
+@dataclass(frozen=True, slots=True)
+class ChainResult:
+    """What became of the best path; `ends` is when it stops being checkable (`extend_before`)."""
+
+    path: Path
+    entries: tuple[ChainEntry, ...]
+    findings: tuple[Finding, ...]
+    ends: datetime | None = None
+    evidence_ends: datetime | None = None  # when the issuers of the revocation data expire
+
+    @property
+    def revocation_known(self) -> bool:
+        return bool(self.entries) and all(e.status is not CertificateStatus.UNKNOWN for e in self.entries)
+
+
+@dataclass
+class _Walk:
+    context: Context
+    path: Path
+    proven: datetime
+    fresh_at: datetime
+    findings: list[Finding] = field(default_factory=list)
+    entries: list[ChainEntry] = field(default_factory=list)
+    ends: list[datetime] = field(default_factory=list)
+    evidence_ends: list[datetime] = field(default_factory=list)
+
+
+def validate_chain(
+    context: Context,
+    certificate: Certificate,
+    *,
+    proven: datetime,
+    fresh_at: datetime | None = None,
+) -> ChainResult:
+    """Judge the paths of `certificate` for something proven to exist at `proven`; the best path's result.
+
+    `fresh_at` (default `proven`) is the instant for which revocation data must be fresh.  Never raises.
+    """
+    best: ChainResult | None = None
+    rank = -1
+    for path in context.paths(certificate):
+        result = _judge(context, path, proven, fresh_at or proven)
+        failing = [f for f in judged(context.policy, result.findings) if f.level is Level.FAIL]
+        if not failing:
+            return result
+        points = _points(failing)
+        if points > rank:
+            best, rank = result, points
+    return best or ChainResult((), (), (Finding.of("no_certificate_chain", name=certificate.common_name),))
+
+
+def _points(failing: list[Finding]) -> int:
+    """How near a failing path comes to passing: temporary gaps are nearer than broken rules."""
+    _, sub = conclude(failing)
+    return INDETERMINATE.index(sub) if sub in INDETERMINATE else 0
+
+
+def _judge(context: Context, path: Path, proven: datetime, fresh_at: datetime) -> ChainResult:
+    walk = _Walk(context, path, proven, fresh_at)
+    walk.findings += check_path(path)
+    strength = Strength(context.policy)
+    try:
+        _walk(walk, strength)
+    except (DerError, IndexError):
+        walk.findings.append(Finding.of("certificate_malformed"))
+    walk.findings += strength.findings
+    if strength.sunset is not None:
+        walk.ends.append(strength.sunset)
+    walk.entries.append(ChainEntry(path[-1], CertificateStatus.NOT_CHECKED, trust_anchor=True))
+    return ChainResult(
+        path,
+        tuple(walk.entries),
+        tuple(walk.findings),
+        min(walk.ends, default=None),
+        min(walk.evidence_ends, default=None),
+    )
+
+
+def _walk(walk: _Walk, strength: Strength) -> None:
+    context, path = walk.context, walk.path
+    limit: Limit | None = None
+    sunset = context.sunset(path[-1])
+    if sunset is not None:
+        walk.ends.append(sunset)
+        if sunset <= context.present:
+            limit = Limit(sunset, "trust_anchor_sunset", "trust_anchor_sunset")
+    for depth in range(len(path) - 2, -1, -1):
+        certificate, issuer = path[depth], path[depth + 1]
+        exists = walk.proven if depth == 0 else context.exists_since(certificate)
+        if depth and limit is not None and exists > limit.time:
+            walk.findings.append(_about("certificate_without_proof", certificate))
+        strength.certificate(certificate, issuer, exists)
+        status = status_of(
+            context,
+            certificate,
+            issuer,
+            proven=walk.proven,
+            fresh_at=walk.fresh_at,
+            limit=limit,
+            depth=depth,
+        )
+        walk.entries.insert(0, status.entry)
+        _collect(walk, strength, status)
+        if depth:
+            walk.ends.append(certificate.not_after)
+            limit = _below(walk, certificate, status, limit)
+        else:
+            _end(walk, certificate, issuer, limit, status)
+
+
+def _collect(walk: _Walk, strength: Strength, status: Status) -> None:
+    walk.findings += status.findings
+    fact = status.fact
+    if fact is None:
+        return
+    proven = walk.context.proofs.time(fact.item.id)
+    algorithm = resolved(fact.algorithm_oid, fact.algorithm_parameters)
+    strength.signature(
+        Role.REVOCATION, algorithm, fact.signer, proven, subject=fact.item.id, not_before=fact.produced_at
+    )
+    walk.evidence_ends.append(fact.signer.not_after)
+
+
+def _below(walk: _Walk, certificate: Certificate, status: Status, limit: Limit | None) -> Limit | None:
+    """The limit that a CA certificate sets for what it signed."""
+    context = walk.context
+    if walk.proven < certificate.not_before:
+        walk.findings.append(_about("ca_newer_than_signature", certificate))
+    found = [limit] if limit is not None else []
+    if certificate.not_after < context.present:
+        found.append(Limit(certificate.not_after, "ca_expired", "revocation_issuer_expired"))
+    if status.ends is not None:
+        found.append(Limit(status.ends, "ca_revoked", "ca_revoked"))
+    return min(found, key=lambda item: item.time, default=None)
+
+
+def _end(walk: _Walk, certificate: Certificate, issuer: Certificate, limit: Limit | None, status: Status) -> None:
+    """The end certificate's own validity, and the limits of those above, against the proven time."""
+    context, proven = walk.context, walk.proven
+    dates = {"not_before": _day(certificate.not_before), "not_after": _day(certificate.not_after)}
+    if proven < certificate.not_before:
+        walk.findings.append(_about("certificate_not_yet_valid", certificate, **dates))
+    if proven > certificate.not_after:
+        if proven < context.present:
+            code = "signed_after_expiry"
+        elif status.entry.status is CertificateStatus.GOOD and known_after_expiry(context, certificate, issuer):
+            code = "certificate_expired_not_revoked"
+        else:
+            code = "certificate_expired"
+        walk.findings.append(_about(code, certificate, **dates))
+    if limit is not None and proven > limit.time and all(f.code != limit.code for f in walk.findings):
+        walk.findings.append(_about(limit.code, walk.path[1], since=_day(limit.time)))
+
+
+def _about(code: str, certificate: Certificate, **data: str) -> Finding:
+    return Finding.of(code, subject=certificate.sha256.hex(), level=None, name=certificate.common_name, **data)
+
+
+def _day(moment: datetime) -> str:
+    return f"{moment:%Y-%m-%dT%H:%M:%SZ}"

@@ -1,0 +1,30 @@
+"""What happened to a document after a signature, as findings about that signature."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from signsvc.types import Change, Finding, Grade, Scope
+
+_CODES = {
+    Grade.UNDEFINED: "changed_undefined",
+    Grade.UNREACHED: "changed_unreached",
+    Grade.ANNOTATION: "changed_annotation",
+    Grade.FORM_OR_SIGNATURE: "changed_form",
+}
+
+
+def check_changes(scope: Scope, subject: str) -> Iterator[Finding]:
+    """One finding per later revision that did more than add validation data."""
+    for change in scope.changes_after:
+        revision, pages = change.revision, _pages(change)
+        code = _CODES.get(change.grade)
+        if code is not None:
+            yield Finding.of(code, subject=subject, revision=revision, pages=pages)
+        if change.permitted is False and change.grade is not Grade.UNDEFINED:
+            yield Finding.of("changed_not_permitted", subject=subject, revision=revision, pages=pages)
+
+
+def _pages(change: Change) -> str:
+    """Such as ``, trang/page 1, 3``: it stands behind the revision in either language."""
+    return f"; tr./p. {', '.join(map(str, change.pages[:10]))}" if change.pages else ""

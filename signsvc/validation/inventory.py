@@ -1,0 +1,70 @@
+"""What a verified timestamp proves: the objects of a document by the revision in which they stand.
+
+A document timestamp over revision n covers every octet of that revision, so everything that stands in it except the
+token itself.  Other tokens prove what their reader lists.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+
+from signsvc.types import DocumentView, EvidenceItem, SignerView, TimestampView
+from signsvc.validation.poe import certificate_id
+
+
+class Inventory:
+    """Object ids of a document with the revision (1-based) in which each first appears."""
+
+    def __init__(self, view: DocumentView) -> None:
+        self._revisions: dict[str, int] = {}
+        for item in view.evidence:
+            self._add(item.id, item.revision)
+        for signature in view.signatures:
+            revision = signature.scope.revision
+            self._add(signature_id(signature.id), revision)
+            self._evidence(signature.evidence, None)
+            if signature.signer is not None:
+                self._signer(signature.signer, revision)
+        for token in view.timestamps:
+            revision = token.scope.revision if token.scope is not None else None
+            self._token(token, revision)
+
+    def proven_by(self, token: TimestampView) -> Iterator[str]:
+        """Ids of the objects that `token` proves, itself excluded."""
+        own = timestamp_id(token.id)
+        for name in token.proves:
+            kind, _, rest = name.partition(":")
+            if kind == "revision":
+                limit = int(rest) if rest.isdigit() else 0
+                yield from (other for other, revision in self._revisions.items() if revision <= limit and other != own)
+            elif name != own:
+                yield name
+
+    def _add(self, name: str, revision: int | None) -> None:
+        if revision is not None:
+            self._revisions[name] = min(revision, self._revisions.get(name, revision))
+
+    def _evidence(self, items: Iterable[EvidenceItem], inside: int | None) -> None:
+        for item in items:
+            self._add(item.id, item.revision if item.revision is not None else inside)
+
+    def _signer(self, signer: SignerView, revision: int | None) -> None:
+        self._evidence(signer.evidence, revision)
+        for certificate in signer.certificates:
+            self._add(certificate_id(certificate), revision)
+        for token in signer.timestamps:
+            self._token(token, revision)
+
+    def _token(self, token: TimestampView, revision: int | None) -> None:
+        self._add(timestamp_id(token.id), revision)
+        self._evidence(token.evidence, revision)
+        if token.signer is not None:
+            self._signer(token.signer, revision)
+
+
+def signature_id(name: str) -> str:
+    return f"signature:{name}"
+
+
+def timestamp_id(name: str) -> str:
+    return f"timestamp:{name}"

@@ -1,0 +1,200 @@
+"""What revocation data says about a certificate: authentic facts, before relevance and freshness are judged.
+
+Data is authentic where its signature verifies with the key of the CA that issued the certificate, of another
+certificate of that CA's name with a path of its own, or (OCSP) of a responder that the CA delegated.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from enum import StrEnum
+from typing import TYPE_CHECKING
+
+from signsvc.algorithms import SignatureCheck
+from signsvc.asn1 import DerError
+from signsvc.types import Certificate, EvidenceItem, EvidenceKind
+
+if TYPE_CHECKING:
+    from signsvc.trust.crl import Crl
+    from signsvc.trust.ocsp import OcspResponse
+    from signsvc.trust.paths import Path
+
+PathsOf = Callable[[Certificate], tuple["Path", ...]]
+MAX_ITEMS = 1000
+_HOLD = "certificateHold"
+_UNREVOKED = "removeFromCRL"
+
+
+class FactStatus(StrEnum):
+    GOOD = "good"
+    REVOKED = "revoked"
+    ON_HOLD = "on_hold"
+    UNKNOWN = "unknown"
+
+
+@dataclass(frozen=True, slots=True)
+class Fact:
+    """One authentic statement about one certificate."""
+
+    item: EvidenceItem
+    source: str  # ocsp | crl
+    status: FactStatus
+    this_update: datetime
+    next_update: datetime | None
+    produced_at: datetime
+    signer: Certificate
+    algorithm_oid: str
+    algorithm_parameters: bytes | None
+    revoked_at: datetime | None = None
+    reason: str | None = None
+    keeps_expired_since: datetime | None = None  # expiredCertsOnCRL, archiveCutoff
+    proves_certificate: bool = False  # certHash matched: the responder knows this very certificate
+    signer_revoked_at: datetime | None = None
+
+
+class RevocationData:
+    """The CRLs and OCSP responses of one validation; what cannot be read is left out."""
+
+    def __init__(self, items: Sequence[EvidenceItem]) -> None:
+        self.unreadable: list[str] = []
+        self._crls: list[tuple[EvidenceItem, Crl]] = []
+        self._responses: list[tuple[EvidenceItem, OcspResponse]] = []
+        for item in items[:MAX_ITEMS]:
+            try:
+                self._read(item)
+            except (DerError, ValueError, IndexError):
+                self.unreadable.append(item.id)
+
+    def _read(self, item: EvidenceItem) -> None:
+        if item.kind is EvidenceKind.CRL:
+            from signsvc.trust.crl import Crl
+
+            self._crls.append((item, Crl.parse(item.der)))
+        elif item.kind is EvidenceKind.OCSP:
+            from signsvc.trust.ocsp import OcspResponse
+
+            self._responses.append((item, OcspResponse.parse(item.der)))
+
+    def certificates(self) -> Iterator[Certificate]:
+        """Certificates that came inside OCSP responses."""
+        for _, response in self._responses:
+            yield from response.certificates
+
+    def about(
+        self, certificate: Certificate, issuer: Certificate, pool: Iterable[Certificate], paths: PathsOf
+    ) -> tuple[Fact, ...]:
+        """Every authentic fact about `certificate`, issued by `issuer`."""
+        candidates = tuple(pool)
+        found = [
+            fact
+            for item, response in self._responses
+            if (fact := self._from_ocsp(item, response, certificate, issuer, candidates)) is not None
+        ]
+        for item, crl in self._crls:
+            crl_fact = _from_crl(item, crl, certificate, issuer, candidates, paths)
+            if crl_fact is not None:
+                found.append(crl_fact)
+        return tuple(found)
+
+    def _from_ocsp(
+        self,
+        item: EvidenceItem,
+        response: OcspResponse,
+        certificate: Certificate,
+        issuer: Certificate,
+        pool: tuple[Certificate, ...],
+    ) -> Fact | None:
+        try:
+            single = response.single(certificate, issuer)
+            if single is None or response.produced_at is None:
+                return None
+            responder = response.responder(pool, issuer, checked=certificate)
+        except (DerError, IndexError):
+            return None
+        if responder is None:
+            return None
+        status = FactStatus(single.status)
+        if status is FactStatus.REVOKED and single.reason == _HOLD:
+            status = FactStatus.ON_HOLD
+        elif status is FactStatus.GOOD and response.problem(single) is not None:
+            return None
+        hash_matches = single.cert_hash_matches(certificate)
+        if status is FactStatus.GOOD and hash_matches is False:
+            return None  # the answer is about another certificate of this number
+        return Fact(
+            item=item,
+            source="ocsp",
+            status=status,
+            this_update=single.this_update,
+            next_update=single.next_update,
+            produced_at=response.produced_at,
+            signer=responder,
+            algorithm_oid=response.algorithm[0],
+            algorithm_parameters=response.algorithm[1],
+            revoked_at=single.revoked_at,
+            reason=None if status is FactStatus.GOOD else single.reason,
+            keeps_expired_since=single.archive_cutoff,
+            proves_certificate=hash_matches is True,
+            signer_revoked_at=None if responder == issuer else self._responder_revoked(responder, issuer),
+        )
+
+    def _responder_revoked(self, responder: Certificate, issuer: Certificate) -> datetime | None:
+        """When a CRL of the CA revoked its delegated responder."""
+        if responder.ocsp_no_check:
+            return None
+        facts = (_from_crl(item, crl, responder, issuer, (), lambda _: ()) for item, crl in self._crls)
+        return min((f.revoked_at for f in facts if f is not None and f.revoked_at is not None), default=None)
+
+
+def _from_crl(
+    item: EvidenceItem,
+    crl: Crl,
+    certificate: Certificate,
+    issuer: Certificate,
+    pool: tuple[Certificate, ...],
+    paths: PathsOf,
+) -> Fact | None:
+    try:
+        entry = crl.lookup(certificate.serial_number, certificate.issuer_der)
+        status = FactStatus.GOOD
+        if entry is not None and entry.reason != _UNREVOKED:
+            status = FactStatus.ON_HOLD if entry.reason == _HOLD else FactStatus.REVOKED
+        # A list that names the certificate counts whatever its scope; one that does not must be the list for it.
+        elif not crl.covers(certificate) or crl.problem is not None:
+            return None
+        signer = _crl_signer(crl, certificate, issuer, pool, paths)
+    except (DerError, IndexError):
+        return None
+    if signer is None:
+        return None
+    listed = entry if status is not FactStatus.GOOD else None
+    return Fact(
+        item=item,
+        source="crl",
+        status=status,
+        this_update=crl.this_update,
+        next_update=crl.next_update,
+        produced_at=crl.this_update,
+        signer=signer,
+        algorithm_oid=crl.algorithm[0],
+        algorithm_parameters=crl.algorithm[1],
+        revoked_at=listed.at if listed is not None else None,
+        reason=listed.reason if listed is not None else None,
+        keeps_expired_since=crl.expired_certs_on_crl,
+    )
+
+
+def _crl_signer(
+    crl: Crl, certificate: Certificate, issuer: Certificate, pool: tuple[Certificate, ...], paths: PathsOf
+) -> Certificate | None:
+    if crl.issued_by(issuer) and crl.verify(issuer) is SignatureCheck.VALID:
+        return issuer
+    for other in pool:
+        # A re-keyed CA, or an indirect CRL's issuer: it must have a path of its own, and not over what it judges.
+        if other in (issuer, certificate) or not crl.issued_by(other) or crl.verify(other) is not SignatureCheck.VALID:
+            continue
+        if any(certificate not in path for path in paths(other)):
+            return other
+    return None

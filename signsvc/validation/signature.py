@@ -1,0 +1,240 @@
+"""One signature: the processes of EN 319 102-1 §5.3, §5.5 and §5.6 over one walk.
+
+The proofs of existence gathered from verified timestamps decide which process it amounts to: without any it is the
+basic one, with a signature timestamp the one with time, with document or archive timestamps the long-term one.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from datetime import datetime
+
+from signsvc.types import (
+    CertificateStatus,
+    Finding,
+    Indication,
+    Level,
+    SignatureVerdict,
+    SignatureView,
+    SignerView,
+)
+from signsvc.validation.algorithms_check import Strength
+from signsvc.validation.chain import ChainResult, validate_chain
+from signsvc.validation.changes import check_changes
+from signsvc.validation.checks import Facts, checks_of
+from signsvc.validation.conclude import conclude, judged
+from signsvc.validation.constraints import (
+    check_claimed_time,
+    check_level,
+    check_purpose,
+    check_signature_policy,
+    check_timestamp_demand,
+)
+from signsvc.validation.context import Context
+from signsvc.validation.inventory import Inventory, signature_id
+from signsvc.validation.poe import certificate_id
+from signsvc.validation.policy import Role
+from signsvc.validation.signer import SignerResult, check_signer, check_strength
+from signsvc.validation.timestamps import Token, in_order, newest_first, validate_timestamp
+
+MAX_COUNTER_DEPTH = 3
+
+
+@dataclass(frozen=True, slots=True)
+class _Core:
+    """What is found out about one SignerInfo."""
+
+    result: SignerResult
+    tokens: tuple[Token, ...]  # its own, in the order found
+    chain: ChainResult | None
+    proven: datetime | None
+    proven_by: str | None
+    findings: tuple[Finding, ...]
+    ends: datetime | None
+
+
+def validate_signature(
+    context: Context, inventory: Inventory, view: SignatureView, document_tokens: tuple[Token, ...]
+) -> SignatureVerdict:
+    """Judge one top-level signature; `document_tokens` are the judged document timestamps, in file order."""
+    policy = context.policy
+    found: list[Finding] = list(view.findings)
+    core: _Core | None = None
+    covering = tuple(t for t in document_tokens if signature_id(view.id) in set(inventory.proven_by(t.view)))
+    if view.signer is None:
+        if not any(f.level is Level.FAIL for f in found):
+            found.append(Finding.of("signature_unreadable", subject=view.id))
+    else:
+        core = _core(context, inventory, view.signer, view.id, covering, view.claimed_time)
+        found += core.findings
+    if view.scope.type == "PARTIAL" and not any(f.level is Level.FAIL and f.block == "FC" for f in found):
+        found.append(Finding.of("coverage_unknown", subject=view.id))
+    tokens = (*core.tokens, *covering) if core else covering
+    level = _level(view.level, tokens)
+    found += check_level(policy, level)
+    proven = core is not None and core.proven is not None
+    found += check_timestamp_demand(policy, proven, any(t.view.kind != "content" for t in tokens))
+    kept = judged(policy, (f if f.subject else replace(f, subject=view.id) for f in found))
+    after = judged(policy, check_changes(view.scope, view.id))
+    as_signed = conclude(kept)
+    indication, sub = conclude((*kept, *after))
+    signer = view.signer
+    return SignatureVerdict(
+        id=view.id,
+        indication=indication,
+        sub_indication=sub,
+        as_signed_indication=as_signed[0],
+        as_signed_sub_indication=as_signed[1],
+        format=view.format,
+        level=level,
+        scope=view.scope,
+        field=view.field,
+        certificate=core.result.certificate if core else None,
+        claimed_time=view.claimed_time or (signer.claimed_time if signer else None),
+        best_signature_time=core.proven if core else None,
+        time_source="timestamp" if proven else "claimed",
+        digest_algorithm=core.result.algorithm.digest if core and core.result.algorithm else None,
+        signature_algorithm=core.result.algorithm.name if core and core.result.algorithm else None,
+        chain=core.chain.entries if core and core.chain else (),
+        checks=checks_of(_facts(core, signer, view, tokens), kept, after),
+        timestamps=tuple(t.verdict for t in core.tokens) if core else (),
+        findings=(*kept, *after),
+        extend_before=_extend_before(level, core, covering) if indication is Indication.TOTAL_PASSED else None,
+        reason=view.reason,
+        location=view.location,
+        counter_signatures=_counter_signatures(context, inventory, view, 0),
+    )
+
+
+def _core(
+    context: Context,
+    inventory: Inventory,
+    signer: SignerView,
+    name: str,
+    covering: tuple[Token, ...],
+    claimed: datetime | None,
+) -> _Core:
+    policy = context.policy
+    result = check_signer(context, signer, name)
+    own = {
+        view.id: validate_timestamp(context, inventory, view)
+        for kind in ("archive", "signature", "content")
+        for view in newest_first(v for v in signer.timestamps if v.kind == kind)
+    }
+    tokens = tuple(own[view.id] for view in signer.timestamps if view.id in own)
+    proof = context.proofs.of(signature_id(name))
+    findings = [*result.findings, *check_signature_policy(policy, signer, name)]
+    findings += [
+        Finding.of("timestamp_not_valid", subject=name, id=token.view.id) for token in tokens if not token.passed
+    ]
+    by_kind = {kind: [t for t in tokens if t.view.kind == kind] for kind in ("content", "signature", "archive")}
+    first, last = _by_time(by_kind["content"]), [*_by_time(by_kind["archive"]), *covering]
+    orders = [[*first, token, *last] for token in by_kind["signature"]] or [[*first, *last]]
+    if not all(in_order(context, tokens) for tokens in orders):
+        findings.append(Finding.of("timestamp_order_wrong", subject=name))
+    strength = Strength(policy)
+    check_strength(strength, signer, result, Role.SIGNATURE, proof.time, name)
+    findings += strength.findings
+    chain: ChainResult | None = None
+    certificate = result.certificate
+    if certificate is not None:
+        if proof.by is not None:
+            # The signature was made with this certificate's key: what proves the one proves the other.
+            context.proofs.add((certificate_id(certificate),), proof.time, proof.by)
+        chain = validate_chain(context, certificate, proven=proof.time)
+        findings += chain.findings
+        findings += check_purpose(policy, certificate)
+        findings += _lower_bound(by_kind["content"], chain)
+    claimed = claimed or signer.claimed_time
+    proven = proof.time if proof.by is not None else None
+    findings += check_claimed_time(policy, certificate, claimed, proven, context.present)
+    ends = [t for t in (strength.sunset, chain.ends if chain else None) if t is not None]
+    return _Core(result, tokens, chain, proven, proof.by, tuple(findings), min(ends, default=None))
+
+
+def _by_time(tokens: list[Token]) -> list[Token]:
+    return sorted(tokens, key=lambda t: t.view.gen_time.timestamp() if t.view.gen_time else 0.0)
+
+
+def _lower_bound(content: list[Token], chain: ChainResult) -> list[Finding]:
+    """A content timestamp is older than the signature: made after revocation or expiry is then proven (§5.5.4)."""
+    times = [t.view.gen_time for t in content if t.passed and t.view.gen_time is not None]
+    if not times or not chain.entries:
+        return []
+    bound, entry = max(times), chain.entries[0]
+    subject, name = entry.certificate.sha256.hex(), entry.certificate.common_name
+    found = []
+    revoked = entry.revoked_at if entry.status is CertificateStatus.REVOKED else None
+    if revoked is not None and bound > revoked:
+        since = f"{revoked:%Y-%m-%dT%H:%M:%SZ}"
+        found.append(Finding.of("signature_made_after_revocation", subject=subject, name=name, since=since))
+    if bound > entry.certificate.not_after:
+        end = f"{entry.certificate.not_after:%Y-%m-%dT%H:%M:%SZ}"
+        found.append(Finding.of("signature_made_after_expiry", subject=subject, name=name, not_after=end))
+    return found
+
+
+def _level(level: str, tokens: tuple[Token, ...]) -> str:
+    """A level above B-B needs a timestamp that is really over this signature."""
+    if any(t.sound and t.view.kind != "content" for t in tokens):
+        return level
+    if level in ("B-T", "B-LT", "B-LTA"):
+        return "B-B"
+    return "PKCS7-B" if level.startswith("PKCS7-") else level
+
+
+def _facts(core: _Core | None, signer: SignerView | None, view: SignatureView, tokens: tuple[Token, ...]) -> Facts:
+    return Facts(
+        digest_matches=signer.digest_matches if signer else None,
+        value_valid=core.result.valid if core else None,
+        path_found=bool(core and core.chain and core.chain.path),
+        revocation_known=bool(core and core.chain and core.chain.revocation_known),
+        timestamps=tuple(t.verdict.indication for t in tokens if t.view.kind != "content"),
+        changes=view.scope.changes_after,
+        later_revisions=view.scope.type != "FULL",
+    )
+
+
+def _extend_before(level: str, core: _Core | None, covering: tuple[Token, ...]) -> datetime | None:
+    """Until when the signature can be checked as it is: then it should have been extended (DESIGN: the archive's due).
+
+    With archive timestamps the newest decides; with revocation data inside, its issuers and the timestamp; below that
+    the signer certificate as well, since its revocation data must still be obtained.
+    """
+    if core is None or core.chain is None:
+        return None
+    archive = [t for t in (*covering, *core.tokens) if t.passed and t.view.kind in ("archive", "document")]
+    if archive and level.endswith("LTA"):
+        return max((t.ends for t in archive if t.ends is not None), default=None)
+    stamped = [
+        t.ends for t in (*core.tokens, *covering) if t.passed and t.ends is not None and t.view.kind != "content"
+    ]
+    ends = [t for t in (core.ends, core.chain.evidence_ends) if t is not None]
+    if stamped:
+        ends.append(max(stamped))
+    if not (stamped and level.endswith("LT")) and core.result.certificate is not None:
+        ends.append(core.result.certificate.not_after)
+    return min(ends, default=None)
+
+
+def _counter_signatures(
+    context: Context, inventory: Inventory, view: SignatureView, depth: int
+) -> tuple[SignatureVerdict, ...]:
+    """Counter-signatures are judged alone; their failure leaves the parent as it is."""
+    if view.signer is None or depth >= MAX_COUNTER_DEPTH:
+        return ()
+    return tuple(
+        validate_signature(
+            context,
+            inventory,
+            SignatureView(
+                id=f"{view.id}-counter{index}",
+                format=view.format,
+                level="BES",
+                signer=replace(signer, counter_signatures=()) if depth + 1 >= MAX_COUNTER_DEPTH else signer,
+                scope=replace(view.scope, type="FULL", changes_after=()),
+            ),
+            (),
+        )
+        for index, signer in enumerate(view.signer.counter_signatures, 1)
+    )

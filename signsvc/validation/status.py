@@ -1,0 +1,197 @@
+"""The revocation status of one certificate at a proven time (EN 319 102-1 §5.2.5, §5.2.6.4).
+
+Data counts only where it can know the certificate: not older than it, not from after its expiry unless the CA keeps
+expired certificates listed, from an issuer valid when it was produced, and old enough where that issuer has since
+expired or been revoked.  Data that revokes always counts.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+from signsvc.types import Certificate, CertificateStatus, ChainEntry, Finding
+from signsvc.validation.context import Context
+from signsvc.validation.revocation import Fact, FactStatus
+
+
+@dataclass(frozen=True, slots=True)
+class Limit:
+    """Until when (inclusive) an object must be proven to have existed, and what it means where it is not."""
+
+    time: datetime
+    code: str  # for the signature (or token) itself
+    evidence_code: str  # for revocation data that has no such proof
+
+    def earlier(self, other: Limit) -> Limit:
+        return other if other.time < self.time else self
+
+
+@dataclass(frozen=True, slots=True)
+class Status:
+    """What is known of a certificate; `ends` is set where it was revoked or suspended after the proven time."""
+
+    entry: ChainEntry
+    findings: tuple[Finding, ...] = ()
+    ends: datetime | None = None
+    fact: Fact | None = None
+
+
+_JUST_BEFORE = timedelta(microseconds=1)
+
+
+def status_of(
+    context: Context,
+    certificate: Certificate,
+    issuer: Certificate,
+    *,
+    proven: datetime,
+    fresh_at: datetime,
+    limit: Limit | None,
+    depth: int,
+) -> Status:
+    """Judge the status of `certificate` for something proven to exist at `proven`.
+
+    `limit` comes from the certificates above; `fresh_at` is the instant for which data must be fresh; `depth` is 0
+    for the end certificate.
+    """
+    subject = certificate.sha256.hex()
+    name = certificate.common_name
+    facts = context.facts(certificate, issuer)
+    revoked = min((f for f in facts if f.status is FactStatus.REVOKED and f.revoked_at), key=_when, default=None)
+    if revoked is not None and revoked.revoked_at is not None:
+        return _revoked(certificate, revoked, revoked.revoked_at, proven, depth)
+    notes: list[Finding] = []
+    newest = max((f for f in facts if f.status is not FactStatus.UNKNOWN), key=lambda f: f.this_update, default=None)
+    if newest is not None and newest.status is FactStatus.ON_HOLD and newest.revoked_at is not None:
+        entry = _entry(certificate, CertificateStatus.ON_HOLD, newest)
+        if proven < newest.revoked_at:
+            note = Finding.of("certificate_on_hold_later", subject=subject, name=name, since=_day(newest.revoked_at))
+            return Status(entry, (note,), newest.revoked_at - _JUST_BEFORE, newest)
+        hold = Finding.of("certificate_on_hold", subject=subject, name=name, since=_day(newest.revoked_at))
+        return Status(entry, (hold,), None, newest)
+    if certificate.no_revocation_available:
+        entry = ChainEntry(certificate, CertificateStatus.NOT_CHECKED)
+        return Status(entry, (Finding.of("revocation_not_needed", subject=subject, name=name),))
+    reasons: list[str] = []
+    good: list[Fact] = []
+    for fact in facts:
+        if fact.status is FactStatus.UNKNOWN:
+            notes.append(Finding.of("revocation_answer_unknown", subject=subject, name=name))
+            continue
+        reason = _unfit(context, certificate, issuer, fact, limit) or _stale(context, certificate, fact, fresh_at)
+        if reason:
+            reasons.append(reason)
+        else:
+            good.append(fact)
+    if good:
+        best = max(good, key=lambda f: f.this_update)
+        if best.this_update < fresh_at:
+            notes.append(Finding.of("revocation_data_before_signing", subject=subject, name=name))
+        return Status(_entry(certificate, CertificateStatus.GOOD, best), tuple(notes), None, best)
+    failing = _missing(context, certificate, limit, reasons)
+    entry = ChainEntry(certificate, CertificateStatus.UNKNOWN)
+    return Status(entry, (*notes, Finding.of(failing, subject=subject, name=name, reason=_main(reasons))))
+
+
+def known_after_expiry(context: Context, certificate: Certificate, issuer: Certificate) -> bool:
+    """Whether data from the end of the certificate's validity or later says that it was never revoked."""
+    return any(
+        fact.status is FactStatus.GOOD
+        and fact.this_update >= certificate.not_after
+        and not _unfit(context, certificate, issuer, fact, None)
+        for fact in context.facts(certificate, issuer)
+    )
+
+
+def _when(fact: Fact) -> datetime:
+    assert fact.revoked_at is not None
+    return fact.revoked_at
+
+
+def _revoked(certificate: Certificate, fact: Fact, at: datetime, proven: datetime, depth: int) -> Status:
+    entry = _entry(certificate, CertificateStatus.REVOKED, fact)
+    subject, ends = certificate.sha256.hex(), at - _JUST_BEFORE
+    code = "certificate_revoked_later" if proven < at else "certificate_revoked" if depth == 0 else "ca_revoked"
+    return Status(entry, (Finding.of(code, subject=subject, name=certificate.common_name, since=_day(at)),), ends, fact)
+
+
+def _unfit(
+    context: Context, certificate: Certificate, issuer: Certificate, fact: Fact, limit: Limit | None
+) -> str | None:
+    """Why data cannot speak for the certificate, or None."""
+    if fact.this_update > context.present + context.policy.tolerance:
+        return "from_future"
+    if fact.this_update < certificate.not_before:
+        return "before_certificate"
+    if fact.this_update > certificate.not_after and not _knows_expired(context, certificate, issuer, fact):
+        return "after_expiry"
+    signer = fact.signer
+    if not signer.not_before - context.policy.tolerance <= fact.produced_at <= signer.not_after:
+        return "issuer_not_valid_then"
+    proven = context.proofs.time(fact.item.id)
+    if signer != issuer and proven > signer.not_after:
+        return "issuer_expired"
+    if signer != issuer and fact.signer_revoked_at is not None and proven >= fact.signer_revoked_at:
+        return "issuer_revoked"
+    if limit is not None and proven > limit.time:
+        return "limit"
+    return None
+
+
+def _knows_expired(context: Context, certificate: Certificate, issuer: Certificate, fact: Fact) -> bool:
+    if fact.proves_certificate:
+        return True
+    since = [t for t in (fact.keeps_expired_since,) if t is not None]
+    if fact.source == "crl":
+        kept = context.keeps_expired_since(issuer)
+        since += [kept] if kept is not None else []
+    return any(t <= certificate.not_after for t in since)
+
+
+def _stale(context: Context, certificate: Certificate, fact: Fact, fresh_at: datetime) -> str | None:
+    rule = context.policy.freshness
+    moment = fresh_at
+    if rule.at == "now" and certificate.not_after >= context.present:
+        moment = context.present
+    if fact.this_update >= moment:
+        return None
+    age = (moment - fact.this_update).total_seconds()
+    longest = rule.ocsp_max_age if fact.source == "ocsp" else rule.crl_max_age
+    if longest is not None and age > longest:
+        return "stale"
+    if fact.next_update is None:
+        return "stale" if age > rule.without_next_update + rule.grace else None
+    return "stale" if moment > fact.next_update + timedelta(seconds=rule.grace) else None
+
+
+def _missing(context: Context, certificate: Certificate, limit: Limit | None, reasons: list[str]) -> str:
+    if "issuer_expired" in reasons:
+        return "revocation_issuer_expired"
+    if "limit" in reasons and limit is not None:
+        return limit.evidence_code
+    if certificate.not_after < context.present:
+        return "revocation_no_longer_known"
+    return "revocation_unknown"
+
+
+def _main(reasons: list[str]) -> str:
+    order = ("issuer_expired", "limit", "issuer_revoked", "stale", "after_expiry", "before_certificate")
+    return next((r for r in order if r in reasons), reasons[0] if reasons else "no_data")
+
+
+def _entry(certificate: Certificate, status: CertificateStatus, fact: Fact) -> ChainEntry:
+    return ChainEntry(
+        certificate,
+        status,
+        fact.source,
+        str(fact.item.origin),
+        fact.produced_at,
+        fact.next_update,
+        fact.revoked_at,
+        fact.reason,
+    )
+
+
+def _day(moment: datetime) -> str:
+    return f"{moment:%Y-%m-%dT%H:%M:%SZ}"
