@@ -109,6 +109,14 @@ class Services:
         return EvidenceClient(self.http, self.settings.cache_dir)
 
     @cached_property
+    def cached_evidence(self) -> EvidenceClient:
+        """What was obtained before, and never a connection."""
+        from signsvc.net import HttpClient, NetRules
+        from signsvc.trust import EvidenceClient
+
+        return EvidenceClient(HttpClient(NetRules(offline=True)), self.settings.cache_dir)
+
+    @cached_property
     def tsa(self) -> TsaClient:
         return self.tsa_for()
 
@@ -137,7 +145,8 @@ class Services:
         limits = self.settings.limits
         return Verifier(
             self.trust_source,
-            fetch=None if self._offline else self.evidence.fetch,
+            fetch=self.cached_evidence.fetch if self._offline else self.evidence.fetch,
+            cached=self.cached_evidence.fetch,
             limits=Limits(limits.memory_bytes, limits.cpu_seconds, limits.wall_seconds),
             workers=self._workers or limits.workers,
             fork=self._fork,

@@ -108,7 +108,7 @@ def verify(
     workers = min(jobs or os.cpu_count() or 1, max(len(todo), 1))
     codes: set[int] = set()
     trust = TrustSource(settings.trust_dir, settings.trust_profiles)
-    with Verifier(trust, fetch=None if offline else _fetch(), workers=workers, fork=True) as verifier:
+    with Verifier(trust, fetch=_fetch(), cached=_fetch(cached=True), workers=workers, fork=True) as verifier:
 
         def work(path: Path) -> dict[str, Any] | SignsvcError:
             return _one(verifier, path, request)
@@ -178,7 +178,7 @@ def _write(path: Path, result: dict[str, Any], form: str, directory: Path, lang:
     (directory / f"{path.name}.{form}").write_text(content, "utf-8")
 
 
-def _fetch() -> Fetch:
+def _fetch(*, cached: bool = False) -> Fetch:
     """Network values for the workers; the client and the settings are made at the first wish only."""
     client: Any = None
 
@@ -187,7 +187,8 @@ def _fetch() -> Fetch:
         if client is None:
             from signsvc.services import Services
 
-            client = Services.load().evidence
+            services = Services.load()
+            client = services.cached_evidence if cached else services.evidence
         value: bytes = client.fetch(request)
         return value
 

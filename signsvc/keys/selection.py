@@ -92,18 +92,17 @@ def mentions(item: TokenCertificate, text: str) -> bool:
 
 
 def one(found: Iterable[TokenCertificate]) -> TokenCertificate:
-    """The only end-entity certificate of `found`.
+    """The only certificate of `found`; those of certification authorities count where there is no other.
 
     Raises `CredentialError` ``credential_not_found`` or ``credential_ambiguous``.
     """
-    distinct = list(
-        {(i.token_label, i.token_serial, i.key_id, i.certificate): i for i in found if not i.is_ca}.values()
-    )
-    if not distinct:
+    distinct = {(i.token_label, i.token_serial, i.key_id, i.certificate): i for i in found}.values()
+    left = [i for i in distinct if not i.is_ca] or list(distinct)
+    if not left:
         raise CredentialError("credential_not_found")
-    if len(distinct) > 1:
+    if len(left) > 1:
         raise CredentialError("credential_ambiguous")
-    return distinct[0]
+    return left[0]
 
 
 def _hex(text: str) -> str:

@@ -282,7 +282,7 @@ class Crl:
     def _entry_around(self, at: int) -> Tlv | None:
         """The entry whose serial number stands at `at`; None where those octets are part of something else."""
         assert self._entries is not None
-        for header in (2, 3, 4):
+        for header in range(2, 7):  # identifier and one to five length octets
             start = at - header
             if start < self._entries.content or self._buf[start] != der.SEQUENCE:
                 continue

@@ -59,7 +59,7 @@ def examine(
             pool=tuple(_pool(have)),
             material=material,
             have=have,
-            fetch=None if request.offline else fetch,
+            fetch=fetch,
             now=now,
         )
         verdict = validation.validate(

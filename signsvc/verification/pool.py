@@ -101,16 +101,19 @@ class Verifier:
         trust: TrustSource,
         *,
         fetch: Fetch | None = None,
+        cached: Fetch | None = None,
         limits: Limits | None = None,
         workers: int = 1,
         fork: bool = False,
         busy_after: float = 30.0,
         clock: Callable[[], datetime] = lambda: datetime.now(UTC),
     ) -> None:
-        """`fork` starts the first workers by fork (single-threaded callers only); `busy_after` is how many seconds a
+        """`fetch` obtains network values and `cached` only those kept from before, for requests that are `offline`;
+        None: nothing is obtained.  `fork` starts the first workers by fork (single-threaded callers only); `busy_after` is how many seconds a
         caller waits for a free worker before it is told ``busy``."""
         self._trust = trust
         self._fetch = fetch
+        self._cached = cached
         self._limits = limits or Limits()
         self._clock = clock
         self._busy_after = busy_after
@@ -181,6 +184,7 @@ class Verifier:
 
     def _converse(self, found: Worker, path: Path, request: VerifyRequest) -> dict[str, Any]:
         deadline = time.monotonic() + self._limits.wall_seconds
+        fetch = self._cached if request.offline else self._fetch
         frames.send(
             found.sock,
             {
@@ -189,7 +193,7 @@ class Verifier:
                 "trust_dir": str(self._trust.directory),
                 "extra_profiles": list(self._trust.extra_profiles),
                 "policy_directories": [str(p) for p in self._trust.policy_directories],
-                "fetch": self._fetch is not None,
+                "fetch": fetch is not None,
                 "now": self._clock().isoformat(),
                 "report_id": "rep_" + secrets.token_hex(16),
                 "memory_bytes": self._limits.memory_bytes,
@@ -199,7 +203,7 @@ class Verifier:
         while True:
             answer, payload = frames.receive(found.sock, deadline)
             if "fetch" in answer:
-                self._answer_fetch(found, answer["fetch"], payload)
+                _answer_fetch(found.sock, fetch, answer["fetch"], payload)
             elif "report" in answer:
                 report: dict[str, Any] = answer["report"]
                 return report
@@ -207,20 +211,6 @@ class Verifier:
                 if "trace" in answer:
                     log.error("verification worker failed: %s", answer["trace"])
                 raise worker.problem(answer.get("problem", {}))
-
-    def _answer_fetch(self, found: Worker, wanted: dict[str, Any], body: bytes) -> None:
-        try:
-            if self._fetch is None:
-                raise UpstreamError("outbound_refused", reason="offline")
-            value = self._fetch(fetch_from_json(wanted, body))
-        except SignsvcError as error:
-            frames.send(
-                found.sock, {"problem": {"code": error.code, "data": {"reason": str(error.data.get("reason"))}}}
-            )
-        except (ValueError, KeyError, TypeError):
-            raise InternalError from None
-        else:
-            frames.send(found.sock, {"ok": True}, value)
 
     def _start(self) -> Worker:
         made = Worker.spawn()
@@ -236,3 +226,16 @@ class Verifier:
             with self._lock:
                 self._all.discard(found)
             found.stop()
+
+
+def _answer_fetch(sock: socket.socket, fetch: Fetch | None, wanted: dict[str, Any], body: bytes) -> None:
+    try:
+        if fetch is None:
+            raise UpstreamError("outbound_refused", reason="offline")
+        value = fetch(fetch_from_json(wanted, body))
+    except SignsvcError as error:
+        frames.send(sock, {"problem": {"code": error.code, "data": {"reason": str(error.data.get("reason"))}}})
+    except (ValueError, KeyError, TypeError):
+        raise InternalError from None
+    else:
+        frames.send(sock, {"ok": True}, value)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, cast
 
@@ -43,13 +43,17 @@ class AppState:
     slots: Slots
     profile_directories: tuple[Path, ...] = ()
     policy_directories: tuple[Path, ...] = ()
-    started: float = field(default_factory=time.monotonic)
 
     def profiles(self) -> Mapping[str, Profile]:
         """Signing profiles by id, those of the installation included."""
         from signsvc.signing import profiles
 
         return profiles.available(self.profile_directories)
+
+    def close(self) -> None:
+        """End what the services started, where they have an end."""
+        if (close := getattr(self.services, "close", None)) is not None:
+            close()
 
     def policies(self) -> Mapping[str, Policy]:
         """Validation policies by id, those of the installation included."""

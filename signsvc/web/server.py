@@ -90,6 +90,7 @@ def options(settings: Settings) -> Mapping[str, Any]:
         "accesslog": None,  # the application writes its own lines, without secrets
         "loglevel": "warning",
         "post_fork": _post_fork,
+        "worker_exit": _worker_exit,
         "child_exit": _child_exit,
         "proc_name": "signsvc",
     }
@@ -116,6 +117,13 @@ def _post_fork(_arbiter: Arbiter, _worker: Worker) -> None:
     from signsvc.web.logs import configure
 
     configure()
+
+
+def _worker_exit(_arbiter: Arbiter, worker: Worker) -> None:
+    app = getattr(worker, "wsgi", None)
+    state = app.extensions.get("signsvc.state") if app is not None else None
+    if state is not None:
+        state.close()
 
 
 def _child_exit(_arbiter: Arbiter, worker: Worker) -> None:

@@ -199,7 +199,7 @@ def _metadata(plan: CmsPlan, spec: SignatureSpec, name: str) -> PdfSignatureMeta
 def _field(writer: Any, spec: SignatureSpec, name: str, existing: Any) -> tuple[SigFieldSpec | None, int]:
     """What makes a new field (None where one exists), and the rotation of the page it stands on."""
     if existing is not None:
-        return None, rotation_of(existing.get("/P"))
+        return None, rotation_of(existing["/P"] if "/P" in existing else None)
     if spec.rect is None:
         return SigFieldSpec(name), 0
     found = place(writer, spec.page, spec.rect)

@@ -38,10 +38,10 @@ def read_fields(root: Any) -> FormFields:
     Raises `DocumentError` (``document_too_complex``).
     """
     found = FormFields()
-    form = _dictionary(root.get("/AcroForm"))
+    form = _dictionary(_get(root, "/AcroForm"))
     if form is None:
         return found
-    stack = [(node, "", "", 0) for node in _array(form.get("/Fields"))]
+    stack = [(node, "", "", 0) for node in _array(_get(form, "/Fields"))]
     visits = 0
     while stack:
         node, prefix, kind, depth = stack.pop()
@@ -51,16 +51,16 @@ def read_fields(root: Any) -> FormFields:
         entry = _dictionary(node)
         if entry is None:
             continue
-        own = entry.get("/T")
+        own = _get(entry, "/T")
         name = f"{prefix}.{own}" if prefix and own else str(own or prefix)
-        kind = str(entry.get("/FT", kind))
-        kids = [kid for kid in _array(entry.get("/Kids")) if "/T" in (_dictionary(kid) or ())]
+        kind = str(_get(entry, "/FT", kind))
+        kids = [kid for kid in _array(_get(entry, "/Kids")) if "/T" in (_dictionary(kid) or ())]
         if own:
             found.names.add(name)
         if kids:
             stack.extend((kid, name, kind, depth + 1) for kid in kids)
         elif kind == "/Sig":
-            (found.signed if _dictionary(entry.get("/V")) is not None else found.empty)[name] = entry
+            (found.signed if _dictionary(_get(entry, "/V")) is not None else found.empty)[name] = entry
     return found
 
 
@@ -80,7 +80,7 @@ def check_may_sign(opened: Opened, target: str | None, *, certify: bool = False)
             _refuse("no-such-field")
         if certify and fields.signed:
             _refuse("already-signed")
-        form = _dictionary(root.get("/AcroForm"))
+        form = _dictionary(_get(root, "/AcroForm"))
         if form is not None and "/XFA" in form:
             _refuse("xfa")
         if opened.permissions is not None:
@@ -88,17 +88,17 @@ def check_may_sign(opened: Opened, target: str | None, *, certify: bool = False)
             existing = target is not None and target in fields.empty
             if not (bits & (_FILL | _ANNOTATE) if existing else bits & _MODIFY and bits & _ANNOTATE):
                 _refuse("permissions")
-        certified = _dictionary((_dictionary(root.get("/Perms")) or {}).get("/DocMDP"))
-        values = [_dictionary(entry.get("/V")) for entry in fields.signed.values()]
+        certified = _dictionary(_get(_dictionary(_get(root, "/Perms")), "/DocMDP"))
+        values = [_dictionary(_get(entry, "/V")) for entry in fields.signed.values()]
         for value in (certified, *values):
             for method, params in _references(value):
-                if params.get("/P") == 1 and (method == "/FieldMDP" or value is certified or _is(value, certified)):
+                if _get(params, "/P") == 1 and (method == "/FieldMDP" or value is certified or _is(value, certified)):
                     _refuse("certified-no-changes")
                 if method == "/FieldMDP" and _locks(params, target):
                     _refuse("field-locked")
         for entry in fields.signed.values():
-            lock = _dictionary(entry.get("/Lock"))
-            if lock is not None and lock.get("/P") == 1:
+            lock = _dictionary(_get(entry, "/Lock"))
+            if lock is not None and _get(lock, "/P") == 1:
                 _refuse("certified-no-changes")
             if lock is not None and "/Action" in lock and _locks(lock, target):
                 _refuse("field-locked")
@@ -116,25 +116,30 @@ def _is(one: Any, other: Any) -> bool:
 def _references(value: Any) -> Iterator[tuple[str, Any]]:
     if value is None:
         return
-    for entry in _array(value.get("/Reference")):
+    for entry in _array(_get(value, "/Reference")):
         reference = _dictionary(entry)
         if reference is not None:
-            params = _dictionary(reference.get("/TransformParams"))
-            yield str(reference.get("/TransformMethod")), params if params is not None else {}
+            params = _dictionary(_get(reference, "/TransformParams"))
+            yield str(_get(reference, "/TransformMethod")), params if params is not None else {}
 
 
 def _locks(spec: Any, target: str | None) -> bool:
     """Whether a FieldMDP dictionary or field lock covers `target`; a new field is under /All and /Exclude."""
-    action = str(spec.get("/Action"))
+    action = str(_get(spec, "/Action"))
     if action == "/All":
         return True
-    names = [str(name) for name in _array(spec.get("/Fields"))]
+    names = [str(name) for name in _array(_get(spec, "/Fields"))]
     listed = target is not None and any(target == name or target.startswith(f"{name}.") for name in names)
     return listed if action == "/Include" else not listed
 
 
 def _refuse(reason: str) -> None:
     raise DocumentError("signing_not_permitted", reason=reason)
+
+
+def _get(holder: Any, key: str, default: Any = None) -> Any:
+    """An entry of a dictionary, resolved and decrypted (the plain `get` of pyHanko's dictionaries does neither)."""
+    return default if holder is None or key not in holder else _resolved(holder.raw_get(key))
 
 
 def _resolved(value: Any) -> Any:

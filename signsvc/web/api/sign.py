@@ -133,7 +133,8 @@ def sign() -> Response:
 def extend() -> Response:
     def prepare(params: ExtendRequest) -> Work:
         services = state().services
-        return lambda source, target: services.signing.extend(source, target, level=params.level)
+        policy = state().config.policy
+        return lambda source, target: services.signing.extend(source, target, level=params.level, policy=policy)
 
     return _produce("extend", ExtendRequest, prepare)
 

@@ -138,8 +138,8 @@ class FakeSigning:
         self.calls.append((profile.id, signer, params))
         return self._write(source, target, profile.level)
 
-    def extend(self, source: Path, target: Path, *, level: str) -> Any:
-        self.calls.append((level,))
+    def extend(self, source: Path, target: Path, *, level: str, policy: str) -> Any:
+        self.calls.append((level, policy))
         return self._write(source, target, level)
 
     def _write(self, source: Path, target: Path, level: str) -> Any:
