@@ -167,7 +167,7 @@ def _api_keys(settings: Settings) -> Iterator[Line]:
 
     store = Store(settings.database_url, settings.blob_dir)
     try:
-        active = [k for k in store.api_keys.list() if not k.disabled]
+        active = [k for k in store.api_keys.list() if k.disabled_at is None]
     except SignsvcError as error:
         yield Line("api keys", False, error.text("en"), "correct store.database_url")
         return

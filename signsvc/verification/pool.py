@@ -109,8 +109,8 @@ class Verifier:
         clock: Callable[[], datetime] = lambda: datetime.now(UTC),
     ) -> None:
         """`fetch` obtains network values and `cached` only those kept from before, for requests that are `offline`;
-        None: nothing is obtained.  `fork` starts the first workers by fork (single-threaded callers only); `busy_after` is how many seconds a
-        caller waits for a free worker before it is told ``busy``."""
+        None: nothing is obtained.  `fork` starts the first workers by fork (single-threaded callers only);
+        `busy_after` is how many seconds a caller waits for a free worker before it is told ``busy``."""
         self._trust = trust
         self._fetch = fetch
         self._cached = cached
