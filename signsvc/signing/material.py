@@ -101,23 +101,29 @@ class Gatherer:
     supplied: tuple[EvidenceItem, ...] = ()
 
     def evidence(
-        self, certificates: Iterable[Certificate], *, pool: Iterable[Certificate], now: datetime
+        self,
+        certificates: Iterable[Certificate],
+        *,
+        pool: Iterable[Certificate],
+        now: datetime,
+        have: tuple[EvidenceItem, ...] = (),
     ) -> tuple[EvidenceItem, ...]:
-        """Path certificates, OCSP responses and CRLs for `certificates`, supplied ones first.
+        """Path certificates, OCSP responses and CRLs for `certificates`, `have` and supplied ones first.
 
         What cannot be obtained is missing: whether that matters is the caller's question.
         """
         from signsvc.trust import collect
 
+        held = tuple(dict.fromkeys((*have, *self.supplied)))
         found = collect(
             tuple(certificates),
             pool=tuple(pool),
             material=self.material,
-            have=self.supplied,
+            have=held,
             fetch=self.fetch,
             now=now,
         )
-        return tuple(dict.fromkeys((*self.supplied, *found)))
+        return tuple(dict.fromkeys((*held, *found)))
 
     def chains(self, certificates: Iterable[Certificate], *, pool: Iterable[Certificate]) -> tuple[Certificate, ...]:
         """Every certificate of the best path of each of `certificates`, anchors included, without repeats."""

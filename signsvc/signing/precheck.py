@@ -9,12 +9,13 @@ from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from signsvc.asn1 import DerError
 from signsvc.errors import PROBLEMS, CredentialError, DocumentError, RequestError
 from signsvc.signing.material import Gatherer
 from signsvc.signing.model import SignParams
 from signsvc.signing.profiles import LEVELS, Profile
 from signsvc.signing.workfile import WorkFile
-from signsvc.types import Certificate, DocumentView, Finding, SignerView
+from signsvc.types import Certificate, DocumentView, EvidenceItem, EvidenceKind, Finding, Level, SignerView
 
 if TYPE_CHECKING:
     from signsvc.formats.pades.write_open import Opened
@@ -42,6 +43,7 @@ class Checked:
 
     chain: tuple[Certificate, ...]
     warnings: tuple[Finding, ...]
+    evidence: tuple[EvidenceItem, ...] = ()
 
 
 def document(work: WorkFile, params: SignParams | None) -> Document:
@@ -108,12 +110,11 @@ def certificate(
             if verdict.code not in PROBLEMS:
                 raise RequestError("invalid_request", reason="certificate")
             raise CredentialError(verdict.code, **dict(verdict.data))
-    return Checked(verdict.chain, verdict.findings)
+    noted = tuple(finding for finding in verdict.findings if finding.level is not Level.INFO)
+    return Checked(verdict.chain, noted, evidence)
 
 
 def _carried(view: DocumentView) -> Iterable[Certificate]:
-    from signsvc.asn1 import DerError
-    from signsvc.types import EvidenceKind
 
     for signer in _signers(view):
         yield from signer.certificates

@@ -243,7 +243,8 @@ class SigningService:
     ) -> None:
         """Validation data for the signer and the TSAs, and the archive timestamp at B-LTA."""
         leaves = (prepared.plan.certificate,)
-        self._add_data(work, prepared.gatherer, leaves, tuple(held), stamping, archive=level == "B-LTA")
+        have = prepared.precheck.evidence
+        self._add_data(work, prepared.gatherer, leaves, tuple(held), stamping, have=have, archive=level == "B-LTA")
 
     def _add_data(
         self,
@@ -253,12 +254,13 @@ class SigningService:
         held: tuple[Certificate, ...],
         stamping: Stamping,
         *,
+        have: tuple[EvidenceItem, ...] = (),
         archive: bool,
     ) -> None:
         from signsvc.formats.pades.write import extend_revision
 
         before = stamping.leaves
-        data = self._data(gatherer, (*leaves, *before), (*held, *stamping.certificates))
+        data = self._data(gatherer, (*leaves, *before), (*held, *stamping.certificates), have)
         extend_revision(work.stream, data, timestamp=stamping if archive else None, timestamp_room=stamping.room.octets)
         fresh = tuple(c for c in stamping.leaves if c not in before)
         if fresh:
@@ -266,9 +268,13 @@ class SigningService:
             extend_revision(work.stream, self._data(gatherer, fresh, stamping.certificates))
 
     def _data(
-        self, gatherer: Gatherer, leaves: tuple[Certificate, ...], pool: tuple[Certificate, ...]
+        self,
+        gatherer: Gatherer,
+        leaves: tuple[Certificate, ...],
+        pool: tuple[Certificate, ...],
+        have: tuple[EvidenceItem, ...] = (),
     ) -> tuple[EvidenceItem, ...]:
-        found = gatherer.evidence(leaves, pool=pool, now=self._clock())
+        found = gatherer.evidence(leaves, pool=pool, now=self._clock(), have=have)
         chains = gatherer.chains(leaves, pool=(*pool, *_certificates(found)))
         return tuple(dict.fromkeys((*as_evidence(chains), *found)))
 

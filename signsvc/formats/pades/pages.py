@@ -5,9 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
-from pyhanko.pdf_utils import generic
-
 from signsvc.errors import RequestError
+from signsvc.formats.pades.write_access import array, dictionary, get, resolved
 
 # Inherited attributes are looked up through this many parents at most.
 _MAX_DEPTH = 64
@@ -65,19 +64,19 @@ def rotation_of(page: Any) -> int:
 
 
 def _inherited(page: Any, key: str) -> Any:
-    node = page
+    node = dictionary(page)
     for _ in range(_MAX_DEPTH):
-        if not isinstance(node, generic.DictionaryObject):
+        if node is None:
             return None
         if key in node:
-            return node[key]
-        node = node["/Parent"] if "/Parent" in node else None
+            return get(node, key)
+        node = dictionary(get(node, "/Parent"))
     return None
 
 
 def _box(value: Any) -> tuple[float, float, float, float] | None:
     try:
-        x1, y1, x2, y2 = (float(value[i]) for i in range(4))
-    except (TypeError, ValueError, IndexError):
+        x1, y1, x2, y2 = (float(resolved(entry)) for entry in array(value))
+    except (TypeError, ValueError):
         return None
     return min(x1, x2), min(y1, y2), max(x1, x2), max(y1, y2)

@@ -30,6 +30,7 @@ from signsvc.algorithms import SignatureScheme
 from signsvc.formats.cms.write import CmsPlan, room_for, signed_attributes, signed_data
 from signsvc.formats.pades.pages import place, rotation_of
 from signsvc.formats.pades.stamp import LinesStyle
+from signsvc.formats.pades.write_access import get
 from signsvc.formats.pades.write_gate import check_may_sign, read_fields
 from signsvc.formats.pades.write_open import CHUNK, Opened, in_our_words, open_writer
 from signsvc.types import EvidenceItem, EvidenceKind
@@ -199,7 +200,7 @@ def _metadata(plan: CmsPlan, spec: SignatureSpec, name: str) -> PdfSignatureMeta
 def _field(writer: Any, spec: SignatureSpec, name: str, existing: Any) -> tuple[SigFieldSpec | None, int]:
     """What makes a new field (None where one exists), and the rotation of the page it stands on."""
     if existing is not None:
-        return None, rotation_of(existing["/P"] if "/P" in existing else None)
+        return None, rotation_of(get(existing, "/P"))
     if spec.rect is None:
         return SigFieldSpec(name), 0
     found = place(writer, spec.page, spec.rect)

@@ -10,10 +10,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Any
 
-from pyhanko.pdf_utils import generic
-from pyhanko.pdf_utils.generic import IndirectObject
-
 from signsvc.errors import DocumentError
+from signsvc.formats.pades.write_access import array, dictionary, get, resolved
 from signsvc.formats.pades.write_open import Opened, in_our_words
 
 # Visits of form field nodes, not distinct nodes: a tree with shared nodes would otherwise be walked without end.
@@ -38,29 +36,29 @@ def read_fields(root: Any) -> FormFields:
     Raises `DocumentError` (``document_too_complex``).
     """
     found = FormFields()
-    form = _dictionary(_get(root, "/AcroForm"))
+    form = dictionary(get(root, "/AcroForm"))
     if form is None:
         return found
-    stack = [(node, "", "", 0) for node in _array(_get(form, "/Fields"))]
+    stack = [(node, "", "", 0) for node in array(get(form, "/Fields"))]
     visits = 0
     while stack:
         node, prefix, kind, depth = stack.pop()
         visits += 1
         if visits > MAX_FIELD_VISITS or depth > MAX_FIELD_DEPTH:
             raise DocumentError("document_too_complex", limit="form fields")
-        entry = _dictionary(node)
+        entry = dictionary(node)
         if entry is None:
             continue
-        own = _get(entry, "/T")
+        own = get(entry, "/T")
         name = f"{prefix}.{own}" if prefix and own else str(own or prefix)
-        kind = str(_get(entry, "/FT", kind))
-        kids = [kid for kid in _array(_get(entry, "/Kids")) if "/T" in (_dictionary(kid) or ())]
+        kind = str(get(entry, "/FT", kind))
+        kids = [kid for kid in array(get(entry, "/Kids")) if "/T" in (dictionary(kid) or ())]
         if own:
             found.names.add(name)
         if kids:
             stack.extend((kid, name, kind, depth + 1) for kid in kids)
         elif kind == "/Sig":
-            (found.signed if _dictionary(_get(entry, "/V")) is not None else found.empty)[name] = entry
+            (found.signed if dictionary(get(entry, "/V")) is not None else found.empty)[name] = entry
     return found
 
 
@@ -80,7 +78,7 @@ def check_may_sign(opened: Opened, target: str | None, *, certify: bool = False)
             _refuse("no-such-field")
         if certify and fields.signed:
             _refuse("already-signed")
-        form = _dictionary(_get(root, "/AcroForm"))
+        form = dictionary(get(root, "/AcroForm"))
         if form is not None and "/XFA" in form:
             _refuse("xfa")
         if opened.permissions is not None:
@@ -88,17 +86,17 @@ def check_may_sign(opened: Opened, target: str | None, *, certify: bool = False)
             existing = target is not None and target in fields.empty
             if not (bits & (_FILL | _ANNOTATE) if existing else bits & _MODIFY and bits & _ANNOTATE):
                 _refuse("permissions")
-        certified = _dictionary(_get(_dictionary(_get(root, "/Perms")), "/DocMDP"))
-        values = [_dictionary(_get(entry, "/V")) for entry in fields.signed.values()]
+        certified = dictionary(get(dictionary(get(root, "/Perms")), "/DocMDP"))
+        values = [dictionary(get(entry, "/V")) for entry in fields.signed.values()]
         for value in (certified, *values):
             for method, params in _references(value):
-                if _get(params, "/P") == 1 and (method == "/FieldMDP" or value is certified or _is(value, certified)):
+                if get(params, "/P") == 1 and (method == "/FieldMDP" or value is certified or _is(value, certified)):
                     _refuse("certified-no-changes")
                 if method == "/FieldMDP" and _locks(params, target):
                     _refuse("field-locked")
         for entry in fields.signed.values():
-            lock = _dictionary(_get(entry, "/Lock"))
-            if lock is not None and _get(lock, "/P") == 1:
+            lock = dictionary(get(entry, "/Lock"))
+            if lock is not None and get(lock, "/P") == 1:
                 _refuse("certified-no-changes")
             if lock is not None and "/Action" in lock and _locks(lock, target):
                 _refuse("field-locked")
@@ -116,45 +114,22 @@ def _is(one: Any, other: Any) -> bool:
 def _references(value: Any) -> Iterator[tuple[str, Any]]:
     if value is None:
         return
-    for entry in _array(_get(value, "/Reference")):
-        reference = _dictionary(entry)
+    for entry in array(get(value, "/Reference")):
+        reference = dictionary(entry)
         if reference is not None:
-            params = _dictionary(_get(reference, "/TransformParams"))
-            yield str(_get(reference, "/TransformMethod")), params if params is not None else {}
+            params = dictionary(get(reference, "/TransformParams"))
+            yield str(get(reference, "/TransformMethod")), params if params is not None else {}
 
 
 def _locks(spec: Any, target: str | None) -> bool:
     """Whether a FieldMDP dictionary or field lock covers `target`; a new field is under /All and /Exclude."""
-    action = str(_get(spec, "/Action"))
+    action = str(get(spec, "/Action"))
     if action == "/All":
         return True
-    names = [str(name) for name in _array(_get(spec, "/Fields"))]
+    names = [str(resolved(name)) for name in array(get(spec, "/Fields"))]
     listed = target is not None and any(target == name or target.startswith(f"{name}.") for name in names)
     return listed if action == "/Include" else not listed
 
 
 def _refuse(reason: str) -> None:
     raise DocumentError("signing_not_permitted", reason=reason)
-
-
-def _get(holder: Any, key: str, default: Any = None) -> Any:
-    """An entry of a dictionary, resolved and decrypted (the plain `get` of pyHanko's dictionaries does neither)."""
-    return default if holder is None or key not in holder else _resolved(holder.raw_get(key))
-
-
-def _resolved(value: Any) -> Any:
-    if isinstance(value, IndirectObject):
-        value = value.get_object()  # type: ignore[no-untyped-call]
-    # an object of an encrypted file comes as a proxy that decrypts its strings on request
-    return value.decrypted if isinstance(value, generic.DecryptedObjectProxy) else value
-
-
-def _dictionary(value: Any) -> Any:
-    value = _resolved(value)
-    return value if isinstance(value, generic.DictionaryObject) else None
-
-
-def _array(value: Any) -> list[Any]:
-    value = _resolved(value)
-    # raw entries, so that each one is resolved only when it is looked at
-    return [value.raw_get(i) for i in range(len(value))] if isinstance(value, generic.ArrayObject) else []
