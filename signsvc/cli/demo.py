@@ -18,12 +18,12 @@ import uuid
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from importlib import resources
 from pathlib import Path
 from typing import Any
 
 import click
 
+from signsvc import samples
 from signsvc.cli.root import EXIT_PASSED, EXIT_PROBLEM
 from signsvc.errors import ConfigError
 
@@ -190,7 +190,7 @@ def _work(place: _Place, bind: str, environment: dict[str, str]) -> int:
 
 
 def _sign(place: _Place, bind: str, key: str, name: str, steps: tuple[dict[str, Any], ...]) -> Path:
-    content = (resources.files("signsvc.samples") / name).read_bytes()
+    content = samples.path(name).read_bytes()
     for step in steps:
         request = {**step, "document": {"content": base64.b64encode(content).decode(), "name": name}}
         headers = {

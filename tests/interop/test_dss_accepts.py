@@ -1,0 +1,133 @@
+"""EU DSS, pdfsig and openssl accept what we sign, at every level and with every kind of key."""
+
+from __future__ import annotations
+
+import re
+import subprocess
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+import test_pki
+from signsvc.samples import path as sample
+from signsvc.services import Services
+from signsvc.signing import SignParams, profiles
+from tests.interop.conftest import Question
+
+LEVELS = ("b-b", "b-t", "b-lt", "b-lta")
+# SoftHSM2 keys sign RSA PKCS#1 v1.5 and ECDSA; the PSS-only key is a PKCS#12 one.
+CREDENTIALS = ("person", "rsa3072", "ec", "p12-pss-only")
+CAS = ("root-g2", "sub-g2-state", "sub-g2-software", "sub-g2-tsa")
+
+Ask = Callable[[Sequence[Question]], list[dict[str, Any]]]
+
+
+@pytest.fixture(scope="module")
+def signed(services: Services, tmp_path_factory: pytest.TempPathFactory) -> dict[tuple[str, str], Path]:
+    """Every level by every kind of key, over the office document."""
+    directory = tmp_path_factory.mktemp("signed")
+    found: dict[tuple[str, str], Path] = {}
+    for level in LEVELS:
+        for credential in CREDENTIALS:
+            target = directory / f"{credential}-{level}.pdf"
+            services.signing.sign(
+                sample("van-ban.pdf"),
+                target,
+                profile=profiles.load(f"pades-{level}"),
+                signer=services.keyring.get(credential),
+                params=SignParams(reason="Phê duyệt", location="Hà Nội"),
+            )
+            found[level, credential] = target
+    return found
+
+
+@pytest.fixture(scope="module")
+def evidence(pki: test_pki.Pki, tmp_path_factory: pytest.TempPathFactory) -> dict[str, tuple[Path, ...]]:
+    """Anchor, intermediates and CRLs as files."""
+    directory = tmp_path_factory.mktemp("evidence")
+    for label in CAS:
+        (directory / f"{label}.crt").write_bytes(pki.cert(label))
+        (directory / f"{label}.crl").write_bytes(pki.crl(label))
+    return {
+        "anchors": (directory / "root-g2.crt",),
+        "intermediates": tuple(directory / f"{label}.crt" for label in CAS[1:]),
+        "crls": tuple(directory / f"{label}.crl" for label in CAS),
+    }
+
+
+def test_dss_passes_every_level_and_key(
+    dss: Ask, signed: dict[tuple[str, str], Path], evidence: dict[str, tuple[Path, ...]]
+) -> None:
+    """B-B and B-T get CRLs from files, B-LT and B-LTA only what they carry themselves, leaf chain included."""
+    questions = []
+    for (level, _), path in signed.items():
+        bare = level in ("b-b", "b-t")
+        questions.append(
+            Question(
+                path,
+                evidence["anchors"],
+                evidence["intermediates"] if bare else (),
+                evidence["crls"] if bare else (),
+            )
+        )
+    for ((level, credential), _), answer in zip(signed.items(), dss(questions), strict=True):
+        (signature,) = answer["signatures"]
+        assert signature["indication"] == "TOTAL_PASSED", (level, credential, answer)
+        assert signature["format"] == f"PAdES-BASELINE-{level[2:].upper()}", (level, credential, answer)
+        assert signature["intact"], (level, credential, answer)
+        assert not signature["undefined_changes"], (level, credential, answer)
+
+
+def test_dss_refuses_without_the_root(dss: Ask, signed: dict[tuple[str, str], Path]) -> None:
+    (answer,) = dss([Question(signed["b-lta", "person"])])
+    assert answer["signatures"][0]["indication"] == "INDETERMINATE"
+
+
+def test_dss_sees_two_signatures_on_one_file(
+    dss: Ask, services: Services, evidence: dict[str, tuple[Path, ...]], tmp_path: Path
+) -> None:
+    """The person first, then the agency: both stay valid, here and there."""
+    first, second = tmp_path / "first.pdf", tmp_path / "second.pdf"
+    profile = profiles.load("pades-b-lta")
+    services.signing.sign(sample("van-ban.pdf"), first, profile=profile, signer=services.keyring.get("person"))
+    services.signing.sign(first, second, profile=profile, signer=services.keyring.get("agency"))
+    (answer,) = dss([Question(second, evidence["anchors"])])
+    assert [s["indication"] for s in answer["signatures"]] == ["TOTAL_PASSED", "TOTAL_PASSED"]
+    ours = services.verifier.verify(second)
+    assert [s["indication"] for s in ours.signatures] == ["TOTAL-PASSED", "TOTAL-PASSED"]
+
+
+@pytest.mark.parametrize("level", LEVELS)
+@pytest.mark.parametrize("credential", CREDENTIALS)
+def test_pdfsig_finds_the_signature_valid(level: str, credential: str, signed: dict[tuple[str, str], Path]) -> None:
+    done = subprocess.run(["pdfsig", "-nocert", str(signed[level, credential])], capture_output=True, text=True)
+    assert done.stdout.count("Signature is Valid") == (2 if level == "b-lta" else 1), done.stdout
+    if level in ("b-b", "b-t"):
+        assert "Total document signed" in done.stdout
+        assert "Not total document signed" not in done.stdout
+
+
+@pytest.mark.parametrize("credential", CREDENTIALS)
+def test_openssl_verifies_the_extracted_cms(
+    credential: str, signed: dict[tuple[str, str], Path], evidence: dict[str, tuple[Path, ...]], tmp_path: Path
+) -> None:
+    data = signed["b-b", credential].read_bytes()
+    found = re.search(rb"/ByteRange\s*\[\s*(\d+)\s+(\d+)\s+(\d+)\s+(\d+)\s*\]", data)
+    assert found is not None
+    start, length, second, rest = (int(number) for number in found.groups())
+    content, cms, roots = tmp_path / "content", tmp_path / "cms.der", tmp_path / "roots.pem"
+    content.write_bytes(data[start : start + length] + data[second : second + rest])
+    encoded = bytes.fromhex(data[start + length + 1 : second - 1].decode())
+    cms.write_bytes(encoded[: 4 + int.from_bytes(encoded[2:4], "big")])
+    with roots.open("wb") as bundle:
+        for certificate in (*evidence["anchors"], *evidence["intermediates"]):
+            pem = subprocess.run(["openssl", "x509", "-inform", "DER", "-in", str(certificate)], capture_output=True)
+            bundle.write(pem.stdout)
+    command = ["openssl", "cms", "-verify", "-binary", "-inform", "DER", "-in", str(cms), "-content", str(content)]
+    command += ["-CAfile", str(roots), "-purpose", "any", "-cades", "-out", "/dev/null"]
+    done = subprocess.run(command, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    content.write_bytes(content.read_bytes() + b" ")
+    assert subprocess.run(command, capture_output=True).returncode != 0
