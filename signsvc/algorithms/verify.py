@@ -47,11 +47,11 @@ def verify_value(
     from cryptography.hazmat.primitives.asymmetric import ec, padding
     from cryptography.hazmat.primitives.asymmetric.utils import Prehashed
 
-    if algorithm is None or certificate.key_type not in _MATCHING[algorithm.scheme]:
-        return SignatureCheck.UNSUPPORTED
     try:
+        if algorithm is None or certificate.key_type not in _MATCHING[algorithm.scheme]:
+            return SignatureCheck.UNSUPPORTED
         key = certificate.public_key
-    except ValueError:
+    except (ValueError, IndexError):  # also a malformed public key information
         return SignatureCheck.UNSUPPORTED
     data = message if message is not None else digest
     if data is None:
