@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import hmac
 from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime
@@ -216,7 +215,7 @@ class OcspResponse:
 
     def nonce_matches(self, nonce: bytes) -> bool | None:
         """Whether the response repeats the request's nonce; None where it has none."""
-        return hmac.compare_digest(self.nonce, nonce) if self.nonce is not None else None
+        return self.nonce == nonce if self.nonce is not None else None
 
     def _names(self, certificate: Certificate) -> bool:
         if self.responder_name is not None:

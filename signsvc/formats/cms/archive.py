@@ -65,7 +65,7 @@ def judge(
     if stamp.signer is not None and kind == attributes.ARCHIVE_TIMESTAMP_V3:
         try:
             index = find_index(stamp.token)
-        except DerError:
+        except (DerError, IndexError):
             reading.malformed = True
     if index is None or base is None or base.digest is None or stamp.imprint_oid is None:
         noted.append(replace(reading.note("timestamp_archive_not_computed"), subject=stamp.id))
@@ -75,7 +75,7 @@ def judge(
         made.update(base.content_type.full(base.buf) + base.digest(stamp.imprint_oid) + fields + index.encoded)
         matches = made.digest() == stamp.imprint
         proves, complete = _covered(index, base, items, earlier)
-    except ValueError:
+    except (ValueError, IndexError):
         noted.append(replace(reading.note("timestamp_archive_not_computed"), subject=stamp.id))
         return replace(stamp, imprint_matches=None, proves=(), findings=tuple(noted))
     if not complete:
@@ -127,6 +127,18 @@ def _value_id(kind: EvidenceKind, value: bytes) -> str:
         parts = der.children(value, der.read_all(value))
         return object_id(EvidenceKind.OCSP, parts[-1].full(value))
     return object_id(kind, value)
+
+
+def attribute_values(buf: bytes, element: Tlv) -> list[tuple[bytes, list[bytes]]]:
+    """(type, values) of every unsigned attribute that can be read, encoded."""
+    found: list[tuple[bytes, list[bytes]]] = []
+    for item in der.children(buf, element):
+        try:
+            kind, holder = der.children(buf, item, limit=2)
+            found.append((kind.full(buf), [v.full(buf) for v in der.children(buf, holder)]))
+        except (ValueError, IndexError):
+            continue
+    return found
 
 
 def der_attribute(oid: bytes, values: list[bytes]) -> bytes:

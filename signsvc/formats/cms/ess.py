@@ -54,6 +54,8 @@ def signing_certificate(
 
 def matches(reference: CertificateRef, certificate: Certificate) -> bool:
     """Whether the reference's digest is that of the certificate; an unknown digest algorithm matches nothing."""
+    if reference.digest_oid == "2.16.840.1.101.3.4.2.1":
+        return reference.digest == certificate.sha256
     try:
         made = new_hash(reference.digest_oid)
     except ValueError:

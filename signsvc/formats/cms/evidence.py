@@ -14,17 +14,17 @@ _OCSP_BASIC = "1.3.6.1.5.5.7.48.1.1"
 def certificate_set(buf: bytes, element: Tlv, reading: Reading) -> tuple[Certificate, ...]:
     """CertificateSet or SEQUENCE OF Certificate: those that can be read, in the order written."""
     found: list[Certificate] = []
-    for choice in der.children(buf, element):
-        if choice.tag != der.SEQUENCE:
-            reading.findings.append(reading.note("cms_certificate_choice_ignored"))
-            continue
-        if len(reading.certificates) >= MAX_CERTIFICATES:
-            reading.findings.append(reading.note("cms_too_many", what="certificates", limit=MAX_CERTIFICATES))
+    for count, choice in enumerate(der.children(buf, element)):
+        if count >= MAX_CERTIFICATES or len(reading.certificates) >= MAX_CERTIFICATES:
+            reading.once("cms_too_many", what="certificates", limit=MAX_CERTIFICATES)
             break
+        if choice.tag != der.SEQUENCE:
+            reading.once("cms_certificate_choice_ignored")
+            continue
         try:
             certificate = Certificate.from_der(reading.source(choice.start, choice.end))
-        except DerError:
-            reading.findings.append(reading.note("cms_certificate_unreadable"))
+        except (DerError, IndexError):
+            reading.once("cms_certificate_unreadable")
             continue
         if certificate.sha256 not in reading.certificates:
             reading.certificates[certificate.sha256] = certificate
@@ -47,7 +47,7 @@ def revocation_set(buf: bytes, element: Tlv, reading: Reading) -> None:
                 value = reading.source(parts[1].start, parts[1].end)
                 _keep(EvidenceKind.OCSP, value, reading.origin, reading)
                 continue
-        reading.findings.append(reading.note("cms_revocation_choice_ignored"))
+        reading.once("cms_revocation_choice_ignored")
 
 
 def revocation_values(buf: bytes, element: Tlv, reading: Reading) -> None:
@@ -73,7 +73,6 @@ def _keep(kind: EvidenceKind, value: bytes, origin: Origin, reading: Reading, di
     if key in reading.evidence:
         return
     if len(reading.evidence) >= MAX_CERTIFICATES + MAX_REVOCATION_VALUES:
-        if not any(f.code == "cms_too_many" for f in reading.findings):
-            reading.findings.append(reading.note("cms_too_many", what="revocation values", limit=MAX_REVOCATION_VALUES))
+        reading.once("cms_too_many", what="revocation values", limit=MAX_REVOCATION_VALUES)
         return
     reading.evidence[key] = EvidenceItem(kind, value, origin, id=f"{kind}:{digest}" if digest else "")

@@ -236,7 +236,6 @@ def _unsigned(
     """Unsigned attributes: anyone may have added them, so what is wrong in one warns and hides nothing else."""
     proves = (f"signature:{reading.subject}",) if depth == 0 else ()
     archives: list[tuple[str, Tlv]] = []
-    items: list[tuple[bytes, list[bytes]]] = []
     for item in der.children(buf, element, limit=1000):
         oid = "?"
         try:
@@ -257,11 +256,10 @@ def _unsigned(
                     archives += [(oid, one) for one in values]
             elif attributes.misplaced(oid):
                 findings.append(reading.note("cms_unsigned_attribute_ignored", attribute=label(oid)))
-            kind, holder = der.children(buf, item)
-            items.append((kind.full(buf), [v.full(buf) for v in der.children(buf, holder)]))
-        except DerError:
+        except (DerError, IndexError):
             reading.malformed = True
             findings.append(reading.note("cms_unsigned_attribute_malformed", attribute=label(oid)))
+    items = archive.attribute_values(buf, element) if archives else []
     for oid, one in archives:
         made = _timestamps([one], "archive", reading, None, (), findings)
         stamps += [archive.judge(t, oid, content.archive, fields, items, reading, tuple(stamps)) for t in made]
@@ -287,6 +285,6 @@ def _counter(
         reading.signers_left -= 1
         try:
             counters.append(signer_info(buf, one, reading, Content(hash_of(value), None), depth + 1))
-        except DerError:
+        except (DerError, IndexError):
             reading.malformed = True
             findings.append(reading.note("cms_counter_signature_malformed"))

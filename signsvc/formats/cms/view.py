@@ -47,6 +47,11 @@ class Reading:
     certificates: dict[bytes, Certificate] = field(default_factory=dict)
     evidence: dict[tuple[str, bytes], EvidenceItem] = field(default_factory=dict)
 
+    def once(self, code: str, **data: object) -> None:
+        """Keep a finding unless one with this code is kept already: hostile input repeats itself."""
+        if not any(f.code == code for f in self.findings):
+            self.findings.append(self.note(code, **data))
+
     def note(self, code: str, **data: object) -> Finding:
         """A finding about the subject of this call."""
         return Finding.of(code, subject=self.subject, level=None, **data)

@@ -406,3 +406,34 @@ def test_openssl_makes_what_we_read(pki: test_pki.Pki, tmp_path: Path) -> None:
         if "-noattr" not in extra:
             assert signer.findings == ()
             assert (signer.claimed_time is not None) is True
+
+
+def test_a_certificate_with_a_malformed_key_is_no_exception(pki: test_pki.Pki) -> None:
+    parts = der.children(der.children(pki.cert("person"))[0])
+    parts[6] = der.seq()
+    rest = der.children(pki.cert("person"))[1:]
+    broken = Certificate.from_der(der.seq(der.seq(*parts), *rest))
+    signer = only(build(Signer(pki, without=("1.2.840.113549.1.9.16.2.47",)), certs=(broken, pki.cert("person"))))
+    assert value_check(signer, broken) is SignatureCheck.UNSUPPORTED
+    assert signing_certificate(signer)[0] == Certificate.from_der(pki.cert("person"))
+
+
+def test_unsigned_damage_never_hides_the_signature(pki: test_pki.Pki) -> None:
+    """An empty choice beside an archive timestamp that lists it."""
+    digest = hashlib.sha256(b"\xa1\x00").digest()
+    index = der.seq(der.seq(), der.seq(der.octets(digest)), der.seq())
+    from test_pki import timestamps
+
+    info = timestamps.tst_info(digest, at=pki.epoch, algorithm="sha256", policy="1.2", serial=1, nonce=None)
+    token = timestamps.signed_data(
+        info,
+        hashlib.sha256(info).digest(),
+        pki.key("tsa1"),
+        pki.cert("tsa1"),
+        content_type=timestamps.TST_INFO,
+        unsigned=[attribute("0.4.0.19122.1.5", index)],
+    )
+    encoded = build(Signer(pki, unsigned=(attribute("0.4.0.1733.2.4", token),)), crls=(b"\xa1\x00",))
+    signer = only(encoded)
+    assert signer.digest_matches is True
+    assert codes(signer.timestamps[0].findings)[-1] == "timestamp_archive_not_computed"
