@@ -1,0 +1,255 @@
+"""Cross-references, revisions and objects of whole files, ordinary and hostile."""
+
+from __future__ import annotations
+
+import re
+import subprocess
+import time
+import zlib
+from pathlib import Path
+
+import pytest
+
+from signsvc.formats.pdf import Document, EncryptedError, LimitError, PdfError, Ref, Stream, scan_references
+from tests.pdf_writer import PdfWriter
+
+
+@pytest.mark.parametrize("style", ["table", "stream", "hybrid"])
+def test_every_kind_of_cross_reference(style: str) -> None:
+    pdf = PdfWriter(pages=4, style=style)
+    document = Document(pdf.data)
+    assert document.repair is None
+    assert len(document.last.pages()) == 4
+    content = document.last.get(Ref(4, 0))
+    assert isinstance(content, Stream)
+    assert content.decode().startswith(b"BT")
+    assert document.last.get(Ref(5, 0))["BaseFont"] == "Times-Roman"  # type: ignore[index,call-overload]
+
+
+@pytest.mark.parametrize("first", ["table", "stream", "hybrid"])
+@pytest.mark.parametrize("then", ["table", "stream", "hybrid"])
+def test_each_revision_has_its_own_view(first: str, then: str) -> None:
+    pdf = PdfWriter(pages=2, style=first)
+    end = len(pdf.data)
+    pdf.update({5: b"<< /BaseFont /Courier >>", 20: b"(new)"}, style=then)
+    pdf.update({20: b"(newer)"}, free=(5,))
+    document = Document(pdf.data)
+    assert document.repair is None
+    old, middle, last = document.revisions
+    assert (old.end, old.eof) == (end, end - 1)
+    assert [r.value({"x": Ref(20, 0)}, "x") for r in document.revisions] == [None, b"new", b"newer"]
+    assert [bool(r.get(Ref(5, 0))) for r in document.revisions] == [True, True, False]
+    assert old.get(Ref(5, 0))["BaseFont"] == "Times-Roman"  # type: ignore[index,call-overload]
+    assert middle.get(Ref(5, 0))["BaseFont"] == "Courier"  # type: ignore[index,call-overload]
+    assert {5, 20} <= set(middle.own_numbers())
+    assert set(last.own_numbers()) == {5, 20}
+    assert [index for index, _ in document.history(20)] == [1, 2]
+    assert document.revision_ending(end) is old
+    assert document.revision_ending(end - 1) is old
+    assert document.revision_ending(end - 2) is None
+
+
+@pytest.fixture(scope="module")
+def sample(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    path = tmp_path_factory.mktemp("sample") / "plain.pdf"
+    path.write_bytes(
+        PdfWriter(pages=12, extra={200: b"(Xin ch\\303\\240o)", 201: b"[200 0 R]"}, catalog=b" /X 201 0 R").data
+    )
+    return path
+
+
+def qpdf(source: Path, *arguments: str) -> bytes:
+    target = source.with_name("out.pdf")
+    subprocess.run(["qpdf", *arguments, str(source), str(target)], check=True, capture_output=True)
+    return target.read_bytes()
+
+
+@pytest.mark.parametrize("streams", ["disable", "generate"])
+def test_linearized_files_are_one_revision(sample: Path, streams: str) -> None:
+    data = qpdf(sample, "--linearize", f"--object-streams={streams}")
+    document = Document(data)
+    assert document.repair is None
+    assert len(document.revisions) == 1
+    assert len(document.last.pages()) == 12
+    assert document.last.end == len(data)
+    pdf = PdfWriter()
+    pdf.data, pdf.prev, pdf.size = data, int(re.findall(rb"startxref\s+(\d+)", data)[-1]), 500
+    root = document.last.root
+    assert root is not None
+    pdf.update({400: b"(later)"})
+    pdf.data = pdf.data.replace(b"/Root 1 0 R /Prev", b"/Root %d 0 R /Prev" % root.num)
+    again = Document(pdf.data)
+    assert again.repair is None
+    assert [r.get(Ref(400, 0)) for r in again.revisions] == [None, b"later"]
+    assert again.revisions[0].end == len(data)
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ("40",),
+        ("128",),
+        ("128", "--use-aes=y"),
+        ("128", "--force-V4"),
+        ("128", "--cleartext-metadata", "--use-aes=y"),
+        ("256",),
+        ("256", "--force-R5"),
+    ],
+)
+@pytest.mark.parametrize("streams", ["disable", "generate"])
+def test_encrypted_files_open_without_a_password(sample: Path, arguments: tuple[str, ...], streams: str) -> None:
+    data = qpdf(
+        sample, "--allow-weak-crypto", f"--object-streams={streams}", "--encrypt", "", "owner", *arguments, "--"
+    )
+    document = Document(data)
+    assert document.repair is None
+    (text,) = document.last.array(document.last.catalog["X"])
+    assert document.last.resolve(text) == b"Xin ch\xc3\xa0o"
+    content = document.last.value(document.last.pages()[0][1], "Contents")
+    assert isinstance(content, Stream)
+    assert b"72 720 Td" in content.decode()
+
+
+def test_unknown_password(sample: Path) -> None:
+    data = qpdf(sample, "--encrypt", "secret", "owner", "256", "--")
+    with pytest.raises(EncryptedError):
+        Document(data)
+    assert Document(data, password=b"secret").repair is None
+
+
+# Files that are broken, and files made to cost.
+
+
+def test_trailing_octets() -> None:
+    pdf = PdfWriter()
+    assert Document(pdf.data + b" \r\n").trailing is None
+    assert Document(pdf.data + b"\n1 0 obj").trailing == len(pdf.data) + 1
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        lambda d: re.sub(rb"startxref\n\d+", b"startxref\n7", d),
+        lambda d: re.sub(rb"startxref\n\d+", b"startxref\n99999999", d),
+        lambda d: d.replace(b"startxref", b"startxxxx"),
+        lambda d: d.replace(b"xref\n0 ", b"xrxf\n0 "),
+        lambda d: d.replace(b"/Root 1 0 R", b"/Root 9 0 R"),
+        lambda d: re.sub(rb"/Root 1 0 R", b"/Root 1 0 R /Prev 99999", d),
+        lambda d: re.sub(rb"(startxref\n)(\d+)", rb"\1\2", d.replace(b"/Root 1 0 R", b"/Root 1 0 R /Prev (x)")),
+    ],
+)
+def test_files_that_need_repair_say_so(change) -> None:  # type: ignore[no-untyped-def]
+    document = Document(change(PdfWriter().data))
+    assert document.repair is not None
+    assert document.revisions == ()
+    with pytest.raises(PdfError):
+        _ = document.last
+
+
+def test_prev_to_itself() -> None:
+    data = PdfWriter().data
+    at = int(re.findall(rb"startxref\n(\d+)", data)[-1])
+    document = Document(data.replace(b"/Root 1 0 R", b"/Root 1 0 R /Prev %d" % at))
+    assert document.repair == "cross-reference sections form a loop"
+
+
+def xref_stream(widths: bytes, index: bytes, rows: bytes) -> bytes:
+    raw = zlib.compress(rows)
+    body = (
+        b"%%PDF-1.7\n1 0 obj\n<< /Type /XRef /Size 9 /W %s /Index %s /Root 1 0 R /Filter /FlateDecode /Length %d >>\n"
+        b"stream\n%s\nendstream\nendobj\n"
+    ) % (widths, index, len(raw), raw)
+    return body + b"startxref\n9\n%%EOF\n"
+
+
+@pytest.mark.parametrize(
+    ("widths", "index", "rows"),
+    [
+        (b"[0 0 0]", b"[0 1000000000]", b""),
+        (b"[1 0 0]", b"[0 10000000]", b""),
+        (b"[1 2 1]", b"[0 5000000]", bytes(20_000_000)),
+        (b"[1 2 1]", b"[0 1 0 1]", bytes(8)),
+        (b"[1 2 1]", b"[0 -1]", bytes(8)),
+        (b"[1 99 1]", b"[0 1]", bytes(200)),
+        (b"[1 2 1]", b"[999999999 1]", bytes(4)),
+    ],
+)
+def test_cross_reference_streams_made_to_cost(widths: bytes, index: bytes, rows: bytes) -> None:
+    began = time.process_time()
+    limit = ""
+    try:
+        assert Document(xref_stream(widths, index, rows)).repair is not None
+    except LimitError as error:
+        limit = error.limit
+    assert limit in ("", "rows", "decoded")
+    assert time.process_time() - began < 1
+
+
+def test_many_sections() -> None:
+    pdf = PdfWriter()
+    for _ in range(1000):
+        pdf.update({5: b"<< >>"})
+    began = time.process_time()
+    document = Document(pdf.data)
+    assert len(document.revisions) == 1001
+    assert time.process_time() - began < 2
+
+
+@pytest.mark.parametrize(
+    "objects",
+    [
+        {9: b"<< /Length 9 0 R >>\nstream\nabc\nendstream"},
+        {9: b"<< /Length 10 0 R >>\nstream\nabc\nendstream", 10: b"<< /Length 9 0 R >>\nstream\nabc\nendstream"},
+        {9: b"<< /Length 99 >>\nstream\nabc\nendstream"},
+        {9: b"<< /Length -1 >>\nstream\nabc\nendstream"},
+        {9: b"<< >>\nstream\nabc\nendstream"},
+        {9: b"<< /Length 3 /Filter 9 0 R >>\nstream\nabc\nendstream"},
+    ],
+)
+def test_streams_without_a_sound_length(objects: dict[int, bytes]) -> None:
+    stream = Document(PdfWriter(extra=objects).data).last.get(Ref(9, 0))
+    assert isinstance(stream, Stream)
+    with pytest.raises(PdfError):
+        stream.decode()
+
+
+def test_reference_chains_end() -> None:
+    chain = {n: b"%d 0 R" % (n + 1) for n in range(100, 5100)}
+    document = Document(PdfWriter(extra={**chain, 9: b"9 0 R"}).data)
+    for number in (9, 100):
+        with pytest.raises(PdfError):
+            document.last.resolve(Ref(number, 0))
+
+
+def test_page_trees_with_shared_nodes_and_loops() -> None:
+    nodes = {n: b"<< /Kids [%d 0 R %d 0 R] >>" % (n + 1, n + 1) for n in range(100, 140)}
+    nodes[140] = b"<< /Type /Pages /Kids [3 0 R 100 0 R 2 0 R] >>"
+    nodes[2] = b"<< /Type /Pages /Kids [100 0 R] >>"
+    assert len(Document(PdfWriter(extra=nodes).data).last.pages()) == 1
+
+
+def test_the_length_of_each_revision_counts() -> None:
+    pdf = PdfWriter(extra={9: b"<< /Length 10 0 R >>\nstream\nabcdef\nendstream", 10: b"6"})
+    pdf.update({10: b"99"})
+    first, second = (r.get(Ref(9, 0)) for r in Document(pdf.data).revisions)
+    assert isinstance(first, Stream)
+    assert first.decode() == b"abcdef"
+    assert isinstance(second, Stream)
+    with pytest.raises(PdfError):
+        second.decode()
+
+
+def test_references_are_found() -> None:
+    octets = b"<< /A 12 0 R /B [3 0 R 44 0\nR] >> (5 0 Rx) 123 45 R"
+    assert scan_references(octets, 0, len(octets)) == {12, 3, 44, 123, 5}
+
+
+def test_comments_between_trailer_and_startxref() -> None:
+    data = PdfWriter().data.replace(b"startxref", b"%iText-5.5.13\nstartxref")
+    assert Document(data).repair is None
+
+
+def test_rows_of_nineteen_octets() -> None:
+    data = re.sub(rb"(\d{10} \d{5} [nf]) \n", rb"\1\n", PdfWriter().data)
+    assert Document(data).repair is None
+    assert len(Document(data).last.pages()) == 1

@@ -1,0 +1,187 @@
+"""Objects and filters from octets."""
+
+from __future__ import annotations
+
+import base64
+import math
+import zlib
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from signsvc.formats.pdf import LimitError, Name, PdfBool, PdfError, PdfString, Ref, filters
+from signsvc.formats.pdf.parser import Parser
+
+
+def read(octets: bytes) -> object:
+    return Parser(octets, tokens=10_000_000, depth=256).read(0)[0]
+
+
+@pytest.mark.parametrize(
+    ("octets", "value"),
+    [
+        (b"null", None),
+        (b"true", PdfBool.TRUE),
+        (b"12 ", 12),
+        (b"-7", -7),
+        (b"+7", 7),
+        (b"1.5", 1.5),
+        (b"-.5", -0.5),
+        (b"4.", 4.0),
+        (b"--3", -3.0),
+        (b"/Na#6De", "Name"),
+        (b"/", ""),
+        (b"(a(b)c)", b"a(b)c"),
+        (b"(a\\(b)", b"a(b"),
+        (b"(a\\)b)", b"a)b"),
+        (b"(\\\\)", b"\\"),
+        (b"(\\101\\1012\\7)", b"AA2\x07"),
+        (b"(a\\\nb\\\r\nc\rd\r\ne)", b"abc\nd\ne"),
+        (b"(a\\n\\r\\t\\b\\f\\q)", b"a\n\r\t\b\fq"),
+        (b"()", b""),
+        (b"<48 65\n6c6C6>", b"Hell`"),
+        (b"<>", b""),
+        (b"12 0 R", Ref(12, 0)),
+        (b"[12 % c\n 0 R]", [Ref(12, 0)]),
+        (b"[1 0 R 2 3 4 0 R]", [Ref(1, 0), 2, 3, Ref(4, 0)]),
+        (b"[1 0 RG]", PdfError),
+        (b"<</A/B/C[1(x)<</D null>>]>>", {"A": "B", "C": [1, b"x", {"D": None}]}),
+        (b"<< /A >>", PdfError),
+        (b"<< 1 2 >>", PdfError),
+        (b"[ >>", PdfError),
+        (b"]", PdfError),
+        (b"(abc", PdfError),
+        (b"(abc\\", PdfError),
+        (b"<4x>", PdfError),
+        (b"9" * 5000, PdfError),
+        (b"", PdfError),
+        (b"% only a comment", PdfError),
+        (b"[" * 300, PdfError),
+        (b"[" * 100 + b"]" * 100, None),
+    ],
+)
+def test_values(octets: bytes, value: object) -> None:
+    if value is PdfError:
+        with pytest.raises(PdfError):
+            read(octets)
+    elif octets.startswith(b"[["):
+        read(octets)
+    else:
+        assert read(octets) == value
+
+
+def test_types_are_told_apart() -> None:
+    assert read(b"true") != 1
+    assert read(b"[true]") != [1]
+    assert isinstance(read(b"/Name"), Name)
+    assert isinstance(read(b"(x)"), PdfString)
+    assert type(read(b"1")) is int
+    assert read(b"(x)") == read(b"<78>")
+    assert read(b"0") == read(b"0.0")
+
+
+def test_the_budget_of_tokens_holds() -> None:
+    with pytest.raises(LimitError):
+        Parser(b"[" + b"null " * 1000 + b"]", tokens=500, depth=10).read(0)
+
+
+@pytest.mark.parametrize("octets", [b"(" * 200_000, b"(" * 200_000 + b")" * 200_000, b"%x\n" * 200_000, b"1 " * 200_000,
+                                    b"[" + b"1 0 " * 100_000 + b"]", b"<" * 200_000, b"/" * 200_000])  # fmt: skip
+def test_long_input_costs_linear_time(octets: bytes) -> None:
+    parser = Parser(octets, tokens=1_000_000, depth=256)
+    pos = 0
+    try:
+        while pos < len(octets):
+            _, pos = parser.read(pos)
+    except PdfError:
+        pass
+    assert parser.tokens > 0
+
+
+def test_positions_of_strings() -> None:
+    octets = b"<< /A (x) /B << /Contents <00ff> >> /C [(y)] >>"
+    spans: list = []
+    value, _ = Parser(octets, tokens=1000, depth=10).read(0, None, spans)
+    found = {span.key: octets[span.start : span.end] for span in spans}
+    assert found == {"A": b"(x)", "Contents": b"<00ff>"}
+    assert next(span.owner for span in spans if span.key == "Contents") is value["B"]  # type: ignore[index,call-overload]
+
+
+def test_duplicate_keys_are_counted() -> None:
+    parser = Parser(b"<< /A 1 /#41 2 >>", tokens=1000, depth=10)
+    assert parser.read(0)[0] == {"A": 2}
+    assert parser.duplicates == 1
+
+
+@settings(max_examples=300, deadline=None)
+@given(st.binary(max_size=200))
+def test_nothing_but_our_errors(octets: bytes) -> None:
+    try:
+        read(octets)
+    except PdfError:
+        pass
+
+
+# Filters.
+
+
+def decode(raw: bytes, limit: int = 1 << 20, **entries: object) -> bytes:
+    return filters.decode(raw, entries, limit)  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize("predictor", range(5))
+def test_png_predictors(predictor: int) -> None:
+    rows = [bytes((7 * i + 3 * j) & 255 for j in range(10)) for i in range(6)]
+    out, above = b"", bytes(10)
+    for row in rows:
+        line = bytearray()
+        for i, octet in enumerate(row):
+            left = row[i - 2] if i >= 2 else 0
+            corner = above[i - 2] if i >= 2 else 0
+            p = left + above[i] - corner
+            nearest = min((abs(p - left), 0, left), (abs(p - above[i]), 1, above[i]), (abs(p - corner), 2, corner))[2]
+            line.append((octet - (0, left, above[i], (left + above[i]) // 2, nearest)[predictor]) & 255)
+        out += bytes([predictor]) + line
+        above = row
+    parameters = {"Predictor": 15, "Columns": 5, "Colors": 2}
+    assert decode(zlib.compress(out), Filter=Name("FlateDecode"), DecodeParms=parameters) == b"".join(rows)
+
+
+def test_chains_and_other_filters() -> None:
+    text = b"Some text, some more text." * 9
+    packed = zlib.compress(text)
+    assert decode(packed.hex().encode() + b">", Filter=[Name("ASCIIHexDecode"), Name("Fl")]) == text
+    assert decode(base64.a85encode(packed) + b"~>", Filter=[Name("ASCII85Decode"), Name("FlateDecode")]) == text
+    assert decode(b"\x02abc\xfed\x80", Filter=Name("RunLengthDecode")) == b"abcddd"
+    assert decode(bytes.fromhex("800b6050220c0c8501"), Filter=Name("LZWDecode")) == bytes.fromhex(
+        "2d2d2d2d2d412d2d2d42"
+    )
+    assert decode(b"as is") == b"as is"
+
+
+@pytest.mark.parametrize(
+    ("raw", "name"),
+    [(b"zz", "FlateDecode"), (b"xx>", "ASCIIHexDecode"), (b"{|}", "ASCII85Decode"), (b"x", "NoDecode")],
+)
+def test_malformed_data(raw: bytes, name: str) -> None:
+    with pytest.raises(PdfError):
+        decode(raw, Filter=Name(name))
+
+
+def test_bombs_are_stopped() -> None:
+    bomb = zlib.compress(bytes(50 << 20))
+    with pytest.raises(LimitError):
+        decode(bomb, limit=1 << 20, Filter=Name("FlateDecode"))
+    with pytest.raises(LimitError):
+        decode(zlib.compress(bomb), limit=1 << 20, Filter=[Name("FlateDecode")] * 2)
+    with pytest.raises(LimitError):
+        decode(b"", Filter=[Name("FlateDecode")] * 20)
+    with pytest.raises(LimitError):
+        decode(b"\x81x" * 20_000, limit=1 << 20, Filter=Name("RunLengthDecode"))
+
+
+def test_numbers_are_finite() -> None:
+    value = read(b"1" + b"0" * 20 + b".5")
+    assert isinstance(value, float)
+    assert math.isfinite(value)
