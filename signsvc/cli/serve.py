@@ -3,8 +3,15 @@
 from __future__ import annotations
 
 import json
+import os
+import shutil
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
 
 import click
+
+_METRICS_DIR = "PROMETHEUS_MULTIPROC_DIR"
 
 
 @click.command(help="Run the HTTP service until it is told to stop.")
@@ -13,7 +20,6 @@ import click
 @click.option("--json", "as_json", is_flag=True, help="Print the address as JSON.")
 def serve(bind: str | None, workers: int | None, as_json: bool) -> int:
     from signsvc.settings import Settings
-    from signsvc.web.server import Server
 
     settings = Settings.load()
     changes = {k: v for k, v in (("bind", bind), ("workers", workers)) if v is not None}
@@ -25,8 +31,26 @@ def serve(bind: str | None, workers: int | None, as_json: bool) -> int:
         click.echo(json.dumps({"url": url, "pages": {"verify": f"{url}/verify", "docs": f"{url}/docs"}}))
     else:
         click.echo(f"signsvc ({settings.mode}): {url}/verify · {url}/docs")
-    Server(settings).run()
+    with _metrics_directory():
+        from signsvc.web.server import Server
+
+        Server(settings).run()
     return 0
+
+
+@contextmanager
+def _metrics_directory() -> Iterator[None]:
+    """Where the processes' counters meet; the metrics library looks for it when it is imported."""
+    if _METRICS_DIR in os.environ:
+        yield
+        return
+    owner = os.getpid()
+    os.environ[_METRICS_DIR] = directory = tempfile.mkdtemp(prefix="signsvc-metrics-")
+    try:
+        yield
+    finally:
+        if os.getpid() == owner:  # not in a worker that leaves by the same way
+            shutil.rmtree(directory, ignore_errors=True)
 
 
 def address(bind: str, *, tls: bool = False) -> str:

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import os
 import shutil
-import tempfile
 import time
 from collections.abc import Callable, Mapping
 from pathlib import Path
@@ -31,7 +30,6 @@ SPARE_THREADS = 2
 STALE_SECONDS = 6 * 3600
 
 Factory = Callable[["Settings"], "Flask"]
-_METRICS_DIR = "PROMETHEUS_MULTIPROC_DIR"
 
 
 def _default_factory(settings: Settings) -> Flask:
@@ -58,16 +56,8 @@ class Server(BaseApplication):  # type: ignore[misc]
 
     def run(self) -> None:
         """Serve until stopped."""
-        with_metrics = _METRICS_DIR not in os.environ
-        if with_metrics:
-            os.environ[_METRICS_DIR] = tempfile.mkdtemp(prefix="signsvc-metrics-")
         clean_spool(spool_dir(self._settings))
-        owner = os.getpid()
-        try:
-            super().run()
-        finally:
-            if with_metrics and os.getpid() == owner:
-                shutil.rmtree(os.environ.pop(_METRICS_DIR), ignore_errors=True)
+        super().run()
 
 
 def options(settings: Settings) -> Mapping[str, Any]:

@@ -1,0 +1,143 @@
+"""The service under gunicorn: framing, memory, slow clients, stopping."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import socket
+import threading
+import time
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+
+MIB = 1 << 20
+FULL = os.environ.get("SIGNSVC_TEST_FULL") == "1"
+
+
+def pieces(size: int, step: int = 1 << 16) -> Iterator[bytes]:
+    head = b"%PDF-1.7\n"
+    yield head
+    left = size - len(head)
+    zeros = bytes(step)
+    while left:
+        yield zeros[: min(step, left)]
+        left -= min(step, left)
+
+
+def post(running: Any, size: int, *, chunked: bool, path: str = "/v1/verify") -> tuple[int, dict[str, Any]]:
+    connection = running.connect(120)
+    headers = {"Authorization": f"Bearer {running.key}", "Content-Type": "application/pdf"}
+    if not chunked:
+        headers["Content-Length"] = str(size)
+    try:
+        connection.request("POST", path, body=pieces(size), headers=headers, encode_chunked=chunked)
+        answer = connection.getresponse()
+        return answer.status, json.loads(answer.read())
+    finally:
+        connection.close()
+
+
+def spool(running: Any) -> list[str]:
+    return [entry.name for entry in (running.data / "spool").iterdir()]
+
+
+def test_limits_hold_however_the_body_is_framed(serve: Any) -> None:
+    running = serve(max_body_bytes=MIB)
+    for chunked in (True, False):
+        status, problem = post(running, MIB + 1, chunked=chunked)
+        assert (status, problem["code"], problem["data"]["limit"]) == (413, "document_too_large", MIB)
+        status, answer = post(running, MIB, chunked=chunked)
+        assert status != 413, answer
+    assert spool(running) == []
+
+
+def test_a_cut_chunked_body_is_refused(serve: Any) -> None:
+    running = serve()
+    with socket.create_connection(("127.0.0.1", running.port), timeout=20) as raw:
+        raw.sendall(
+            b"POST /v1/verify HTTP/1.1\r\nHost: x\r\nContent-Type: application/pdf\r\nTransfer-Encoding: chunked\r\n"
+            b"Authorization: Bearer " + running.key.encode() + b"\r\n\r\n9\r\n%PDF-1.7\n\r\nff\r\nabc"
+        )
+        raw.shutdown(socket.SHUT_WR)
+        answer = raw.recv(65536)
+    assert b" 200 " not in answer.split(b"\r\n", 1)[0]
+    assert running.get("/healthz")[0] == 200
+    assert spool(running) == []
+
+
+@pytest.mark.full
+def test_large_bodies_go_to_the_disk(serve: Any) -> None:
+    size = 1024 * MIB if FULL else 103 * MIB
+    running = serve()
+    before = running.peak_memory()
+    for chunked in (False, True):
+        status, answer = post(running, size, chunked=chunked)
+        assert status in (200, 422), answer
+    peak = running.peak_memory()
+    assert peak < 150 * MIB, (before, peak)
+    assert spool(running) == []
+
+
+def test_slow_uploads_do_not_stop_the_probes(serve: Any) -> None:
+    running = serve(threads=2)
+    head = (
+        b"POST /v1/verify HTTP/1.1\r\nHost: x\r\nContent-Type: application/pdf\r\nContent-Length: 1000\r\n"
+        b"Authorization: Bearer " + running.key.encode() + b"\r\n\r\n%PDF-"
+    )
+    slow = [socket.create_connection(("127.0.0.1", running.port), timeout=30) for _ in range(2)]
+    try:
+        for raw in slow:
+            raw.sendall(head)
+        time.sleep(0.5)
+        started = time.monotonic()
+        waiting = threading.Thread(target=post, args=(running, 100), kwargs={"chunked": False})
+        waiting.start()  # the one that may wait for a slot
+        time.sleep(0.2)
+        assert running.get("/healthz", timeout=5)[0] == 200
+        status, problem = post(running, 100, chunked=False)
+        assert (status, problem["code"], problem["retryable"]) == (503, "busy", True)
+        assert running.get("/healthz", timeout=5)[0] == 200
+        assert time.monotonic() - started < 8
+    finally:
+        for raw in slow:
+            raw.close()
+        waiting.join()
+
+
+def test_sigterm_lets_requests_finish(serve: Any) -> None:
+    running = serve()
+    with socket.create_connection(("127.0.0.1", running.port), timeout=30) as raw:
+        raw.sendall(
+            b"POST /v1/verify HTTP/1.1\r\nHost: x\r\nContent-Type: application/pdf\r\nContent-Length: 20\r\n"
+            b"Authorization: Bearer " + running.key.encode() + b"\r\n\r\n%PDF-"
+        )
+        time.sleep(0.3)
+        running.process.terminate()
+        time.sleep(0.3)
+        raw.sendall(b"x" * 15)
+        answer = raw.recv(65536)
+    assert re.match(rb"HTTP/1.1 (200|422) ", answer), answer
+    assert running.process.wait(timeout=60) == 0
+
+
+def test_log_lines_hold_no_secrets(serve: Any) -> None:
+    running = serve()
+    running.get("/v1/policies?secret=12345678")
+    assert running.stop() == 0
+    text = running.log.read_text()
+    lines = [json.loads(line) for line in text.splitlines() if line.startswith("{")]
+    assert {line["route"] for line in lines if line.get("event") == "request"} >= {"/v1/policies"}
+    assert "12345678" not in text
+    assert running.key not in text
+
+
+def test_workers_share_their_metrics(serve: Any) -> None:
+    running = serve(workers=2)
+    for _ in range(20):
+        assert running.get("/version")[0] == 200
+    found = re.search(rb'signsvc_http_requests_total{method="GET",route="/version",status="200"} (\d+)', running.get("/metrics")[1])
+    assert found is not None
+    assert int(found[1]) == 20
