@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from dataclasses import dataclass, field
 from datetime import datetime
 
@@ -83,6 +84,7 @@ _SHA1 = "1.3.14.3.2.26"
 _STRINGS = {0x0C: "utf-8", 0x13: "latin-1", 0x14: "latin-1", 0x16: "latin-1", 0x1E: "utf-16-be", 0x1C: "utf-32-be"}
 _MAX_TEXT = 1024
 _MAX_ROLES = 50
+_MAX_ALGORITHM = 1024  # octets
 
 
 def label(oid: str) -> str:
@@ -196,10 +198,17 @@ def _sequence(buf: bytes, element: Tlv) -> list[Tlv]:
 
 def algorithm(buf: bytes, element: Tlv) -> tuple[str, bytes | None]:
     """(OID, parameters DER) of an AlgorithmIdentifier, whatever tag it is under.  Raises `DerError`."""
-    parts = der.children(buf, element, limit=2)
+    return _algorithm(buf[element.content : element.end])
+
+
+@functools.lru_cache(maxsize=1024)
+def _algorithm(content: bytes) -> tuple[str, bytes | None]:
+    if len(content) > _MAX_ALGORITHM:
+        raise DerError("algorithm identifier too long")
+    parts = der.children(content, Tlv(der.SEQUENCE, 0, 0, len(content)), limit=2)
     if not parts:
         raise DerError("algorithm identifier without an algorithm")
-    return der.decode_oid(buf, parts[0]), parts[1].full(buf) if len(parts) == 2 else None
+    return der.decode_oid(content, parts[0]), parts[1].full(content) if len(parts) == 2 else None
 
 
 def _reference(buf: bytes, value: Tlv, digest_oid: str | None) -> CertificateRef:

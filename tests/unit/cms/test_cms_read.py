@@ -286,21 +286,21 @@ def test_policy_commitment_and_roles(pki: test_pki.Pki) -> None:
 
 
 def test_revocation_values_by_place(pki: test_pki.Pki) -> None:
-    crl, ocsp = pki.crl("sub-g2-state"), pki.ocsp("person")
+    crl, ocsp, above = pki.crl("sub-g2-state"), pki.ocsp("person"), pki.crl("root-g2")
     basic = der.content(der.children(der.children(der.children(ocsp)[1])[0])[1])
     values = der.seq(der.explicit(0, der.seq(crl)), der.explicit(1, der.seq(ocsp)))
     adobe = attribute("1.2.840.113583.1.1.8", values)
     cades = attribute("1.2.840.113549.1.9.16.2.24", der.seq(der.explicit(1, der.seq(basic))))
     more = attribute("1.2.840.113549.1.9.16.2.23", der.seq(pki.cert("tsa1")))
     other = der.tlv(0xA1, der.oid("1.3.6.1.5.5.7.16.2"), pki.ocsp("person2"))
-    view = read(build(Signer(pki, extra=(adobe,), unsigned=(cades, more)), crls=(pki.crl("root-g2"), other), version=5))
+    view = read(build(Signer(pki, extra=(adobe,), unsigned=(cades, more)), crls=(above, other), version=5))
     signer = view.signers[0]
     assert signer.findings == ()
     found = {(e.kind, e.der): e.origin for e in signer.evidence}
     assert found[(EvidenceKind.CRL, crl)] is Origin.REVINFO
     assert found[(EvidenceKind.OCSP, ocsp)] is Origin.REVINFO
     assert found[(EvidenceKind.OCSP, basic)] is Origin.REVINFO
-    assert found[(EvidenceKind.CRL, pki.crl("root-g2"))] is Origin.CMS
+    assert found[(EvidenceKind.CRL, above)] is Origin.CMS
     assert found[(EvidenceKind.OCSP, other[4 + 10 :])] is Origin.CMS
     assert found[(EvidenceKind.CERTIFICATE, pki.cert("tsa1"))] is Origin.CMS
 
@@ -413,7 +413,7 @@ def test_a_certificate_with_a_malformed_key_is_no_exception(pki: test_pki.Pki) -
     parts[6] = der.seq()
     rest = der.children(pki.cert("person"))[1:]
     broken = Certificate.from_der(der.seq(der.seq(*parts), *rest))
-    signer = only(build(Signer(pki, without=("1.2.840.113549.1.9.16.2.47",)), certs=(broken, pki.cert("person"))))
+    signer = only(build(Signer(pki, without=("1.2.840.113549.1.9.16.2.47",)), certs=(broken.der, pki.cert("person"))))
     assert value_check(signer, broken) is SignatureCheck.UNSUPPORTED
     assert signing_certificate(signer)[0] == Certificate.from_der(pki.cert("person"))
 
