@@ -15,11 +15,12 @@ from signsvc.keys.config import (
     Pkcs12Config,
     present_modules,
 )
-from signsvc.keys.keyring import Keyring, TokenSigner
+from signsvc.keys.keyring import Keyring
 from signsvc.keys.launch import TokenServer
 from signsvc.keys.pins import PinSource, Secret, prompt
 from signsvc.keys.pkcs12 import Pkcs12Signer, SoftwareKeyWarning
 from signsvc.keys.signer import CredentialInfo, Signer, default_algorithm, offered_algorithms
+from signsvc.keys.token_signer import TokenSigner
 
 __all__ = [
     "DEFAULT_MODULES",

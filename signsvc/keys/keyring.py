@@ -9,71 +9,19 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from signsvc.algorithms import SignatureAlgorithm, SignatureScheme
-from signsvc.asn1 import der
 from signsvc.errors import ConfigError, CredentialError, SignsvcError, TokenError
-from signsvc.keys import mechanisms, pkcs12, selection
+from signsvc.keys import pkcs12, selection
 from signsvc.keys.client import PinPrompt, TokenClient
 from signsvc.keys.config import CredentialConfig, ModuleConfig, Pkcs12Config
-from signsvc.keys.framing import b64
 from signsvc.keys.launch import Launcher, LaunchOptions, PrivateProcess, TokenServer
 from signsvc.keys.pins import PinSource, Secret
 from signsvc.keys.selection import TokenCertificate
-from signsvc.keys.signer import CredentialInfo, Signer, check_request, check_value, describe, order_chain
+from signsvc.keys.signer import CredentialInfo, Signer, describe, order_chain
+from signsvc.keys.token_signer import TokenSigner, certificate_file, info, read_certificates
 from signsvc.types import Certificate
 
 # A signer found is used again this long (seconds) before its token is read afresh.
 SIGNER_TTL = 60.0
-
-
-class TokenSigner:
-    """A `Signer` on a PKCS#11 token.  Made by `Keyring.get`."""
-
-    def __init__(self, client: TokenClient, item: TokenCertificate, chain: tuple[Certificate, ...]) -> None:
-        self._client = client
-        self._item = item
-        self._chain = chain
-        self._modulus = _modulus(chain[0])
-        self.failed = False
-
-    @property
-    def certificate(self) -> Certificate:
-        return self._chain[0]
-
-    @property
-    def certificate_chain(self) -> tuple[Certificate, ...]:
-        return self._chain
-
-    def __repr__(self) -> str:
-        return f"<TokenSigner {selection.identifier(self._item)} {self.certificate!r}>"
-
-    def sign(self, digest: bytes, algorithm: SignatureAlgorithm, *, deadline: float | None = None) -> bytes:
-        """See `Signer.sign`.  Without `deadline` the token has 60 s."""
-        certificate = self.certificate
-        check_request(certificate, digest, algorithm)
-        salt = len(digest) if algorithm.salt_length is None else algorithm.salt_length
-        fields = {
-            "key_id": self._item.key_id,
-            "key_label": self._item.label,
-            "key_type": certificate.key_type,
-            "modulus": b64(self._modulus),
-            "scheme": str(algorithm.scheme),
-            "digest": algorithm.digest,
-            "mgf": algorithm.mgf_digest or algorithm.digest,
-            "salt": salt,
-            "data": b64(mechanisms.to_be_signed(certificate, algorithm, digest)),
-        }
-        try:
-            token = self._item.token_label or None, self._item.token_serial or None
-            raw = self._client.sign(*token, fields, deadline)
-            value = mechanisms.signature_value(algorithm, raw)
-            if algorithm.scheme is SignatureScheme.RSA_PSS and algorithm.salt_length is None:
-                algorithm = SignatureAlgorithm(algorithm.scheme, algorithm.digest, salt, algorithm.mgf_digest)
-            check_value(certificate, digest, algorithm, value)
-        except SignsvcError:
-            self.failed = True
-            raise
-        return value
 
 
 class Keyring:
@@ -116,7 +64,7 @@ class Keyring:
         if self._credentials:
             found += [self._configured_info(c, items) for c in self._credentials.values()]
         else:
-            found += [_info(name, item) for name, item in selection.identified(items).items()]
+            found += [info(name, item) for name, item in selection.identified(items).items()]
         for config in self._pkcs12s.values():
             try:
                 signer = self.get(config.name)
@@ -136,14 +84,14 @@ class Keyring:
             entry: dict[str, Any] = {"module": path, "slots": []}
             try:
                 entry |= client.info()
-                items = _read(path, client, None)
+                items = read_certificates(path, client, None)
             except SignsvcError as error:
                 entry["problem"] = error
                 items = []
             for slot in entry["slots"]:
                 mine = [i for i in items if i.slot == slot["slot"]]
                 names = {id(item): name for name, item in selection.identified(mine).items()}
-                slot["certificates"] = [_info(names.get(id(i), ""), i) for i in mine]
+                slot["certificates"] = [info(names.get(id(i), ""), i) for i in mine]
             found.append(entry)
         return found
 
@@ -197,22 +145,21 @@ class Keyring:
         if self._credentials:
             raise CredentialError("credential_not_found")
         items, problems = self._items()
+        if not items:
+            raise _absent(problems)
         exact = selection.identified(items).get(name)
         if exact is None:
-            found = [i for i in items if selection.mentions(i, name)]
-            if not found and problems and len(problems) == len(self._clients):
-                raise problems[0]
-            exact = selection.one(found)
+            exact = selection.one(i for i in items if selection.mentions(i, name))
         return self._signer(exact, items)
 
     def _configured(self, config: CredentialConfig) -> TokenSigner:
         if not config.enabled:
             raise CredentialError("credential_disabled")
         items, problems = self._items(config.module, config.token)
-        if config.token is not None and problems and not items:
-            raise problems[0]
+        if not items and config.certificate is None:
+            raise _absent(problems)
         item = self._choose(config, items)
-        extra = tuple(_certificate_file(path) for path in config.chain)
+        extra = tuple(certificate_file(path) for path in config.chain)
         return self._signer(item, items, extra)
 
     def _choose(self, config: CredentialConfig, items: Sequence[TokenCertificate]) -> TokenCertificate:
@@ -223,7 +170,7 @@ class Keyring:
         paths = [wanted.module] if wanted.module else list(self._clients)
         if len(paths) != 1 or paths[0] not in self._clients:
             raise ConfigError(reason=f"credential {config.id} needs the module of its key")
-        certificate = _certificate_file(config.certificate)
+        certificate = certificate_file(config.certificate)
         return TokenCertificate(
             paths[0], config.token or "", "", -1, (config.key_id or "").lower(), config.label or "", certificate
         )
@@ -243,7 +190,7 @@ class Keyring:
         for path, client in self._clients.items():
             if only in (None, path):
                 try:
-                    found += _read(path, client, token)
+                    found += read_certificates(path, client, token)
                 except SignsvcError as error:
                     problems.append(error)
         return found, problems
@@ -252,11 +199,11 @@ class Keyring:
         if not config.enabled:
             return describe(None, name=config.id, kind="pkcs11", status="credential_disabled", token_label=config.token)
         try:
-            return _info(config.id, self._choose(config, items))
+            return info(config.id, self._choose(config, items))
         except SignsvcError as error:
             code = error.code
             present = {i.token_label for i in items}
-            if code == "credential_not_found" and config.token is not None and config.token not in present:
+            if code == "credential_not_found" and (not present or config.token not in (None, *present)):
                 code = "token_not_present"
             return describe(None, name=config.id, kind="pkcs11", status=code, token_label=config.token)
 
@@ -276,59 +223,11 @@ def _client(
     return TokenClient(launcher, pins, prompt)
 
 
-def _read(path: str, client: TokenClient, token: str | None) -> list[TokenCertificate]:
-    found: list[TokenCertificate] = []
-    for entry in client.certificates(token):
-        for item in entry["objects"]:
-            try:
-                certificate = Certificate.from_der(item["der"])
-            except der.DerError:
-                continue
-            found.append(
-                TokenCertificate(
-                    path, entry["label"], entry["serial"], entry["slot"], item["id"], item["label"], certificate
-                )
-            )
-    return found
-
-
-def _info(name: str, item: TokenCertificate) -> CredentialInfo:
-    return describe(
-        item.certificate,
-        name=name,
-        kind="pkcs11",
-        token_label=item.token_label,
-        token_serial=item.token_serial,
-        key_label=item.label,
-        key_id=item.key_id,
-    )
+def _absent(problems: Sequence[SignsvcError]) -> SignsvcError:
+    return problems[0] if problems else TokenError("token_not_present")
 
 
 def _absolute(config: CredentialConfig) -> CredentialConfig:
     from dataclasses import replace
 
     return replace(config, module=os.path.abspath(config.module or ""))  # noqa: PTH100
-
-
-def _modulus(certificate: Certificate) -> bytes:
-    if not certificate.key_type.startswith("rsa"):
-        return b""
-    try:
-        number = certificate.public_key.public_numbers().n
-    except ValueError:
-        return b""
-    return bytes(number.to_bytes((number.bit_length() + 7) // 8, "big"))
-
-
-def _certificate_file(path: Path) -> Certificate:
-    """One certificate, DER or PEM.  Raises `ConfigError`."""
-    import base64
-    import re
-
-    try:
-        with path.open("rb") as file:
-            data = file.read(1 << 20)
-        found = re.search(rb"-----BEGIN CERTIFICATE-----(.*?)-----END CERTIFICATE-----", data, re.DOTALL)
-        return Certificate.from_der(base64.b64decode(found[1]) if found else data)
-    except (OSError, ValueError):
-        raise ConfigError(reason=f"the certificate file {path} cannot be read") from None

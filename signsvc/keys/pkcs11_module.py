@@ -9,8 +9,8 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
-from dataclasses import dataclass, field
 from functools import partial
+from pathlib import Path
 from typing import Any
 
 import pkcs11
@@ -19,48 +19,20 @@ from signsvc.errors import ConfigError, CredentialError, SignsvcError, TokenErro
 from signsvc.keys import pkcs11_errors as p11
 from signsvc.keys.mechanisms import mechanism
 from signsvc.keys.pins import PinSource, Secret, resolve
+from signsvc.keys.pkcs11_objects import OpenToken, SignRequest, certificate_objects, find_key, identity_of, token_info
+from signsvc.keys.refusals import Identity, Refusals
 
 _START_TRIES = 6
-_MAX_OBJECTS = 1000  # certificates read from one token
-
-Identity = tuple[str, str]  # label, serial number
-
-
-@dataclass(frozen=True, slots=True)
-class SignRequest:
-    """What to sign and with which key: by CKA_ID (hex) or label, and for RSA by the modulus of the certificate."""
-
-    label: str | None
-    serial: str | None
-    key_id: str
-    key_label: str
-    modulus: bytes
-    key_type: str
-    scheme: str
-    digest: str
-    mgf: str
-    salt: int
-    data: bytes
-
-
-@dataclass(slots=True)
-class OpenToken:
-    """A session with what was learned in it."""
-
-    session: Any
-    logged_in: bool
-    pin: Secret | None = None
-    keys: dict[tuple[str, str, bytes], tuple[Any, bool]] = field(default_factory=dict)  # (key, needs its PIN each time)
 
 
 class Pkcs11Module:
     """See the module's text.  All methods raise `SignsvcError` only."""
 
-    def __init__(self, path: str) -> None:
+    def __init__(self, path: str, refusals: Path | None = None) -> None:
         self.path = path
         self._library: Any = None
         self._open: dict[Identity, OpenToken] = {}
-        self._refused: dict[Identity, str] = {}
+        self._refused = Refusals(refusals)
         self._pins: dict[str | None, PinSource] = {}
         self._reinitialized = 0.0
         self.logging_in = False  # a person may be typing at a PIN pad
@@ -70,9 +42,9 @@ class Pkcs11Module:
     # PIN sources -----------------------------------------------------------------------------------------------
     def set_pins(self, pins: dict[str | None, PinSource]) -> None:
         """Where PINs come from, by token label (None: any other token).  A changed source may be tried again."""
-        for identity in list(self._refused):
+        for identity in self._refused:
             if _source(pins, identity[0]) != _source(self._pins, identity[0]):
-                del self._refused[identity]
+                self._refused.forget(identity)
         self._pins = dict(pins)
 
     @property
@@ -94,7 +66,7 @@ class Pkcs11Module:
                 except pkcs11.PKCS11Error as error:
                     entry["problem"] = p11.reason(error)
                 else:
-                    entry["token"] = _token_info(token)
+                    entry["token"] = token_info(token)
                 slots.append(entry)
             major, minor = library.library_version
             return {
@@ -111,7 +83,7 @@ class Pkcs11Module:
         """Certificate objects by token; tokens that fail are left out unless one was asked for by name."""
         found: list[dict[str, Any]] = []
         for token in self._guard(lambda: self._tokens(label, serial)):
-            identity = _identity(token)
+            identity = identity_of(token)
             try:
                 objects = self._guard(partial(self._read_certificates, token), identity, tries=2)
             except TokenError:
@@ -127,7 +99,7 @@ class Pkcs11Module:
     def login(self, label: str | None, serial: str | None, pin: Secret | None = None) -> None:
         """Log in unless that is done.  `pin` overrides the configured source, and its one try is a new one."""
         token = self._guard(lambda: self._one_token(label, serial))
-        identity = _identity(token)
+        identity = identity_of(token)
         self._guard(lambda: self._login(token, identity, pin), identity)
 
     def logout(self, label: str | None, serial: str | None) -> None:
@@ -143,7 +115,7 @@ class Pkcs11Module:
             try:
                 if identity is None:
                     token = self._one_token(request.label, request.serial)
-                    identity = _identity(token)
+                    identity = identity_of(token)
                     self._login(token, identity, None)
                 value = self._sign(self._open[identity], request, how, parameter)
             except pkcs11.PKCS11Error as error:
@@ -185,7 +157,7 @@ class Pkcs11Module:
                         token = slot.get_token()
                     except pkcs11.PKCS11Error:
                         continue
-                    name, number = _identity(token)
+                    name, number = identity_of(token)
                     ready = token.flags & pkcs11.TokenFlag.TOKEN_INITIALIZED
                     if ready and label in (None, name) and serial in (None, number):
                         found.append(token)
@@ -220,15 +192,16 @@ class Pkcs11Module:
         flags = token.flags
         if flags & p11.LOCKED:
             raise TokenError("pin_locked")
-        if given is None and identity in self._refused:
-            raise TokenError("pin_incorrect", tries_left=self._refused[identity])
+        source = None if given else _source(self._pins, identity[0])
+        if given is None and (band := self._refused.known(identity, source)) is not None:
+            raise TokenError("pin_incorrect", tries_left=band)
         secret: Secret | None = None
         if not flags & pkcs11.TokenFlag.LOGIN_REQUIRED:
             offered: Any = None
         elif flags & pkcs11.TokenFlag.PROTECTED_AUTHENTICATION_PATH and given is None:
             offered = pkcs11.PROTECTED_AUTH
         else:
-            secret = given or self._configured_pin(identity, flags)
+            secret = given or self._configured_pin(source, flags)
             offered = secret.reveal()
         if now is not None:
             self._discard(identity)
@@ -238,15 +211,14 @@ class Pkcs11Module:
         except pkcs11.UserAlreadyLoggedIn:
             session = token.open()
         except pkcs11.PKCS11Error as error:
-            raise self._login_failed(token, identity, error) from None
+            raise self._login_failed(token, identity, error, source) from None
         finally:
             self.logging_in = False
-        self._refused.pop(identity, None)
+        self._refused.clear(identity)
         opened = self._open[identity] = OpenToken(session, logged_in=True, pin=secret)
         return opened
 
-    def _configured_pin(self, identity: Identity, flags: int) -> Secret:
-        source = _source(self._pins, identity[0])
+    def _configured_pin(self, source: PinSource | None, flags: int) -> Secret:
         if source is None or source.kind == "prompt":
             raise TokenError("pin_required", hint="prompt" if source else "pin_source")
         if flags & p11.FINAL_TRY and source.unattended:
@@ -256,38 +228,34 @@ class Pkcs11Module:
         self.warnings += found.warnings
         return found.secret
 
-    def _login_failed(self, token: Any, identity: Identity, error: BaseException) -> SignsvcError:
+    def _login_failed(
+        self, token: Any, identity: Identity, error: BaseException, source: PinSource | None
+    ) -> SignsvcError:
         kind = p11.name(error)
         if kind in p11.WRONG_PIN or kind == "PinLocked":
             try:
                 flags = token.slot.get_token().flags
             except pkcs11.PKCS11Error:
                 flags = p11.COUNT_LOW
-            self._refused[identity] = p11.tries_left(flags)
+            band = p11.tries_left(flags)
+            self._refused.add(identity, band, source)
             if kind == "PinLocked" or flags & p11.LOCKED:
                 return TokenError("pin_locked")
-            return TokenError("pin_incorrect", tries_left=self._refused[identity])
+            return TokenError("pin_incorrect", tries_left=band)
         self._failed(identity)
         return p11.translate(error)
 
     def _read_certificates(self, token: Any) -> list[dict[str, Any]]:
-        identity = _identity(token)
+        identity = identity_of(token)
         opened = self._open.get(identity)
         if opened is None:
             opened = self._open[identity] = OpenToken(token.open(), logged_in=False)
-        found: list[dict[str, Any]] = []
-        for item in opened.session.get_objects({pkcs11.Attribute.CLASS: pkcs11.ObjectClass.CERTIFICATE}):
-            value = _attribute(item, pkcs11.Attribute.VALUE)
-            if value and len(found) < _MAX_OBJECTS:
-                key_id = _attribute(item, pkcs11.Attribute.ID) or b""
-                label = _attribute(item, pkcs11.Attribute.LABEL) or ""
-                found.append({"id": key_id.hex(), "label": str(label), "der": bytes(value)})
-        return found
+        return certificate_objects(opened.session)
 
     def _sign(self, opened: OpenToken, request: SignRequest, how: Any, parameter: Any) -> bytes:
         name = (request.key_id, request.key_label, request.modulus)
         if name not in opened.keys:
-            opened.keys[name] = _find_key(opened.session, request)
+            opened.keys[name] = find_key(opened.session, request)
         key, each_time = opened.keys[name]
         options: dict[str, Any] = {"mechanism": how, "mechanism_param": parameter}
         if each_time:
@@ -296,9 +264,9 @@ class Pkcs11Module:
             value: bytes = key.sign(request.data, **options)
         except pkcs11.PKCS11Error as error:
             if each_time and p11.name(error) in (*p11.WRONG_PIN, "PinLocked"):
-                identity = _identity(opened.session.token)
+                identity = identity_of(opened.session.token)
                 self._failed(identity)
-                raise self._login_failed(opened.session.token, identity, error) from None
+                raise self._login_failed(opened.session.token, identity, error, None) from None
             raise
         return value
 
@@ -330,70 +298,5 @@ class Pkcs11Module:
                 pass  # it was gone already
 
 
-def _identity(token: Any) -> Identity:
-    return str(token.label).strip(), bytes(token.serial).decode("utf-8", "replace").strip("\0 ")
-
-
 def _source(pins: dict[str | None, PinSource], label: str) -> PinSource | None:
     return pins.get(label) or pins.get(None)
-
-
-def _token_info(token: Any) -> dict[str, Any]:
-    label, serial = _identity(token)
-    flags = token.flags
-    return {
-        "label": label,
-        "serial": serial,
-        "manufacturer": str(token.manufacturer_id).strip(),
-        "model": str(
-            bytes(token.model).decode("utf-8", "replace") if isinstance(token.model, bytes) else token.model
-        ).strip("\0 "),
-        "initialized": bool(flags & pkcs11.TokenFlag.TOKEN_INITIALIZED),
-        "login_required": bool(flags & pkcs11.TokenFlag.LOGIN_REQUIRED),
-        "pin_pad": bool(flags & pkcs11.TokenFlag.PROTECTED_AUTHENTICATION_PATH),
-        "pin_locked": bool(flags & p11.LOCKED),
-        "tries_left": p11.tries_left(flags),
-    }
-
-
-def _attribute(item: Any, name: Any) -> Any:
-    try:
-        return item[name]
-    except pkcs11.PKCS11Error as error:
-        if p11.name(error) in ("AttributeTypeInvalid", "AttributeSensitive", "FunctionFailed"):
-            return None
-        raise
-    except KeyError:
-        return None
-
-
-def _find_key(session: Any, request: SignRequest) -> tuple[Any, bool]:
-    """The private key and whether it wants its PIN for each signature (CKA_ALWAYS_AUTHENTICATE)."""
-    attribute = pkcs11.Attribute
-    wanted: dict[Any, Any] = {attribute.CLASS: pkcs11.ObjectClass.PRIVATE_KEY}
-    searches: list[dict[Any, Any]] = []
-    if request.key_id:
-        searches.append({**wanted, attribute.ID: bytes.fromhex(request.key_id)})
-    if request.key_label:
-        searches.append({**wanted, attribute.LABEL: request.key_label})
-    if request.modulus:
-        searches.append(wanted)
-    for search in searches:
-        fits = [k for k in session.get_objects(search) if _belongs(k, request)]
-        if len(fits) > 1:
-            raise CredentialError("credential_ambiguous")
-        if fits:
-            return fits[0], bool(_attribute(fits[0], attribute.ALWAYS_AUTHENTICATE))
-    raise CredentialError("credential_not_found")
-
-
-def _belongs(key: Any, request: SignRequest) -> bool:
-    kind = _attribute(key, pkcs11.Attribute.KEY_TYPE)
-    if kind is not None and kind != (pkcs11.KeyType.EC if request.key_type == "ec" else pkcs11.KeyType.RSA):
-        return False
-    if request.key_type == "ec" or not request.modulus:
-        return True
-    modulus = _attribute(key, pkcs11.Attribute.MODULUS)
-    if modulus is None:
-        return bool(request.key_id or request.key_label)
-    return bytes(modulus).lstrip(b"\0") == request.modulus

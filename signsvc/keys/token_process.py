@@ -21,10 +21,10 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from signsvc.errors import InternalError, RequestError, SignsvcError, TokenError
+from signsvc.errors import InternalError, SignsvcError, TokenError
 from signsvc.keys import framing
 from signsvc.keys.framing import FrameBuffer, FramingError, peer_uid
-from signsvc.keys.pins import PinSource, Secret
+from signsvc.keys.token_requests import Requests
 
 MAX_QUEUE = 2048
 _EXIT_STUCK = 70
@@ -57,8 +57,8 @@ class Job:
 class Server:
     """Clients on one side, the module's thread on the other."""
 
-    def __init__(self, path: str, *, timeout: float, login_timeout: float) -> None:
-        self._path = path
+    def __init__(self, requests: Requests, *, timeout: float, login_timeout: float) -> None:
+        self._requests = requests
         self._limits = (timeout, login_timeout)
         self._selector = selectors.DefaultSelector()
         self._peers: set[Peer] = set()
@@ -66,8 +66,6 @@ class Server:
         self._current: Job | None = None
         self._started = 0.0
         self._changed = threading.Condition()
-        self._module: Any = None
-        self._pins: dict[str | None, PinSource] | None = None
         self._stop = False
 
     # the module's thread ---------------------------------------------------------------------------------------
@@ -83,75 +81,19 @@ class Server:
                     continue
                 self._current, self._started = job, time.monotonic()
             try:
-                answer: dict[str, Any] = {"result": self._perform(job.message)}
+                answer: dict[str, Any] = {"result": self._requests.perform(job.message)}
             except SignsvcError as error:
                 answer = {"error": framing.error_to_wire(error)}
-            except (FramingError, KeyError, TypeError, ValueError):
-                answer = {"error": framing.error_to_wire(RequestError(reason="malformed token request"))}
             except Exception as error:  # noqa: BLE001 - one odd answer of a module must not end the others' work
                 print(f"signsvc token process: {type(error).__name__}", file=sys.stderr)  # noqa: T201
                 answer = {"error": framing.error_to_wire(InternalError())}
             with self._changed:
                 self._current = None
-            if self._module is not None and self._module.failures >= 3 and self._module.may_restart:
+            if self._requests.hopeless:
                 # Some modules never recover by themselves (a network HSM's client after its server's restart).
                 self._leave(0, job, answer)
             self._answer(job, answer)
-        if self._module is not None:
-            self._module.close()
-
-    def _perform(self, message: dict[str, Any]) -> Any:
-        module = self._module
-        if module is None:
-            from signsvc.keys.pkcs11_module import Pkcs11Module
-
-            module = self._module = Pkcs11Module(self._path)
-        with self._changed:
-            pins, self._pins = self._pins, None
-        if pins is not None:
-            module.set_pins(pins)
-        label, serial = message.get("label"), message.get("serial")
-        operation = message["op"]
-        if operation == "info":
-            return module.info()
-        if operation == "certificates":
-            tokens = module.certificates(label, serial)
-            for token in tokens:
-                for item in token["objects"]:
-                    item["der"] = framing.b64(item["der"])
-            return tokens
-        if operation == "login":
-            given = message.pop("pin", None)
-            module.login(label, serial, Secret(given) if given else None)
-        elif operation == "logout":
-            module.logout(label, serial)
-        elif operation == "sign":
-            from signsvc.keys.pkcs11_module import SignRequest
-
-            value = module.sign(
-                SignRequest(
-                    label=label,
-                    serial=serial,
-                    key_id=message["key_id"],
-                    key_label=message["key_label"],
-                    modulus=framing.unb64(message["modulus"]),
-                    key_type=message["key_type"],
-                    scheme=message["scheme"],
-                    digest=message["digest"],
-                    mgf=message["mgf"],
-                    salt=int(message["salt"]),
-                    data=framing.unb64(message["data"]),
-                )
-            )
-            return {"value": framing.b64(value), "warnings": self._warnings()}
-        else:
-            raise RequestError(reason="malformed token request")
-        return {"warnings": self._warnings()}
-
-    def _warnings(self) -> list[str]:
-        found = list(dict.fromkeys(self._module.warnings))
-        self._module.warnings.clear()
-        return found
+        self._requests.close()
 
     # answers and deadlines -------------------------------------------------------------------------------------
     def _answer(self, job: Job, answer: dict[str, Any]) -> None:
@@ -174,7 +116,7 @@ class Server:
             self._fail(job, "token_timeout")
         if current is None:
             return
-        limit = self._limits[1 if self._module is not None and self._module.logging_in else 0]
+        limit = self._limits[1 if self._requests.logging_in else 0]
         if now - started > limit:
             self._leave(_EXIT_STUCK, current, {"error": framing.error_to_wire(TokenError("token_timeout"))})
 
@@ -224,12 +166,10 @@ class Server:
         operation = message.get("op")
         if operation == "configure":
             try:
-                pins = {(str(k) if k else None): PinSource.parse(str(v)) for k, v in message["pins"]}
-            except (SignsvcError, KeyError, TypeError, ValueError):
-                peer.send({"id": message.get("id"), "error": framing.error_to_wire(RequestError(reason="pins"))})
+                self._requests.configure(message)
+            except SignsvcError as error:
+                peer.send({"id": message.get("id"), "error": framing.error_to_wire(error)})
                 return
-            with self._changed:
-                self._pins = pins
         if operation in ("configure", "ping"):
             peer.send({"id": message.get("id"), "result": {"pid": os.getpid(), "protocol": framing.PROTOCOL}})
             return
@@ -304,7 +244,8 @@ def main(argv: list[str] | None = None) -> int:
     given = parser.parse_args(argv)
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     _harden()
-    server = Server(given.module, timeout=given.timeout, login_timeout=given.login_timeout)
+    refusals = Path(given.path).parent if given.path else None
+    server = Server(Requests(given.module, refusals), timeout=given.timeout, login_timeout=given.login_timeout)
     signal.signal(signal.SIGTERM, lambda *_: server.stop())
     listener = socket.socket(fileno=given.listener) if given.listener is not None else None
     if given.connection is not None:

@@ -4,16 +4,20 @@ from __future__ import annotations
 
 import os
 import signal
+import subprocess
 import threading
 import time
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
 
 from signsvc.algorithms import SignatureAlgorithm, SignatureScheme
 from signsvc.errors import SignsvcError, TokenError
-from signsvc.keys import Keyring, ModuleConfig, Secret
+from signsvc.keys import Keyring, ModuleConfig, Secret, TokenClient, TokenServer
+from signsvc.keys.launch import LaunchOptions
+from test_pki import Pki
 from test_pki.softhsm import Token
 from tests.integration.keys.faults import Fault
 
@@ -120,6 +124,86 @@ def test_a_wrong_pin_is_not_tried_again_by_a_new_process(fault: Fault, open_keyr
     time.sleep(0.2)
     assert code_of(lambda: signer.sign(bytes(32), RSA)) == "pin_incorrect"
     assert fault.count("C_Login") == 1
+
+
+def test_a_restarted_service_does_not_try_the_wrong_file_again(
+    fault: Fault, softhsm: Token, open_keyring: Open, tmp_path: Path
+) -> None:
+    source = wrong_pin(tmp_path)
+    run = tmp_path / "run"
+
+    def attempt() -> str:
+        keyring = open_keyring(fault.module, pin=source, runtime_dir=run)
+        try:
+            keyring.get("person").sign(bytes(32), RSA)
+        except TokenError as error:
+            return error.code
+        finally:
+            (process,) = keyring.processes().values()
+            os.kill(process, signal.SIGKILL)
+            time.sleep(0.1)
+        return "signed"
+
+    assert [attempt(), attempt(), attempt()] == ["pin_incorrect"] * 3
+    assert fault.count("C_Login") == 1
+    (tmp_path / "wrong").write_text(softhsm.pin)
+    assert [attempt(), attempt()] == ["signed"] * 2
+    left = b"".join(p.read_bytes() for p in run.iterdir() if p.is_file())
+    assert b"99999999" not in left
+    assert softhsm.pin.encode() not in left
+
+
+def test_a_shared_process_goes_after_its_last_client(softhsm: Token, tmp_path: Path) -> None:
+    options = LaunchOptions(str(softhsm.module), 30, 90)
+    server = TokenServer(options, tmp_path / "run", linger=0.2)
+    client = TokenClient(server, {})
+    process = client.ping()
+    time.sleep(1)
+    assert client.ping() == process
+    client.close()
+    deadline = time.monotonic() + 10
+    while list((tmp_path / "run").glob("*.sock")) or Path(f"/proc/{process}").exists():
+        assert time.monotonic() < deadline
+        time.sleep(0.05)
+    again = TokenClient(server, {})
+    assert again.ping() != process
+    again.close()
+
+
+def test_a_key_that_wants_its_pin_for_each_signature(
+    fault: Fault, open_keyring: Open, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, pki: Pki
+) -> None:
+    (tmp_path / "tokens").mkdir()
+    conf = tmp_path / "softhsm2.conf"
+    conf.write_text(f"directories.tokendir = {tmp_path / 'tokens'}\nobjectstore.backend = file\nlog.level = ERROR\n")
+    monkeypatch.setenv("SOFTHSM2_CONF", str(conf))
+    key, certificate = tmp_path / "key.der", tmp_path / "certificate.der"
+    key.write_bytes(pki.key("person").private_bytes(Encoding.DER, PrivateFormat.TraditionalOpenSSL, NoEncryption()))
+    certificate.write_bytes(pki.cert("person"))
+    softhsm2 = ["softhsm2-util", "--init-token", "--free", "--label", "nine-c", "--pin", "1234", "--so-pin", "5678"]
+    subprocess.run(softhsm2, check=True, capture_output=True)
+    tool = [
+        "pkcs11-tool",
+        "--module",
+        os.environ["P11_REAL"],
+        "--token-label",
+        "nine-c",
+        "-l",
+        "-p",
+        "1234",
+        "--id",
+        "9c",
+    ]
+    objects = (["--type", "privkey", "--always-auth", "--usage-sign", "--write-object", key],
+               ["--type", "cert", "--write-object", certificate])  # fmt: skip
+    for more in objects:
+        subprocess.run([*tool, "--label", "9c", *more], check=True, capture_output=True)
+    monkeypatch.setenv("SIGNSVC_TEST_PIN", "1234")
+    signer = open_keyring(fault.module, pin="env:SIGNSVC_TEST_PIN").get("nine-c:9c")
+    fault.forget()
+    for _ in range(3):
+        assert signer.sign(bytes(32), RSA)
+    assert fault.count("C_Login") == 4
 
 
 def test_a_pin_given_by_a_person_is_a_new_try(fault: Fault, softhsm: Token, open_keyring: Open, tmp_path: Path) -> None:
