@@ -97,14 +97,15 @@ def _content_info(buf: bytes, reading: Reading, digest: Digest | None) -> CmsVie
 
     source = digest
     bound = True
+    through: str | None = None
     if encapsulated is not None:
         source = hash_of(encapsulated)
         if digest is not None:
-            bound = _bound(encapsulated, digest)
+            bound, through = _bound(encapsulated, digest)
             code = "cms_content_encapsulated" if encapsulated else "cms_content_empty"
             reading.findings.append(reading.note(code))
     base = archive.Base(buf, type_element, source, certificates, revocations)
-    content = Content(source, type_oid, encapsulated, bound, listed, base)
+    content = Content(source, type_oid, encapsulated, bound, through, listed, base)
     signers = _signers(buf, fields[-1], reading, content)
     return CmsView(
         signers=tuple(signers),
@@ -151,16 +152,17 @@ def _encapsulated(buf: bytes, element: Tlv, reading: Reading) -> tuple[Tlv, str,
     return parts[0], type_oid, inner.value(buf)
 
 
-def _bound(encapsulated: bytes, digest: Digest) -> bool:
-    """Whether content inside is the covered octets, or their SHA-1 digest as `adbe.pkcs7.sha1` has it."""
+def _bound(encapsulated: bytes, digest: Digest) -> tuple[bool, str | None]:
+    """Whether content inside is the covered octets, or their SHA-1 digest as `adbe.pkcs7.sha1` has it: then the
+    second value is SHA-1's OID."""
     if not encapsulated:
-        return False
+        return False, None
     try:
         if len(encapsulated) == 20 and digest(_SHA1) == encapsulated:
-            return True
-        return digest(_SHA512) == hash_of(encapsulated)(_SHA512)
+            return True, _SHA1
+        return digest(_SHA512) == hash_of(encapsulated)(_SHA512), None
     except ValueError:
-        return False
+        return False, None
 
 
 def _signers(buf: bytes, element: Tlv, reading: Reading, content: Content) -> list[SignerView]:

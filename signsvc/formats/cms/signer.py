@@ -29,6 +29,7 @@ class Content:
     type_oid: str | None
     octets: bytes | None = None
     bound: bool = True  # whether encapsulated content is that of the covered octets
+    through: str | None = None  # digest that stands between the content and the covered octets
     digest_algorithms: frozenset[str] | None = None  # SignedData.digestAlgorithms
     archive: archive.Base | None = None
 
@@ -121,7 +122,8 @@ def signer_info(buf: bytes, element: Tlv, reading: Reading, content: Content, de
         value=SignatureValue(
             signature_oid, parameters, digest_oid, value, message, digest if signed_element is None else None
         ),
-        digest_oid=digest_oid,
+        # What binds the document is as strong as the digest that stands between (adbe.pkcs7.sha1).
+        digest_oid=content.through or digest_oid,
         digest_matches=matches,
         issuer_der=issuer,
         serial_number=serial,

@@ -96,6 +96,10 @@ def test_encapsulated_sha1_of_the_ranges(pki: test_pki.Pki) -> None:
     view = read(encoded)
     assert view.encapsulated == sha1
     assert view.signers[0].digest_matches is True
+    # SHA-1 binds the document, whatever the signature's own digest: policies judge it by date.
+    assert view.signers[0].digest_oid == "1.3.14.3.2.26"
+    assert view.signers[0].value.digest_oid == "2.16.840.1.101.3.4.2.1"
+    assert value_check(view.signers[0]) is SignatureCheck.VALID
     assert read(encoded, b"changed").signers[0].digest_matches is False
 
 
