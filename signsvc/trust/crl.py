@@ -35,7 +35,6 @@ REASONS = {
 }
 
 MAX_OCTETS = 64 * 1024 * 1024
-_MAX_ENTRIES = 2_000_000
 _INDEX_AFTER = 4  # searches of one list before it gets an index
 _INDEX_FROM = 64 * 1024  # octets of entries
 _MAX_REMEMBERED = 10_000
@@ -58,6 +57,7 @@ _ISSUER_OID = b"\x06\x03\x55\x1d\x1d"
 _SIZES = (*range(0x1E, 0x50), *range(0x10, 0x1E), *range(0x50, 0x80))
 _ENTRY = b"(?s:\\x30(?:" + b"|".join(b"\\x%02x.{%d}" % (n, n) for n in _SIZES) + b"))"
 _ENTRY_RE = re.compile(_ENTRY)
+_CHUNK_RE = re.compile(b"(?:" + _ENTRY + b"){1,5000}+")
 _WALK_RE = re.compile(b"(?:" + _ENTRY + b")*+")
 
 
@@ -271,40 +271,26 @@ class Crl:
             self._searches += 1
             if self._searches > _INDEX_AFTER and needle not in self._index:
                 return None
-        at = self._buf.find(needle, region.content, region.end)
+        entry = self._search(needle)
+        return _revoked(entry.full(self._buf)) if entry is not None else None
+
+    def _search(self, needle: bytes) -> Tlv | None:
+        """The first entry that starts with these octets.  Time is linear whatever the list holds: every place where
+        they stand is compared with the entry around it, and the walk over entries never goes back."""
+        assert self._entries is not None
+        buf, pos, end = self._buf, self._entries.content, self._entries.end
+        at = buf.find(needle, pos, end)
         while at >= 0:
-            around = self._entry_around(at)
-            if around is not None:
-                return _revoked(around.full(self._buf))
-            at = self._buf.find(needle, at + 1, region.end)
-        return None
-
-    def _entry_around(self, at: int) -> Tlv | None:
-        """The entry whose serial number stands at `at`; None where those octets are part of something else."""
-        assert self._entries is not None
-        for header in range(2, 7):  # identifier and one to five length octets
-            start = at - header
-            if start < self._entries.content or self._buf[start] != der.SEQUENCE:
-                continue
-            try:
-                entry = der.read(self._buf, start, self._entries.end)
-            except DerError:
-                continue
-            if entry.content == at and self._boundary(start):
+            while True:
+                walked = _WALK_RE.match(buf, pos, at)
+                entry = der.read(buf, walked.end() if walked else pos, end, tag=der.SEQUENCE)
+                pos = entry.end
+                if pos > at:
+                    break
+            if entry.content == at:
                 return entry
+            at = buf.find(needle, pos, end)
         return None
-
-    def _boundary(self, start: int) -> bool:
-        """Whether an entry starts at `start`: walk there over whole entries."""
-        assert self._entries is not None
-        pos = self._entries.content
-        while pos < start:
-            found = _WALK_RE.match(self._buf, pos, start)
-            if found is not None and found.end() > pos:
-                pos = found.end()
-            if pos < start:
-                pos = der.read(self._buf, pos, self._entries.end, tag=der.SEQUENCE).end
-        return pos == start
 
     @functools.cached_property
     def _names_issuers(self) -> bool:
@@ -317,16 +303,21 @@ class Crl:
 
         The place for an index shared between processes: it is a function of the list's octets alone.
         """
-        return frozenset([_serial(e) for e in self._each()])
+        return frozenset(_serial(e) for e in self._each())
 
-    def _each(self) -> list[bytes]:
+    def _each(self) -> Iterator[bytes]:
         """All entries, each complete.  Raises `DerError`."""
         assert self._entries is not None
-        region, buf = self._entries, self._buf
-        found: list[bytes] = _ENTRY_RE.findall(buf, region.content, region.end)
-        if sum(map(len, found)) != region.end - region.content:
-            found = [e.full(buf) for e in der.children(buf, region, limit=_MAX_ENTRIES)]
-        return found
+        buf, pos, end = self._buf, self._entries.content, self._entries.end
+        while pos < end:
+            found = _CHUNK_RE.match(buf, pos, end)
+            if found is not None:
+                yield from _ENTRY_RE.findall(buf, pos, found.end())
+                pos = found.end()
+            else:
+                entry = der.read(buf, pos, end, tag=der.SEQUENCE)
+                yield entry.full(buf)
+                pos = entry.end
 
     def _by_issuer(self, needle: bytes) -> Iterator[tuple[bytes, bytes]]:
         """(entry, certificate issuer) of the entries with this encoded serial number (RFC 5280 §5.3.3)."""
@@ -370,7 +361,7 @@ def _revoked(entry: bytes) -> Revoked:
     return Revoked(der.decode_time(entry, parts[1]), reason, invalidity)
 
 
-_PARSED: Memo[bytes, Crl] = Memo(256 * 1024 * 1024)
+_PARSED: Memo[bytes, Crl] = Memo(128 * 1024 * 1024)
 
 
 def _number(extension: tuple[bool, bytes] | None) -> int | None:

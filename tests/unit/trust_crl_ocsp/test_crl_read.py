@@ -297,3 +297,27 @@ def test_memo_is_bounded() -> None:
     assert memo.get(10) is None
     memo.put(2, "z", 1)
     assert memo.get(2) == "z"
+
+
+def test_a_list_full_of_false_places_takes_linear_time(pki: test_pki.Pki) -> None:
+    """The searched octets stand a hundred thousand times where no entry starts."""
+    serial = der.integer(0x1234567890)
+    decoy = der.seq(serial, der.time(pki.epoch))
+    extension = der.seq(der.seq(der.oid("1.2.3"), der.octets(decoy * 4)))
+    entry = der.seq(der.integer(5), der.time(pki.epoch), extension)
+    crl = raw_list(pki, *[entry] * 20_000, *[der.seq(der.integer(6), der.time(pki.epoch), der.seq())] * 20_000, decoy)
+    assert crl.der.count(decoy) >= 80_000
+    start = time.process_time()
+    assert crl.lookup(0x1234567890) == Revoked(pki.epoch)
+    assert crl.lookup(0x1234567891) is None
+    assert time.process_time() - start < 1
+
+
+def test_malformed_entries(pki: test_pki.Pki) -> None:
+    crl = raw_list(pki, der.seq(der.integer(5)), b"\x30\x00", der.seq(der.integer(6), der.time(pki.epoch)))
+    with pytest.raises(DerError):
+        crl.lookup(5)
+    assert crl.lookup(6) is not None
+    broken = raw_list(pki, b"\x02\x01\x05" * 3)
+    with pytest.raises(DerError):
+        broken.lookup(5)
