@@ -20,6 +20,7 @@ from signsvc.formats.pdf import (
 )
 
 _KEY = b"/ByteRange"
+_LEAD = 64  # octets of white space between the offset that a row names and the object
 _HEADER_ROOM = 24  # octets in which "0000000000 00000 " of an object header stands
 
 
@@ -166,8 +167,8 @@ def _defined(document: Document, number: int, offset: int) -> tuple[int, ...]:
         index
         for index, entry in history
         if entry.kind == PLAIN
-        and entry.where <= offset
-        and (entry.where == offset or not bytes(document.buffer[entry.where : offset][:64]).strip(b"\x00\t\n\x0c\r "))
+        and 0 <= offset - entry.where <= _LEAD
+        and not bytes(document.buffer[entry.where : offset]).strip(b"\x00\t\n\x0c\r ")
     )
 
 

@@ -30,7 +30,20 @@ class FieldTree:
     broken: bool = False  # part of the tree cannot be read
 
 
-def walk(revision: Revision) -> FieldTree:
+class Visits:
+    """Nodes that may still be visited, over the trees of all revisions that are walked."""
+
+    def __init__(self, left: int) -> None:
+        self.left = left
+
+    def one(self) -> None:
+        """Count one.  Raises LimitError."""
+        self.left -= 1
+        if self.left < 0:
+            raise LimitError("fields")
+
+
+def walk(revision: Revision, visits: Visits) -> FieldTree:
     """All signature fields of `revision`, in the order of the tree.  Raises LimitError."""
     fields: list[SignatureField] = []
     repeated = broken = False
@@ -41,7 +54,6 @@ def walk(revision: Revision) -> FieldTree:
         raise
     except PdfError:
         return FieldTree(broken=True)
-    left = revision.limits.fields
     seen: set[int] = set()
     # node, its parent's name, inherited /FT and /V
     stack: list[tuple[PdfObject, str, PdfObject, PdfObject]] = [(root, "", None, None) for root in reversed(roots)]
@@ -53,9 +65,7 @@ def walk(revision: Revision) -> FieldTree:
                 repeated = True
                 continue
             seen.add(ref.num)
-        left -= 1
-        if left < 0:
-            raise LimitError("fields")
+        visits.one()
         try:
             found = revision.dictionary(node)
             if found is None:
@@ -113,4 +123,4 @@ def _short_cut(revision: Revision, page: Ref) -> int | None:
     return kids.index(page) + 1
 
 
-__all__ = ["FieldTree", "SignatureField", "page_number", "rectangle", "walk"]
+__all__ = ["FieldTree", "SignatureField", "Visits", "page_number", "rectangle", "walk"]

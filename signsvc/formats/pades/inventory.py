@@ -6,7 +6,7 @@ from collections.abc import Iterable
 
 from signsvc.formats.pades import details, fields
 from signsvc.formats.pades.dictionaries import SignatureDictionary, of_field, scan
-from signsvc.formats.pades.fields import FieldTree, SignatureField
+from signsvc.formats.pades.fields import FieldTree, SignatureField, Visits
 from signsvc.formats.pdf import Document, LimitError, PdfObject, Ref, Revision
 from signsvc.types import Finding
 
@@ -23,6 +23,8 @@ class Inventory:
         self.document = document
         self.findings: list[Finding] = []
         self._trees: dict[int, FieldTree] = {}
+        self._held: dict[int, dict[tuple[int | None, int], SignatureField]] = {}
+        self._visits = Visits(document.limits.fields)
         found = scan(document)
         empty: list[str] = []
         if document.revisions:
@@ -48,8 +50,20 @@ class Inventory:
 
     def _tree(self, revision: Revision) -> FieldTree:
         if revision.index not in self._trees:
-            self._trees[revision.index] = fields.walk(revision)
+            self._trees[revision.index] = fields.walk(revision, self._visits)
         return self._trees[revision.index]
+
+    def _holders(self, revision: Revision) -> dict[tuple[int | None, int], SignatureField]:
+        """The fields of `revision` by number and offset of the dictionary they hold."""
+        if revision.index not in self._held:
+            found: dict[tuple[int | None, int], SignatureField] = {}
+            for item in self._tree(revision).fields:
+                own = of_field(self.document, revision, item) if item.value is not None else None
+                if own is not None:
+                    holder = item.ref.num if own.num is None and item.ref else own.num
+                    found.setdefault((holder, own.offset), item)
+            self._held[revision.index] = found
+        return self._held[revision.index]
 
     def _value(
         self, found: list[SignatureDictionary], revision: Revision, item: SignatureField
@@ -71,12 +85,12 @@ class Inventory:
         if not source.readable:
             return False  # an object that nothing refers to and that cannot be read is nothing
         revision = self.document.revisions[source.defined[0]] if source.defined else self.document.last
-        for item in self._tree(revision).fields:
-            own = of_field(self.document, revision, item) if item.value is not None else None
-            if own is not None and _same(source, own, item.ref):
-                source.fields.append(item)
-                source.removed = True
-                return True
+        holders = self._holders(revision)
+        holder = holders.get((source.num, source.offset)) or holders.get((source.num, -1))
+        if holder is not None:
+            source.fields.append(holder)
+            source.removed = True
+            return True
         methods = details.transforms(revision, source.dictionary)
         if "UR" in methods or "UR3" in methods:
             self.findings.append(Finding.of("usage_rights_signature"))

@@ -4,12 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 
-from signsvc.asn1 import DerError, encode_integer
+from signsvc.asn1 import DerError
 from signsvc.formats import cms
 from signsvc.formats.pdf import PdfDict
+from signsvc.trust.crl import Crl
+from signsvc.trust.ocsp import OcspResponse
 from signsvc.types import Certificate, EvidenceItem, EvidenceKind, Finding, Origin, SignerView, TimestampView
 
 CADES = "ETSI.CAdES.detached"
+_MAX_CERTIFICATES = 2000  # of a store, searched for a signer whose CMS holds no certificate
 PKCS7 = ("adbe.pkcs7.detached", "adbe.pkcs7.sha1")
 
 
@@ -31,33 +34,64 @@ def baseline(dictionary: PdfDict, signer: SignerView, subject: str) -> tuple[Fin
     return tuple(Finding.of("pades_not_baseline", subject=subject, reason=reason) for reason in reasons)
 
 
+class Store:
+    """Validation data of a document, each value looked at once: which revocation values speak of which certificate."""
+
+    def __init__(self, values: Iterable[EvidenceItem]) -> None:
+        self._status: list[EvidenceItem] = []
+        self._by_serial: dict[int, list[EvidenceItem]] = {}
+        self._by_issuer: dict[bytes, list[EvidenceItem]] = {}
+        self._certificates: list[Certificate] = []
+        for item in values:
+            try:
+                self._add(item)
+            except DerError:
+                continue
+
+    def _add(self, item: EvidenceItem) -> None:
+        if item.kind is EvidenceKind.CERTIFICATE:
+            if len(self._certificates) < _MAX_CERTIFICATES:
+                self._certificates.append(Certificate.from_der(item.der))
+            return
+        if item.kind is EvidenceKind.OCSP:
+            for single in OcspResponse.parse(item.der).singles:
+                self._by_serial.setdefault(single.serial_number, []).append(item)
+        else:
+            self._by_issuer.setdefault(Crl.parse(item.der).issuer_der, []).append(item)
+        self._status.append(item)
+
+    def status_of(self, signer: SignerView) -> list[EvidenceItem]:
+        """Revocation values for the signer's certificate; all of them where that certificate is not at hand."""
+        if not self._status:
+            return []
+        certificate = cms.signing_certificate(signer)[0] or cms.signing_certificate(signer, self._certificates)[0]
+        if certificate is None:
+            return self._status
+        return self._by_serial.get(certificate.serial_number, []) + self._by_issuer.get(certificate.issuer_der, [])
+
+
 def name(
     sub_filter: str | None,
     signer: SignerView | None,
     is_baseline: bool,
     covering: Sequence[TimestampView],
-    store: Sequence[EvidenceItem],
+    store: Store,
 ) -> str:
-    """The level.  `covering` are the document timestamps over the signature's revision or a later one, in file order;
-    `store` the values of all DSS dictionaries.
-    """
+    """The level.  `covering` are the document timestamps that prove the signature; `store` the DSS of all revisions."""
     if signer is None or (sub_filter != CADES and sub_filter not in PKCS7):
         return "PDF-NOT-ETSI"
     if sub_filter == CADES and not is_baseline and not signer.references:
         return "PDF-NOT-ETSI"
-    good = [stamp for stamp in covering if stamp.imprint_matches and stamp.scope is not None]
-    timed = bool(good) or any(s.kind == "signature" and s.imprint_matches for s in signer.timestamps)
-    values = list(store)
-    if sub_filter in PKCS7:
-        values += [item for item in signer.evidence if item.origin is Origin.REVINFO]
-    status = relevant(signer, values)
+    good = [stamp.scope.revision or 0 for stamp in covering if stamp.imprint_matches and stamp.scope is not None]
     suffix = "B"
-    if timed:
+    if good or any(stamp.kind == "signature" and stamp.imprint_matches for stamp in signer.timestamps):
         suffix = "T"
+        status = store.status_of(signer)
+        if not status and sub_filter in PKCS7:  # Adobe's attribute stands inside the CMS, under the signature
+            status = Store(item for item in signer.evidence if item.origin is Origin.REVINFO).status_of(signer)
         if status:
             first = min(item.revision or 0 for item in status)
-            archived = any(stamp.scope and (stamp.scope.revision or 0) >= max(first, 1) for stamp in good)
-            suffix = "LTA" if archived else "LT"
+            suffix = "LTA" if any(revision >= max(first, 1) for revision in good) else "LT"
     if sub_filter in PKCS7:
         return f"PKCS7-{suffix}"
     if is_baseline:
@@ -65,29 +99,4 @@ def name(
     return suffix if suffix != "B" else "EPES" if signer.policy_oid else "BES"
 
 
-def relevant(signer: SignerView, values: Iterable[EvidenceItem]) -> list[EvidenceItem]:
-    """Revocation values that speak of the signer's certificate, as far as a look at their octets tells."""
-    items = [item for item in values if item.kind is not EvidenceKind.CERTIFICATE]
-    if not items:
-        return []
-    certificate = cms.signing_certificate(signer, _certificates(values))[0]
-    if certificate is None:
-        return items
-    serial = encode_integer(certificate.serial_number)
-    return [
-        item for item in items if (serial if item.kind is EvidenceKind.OCSP else certificate.issuer_der) in item.der
-    ]
-
-
-def _certificates(values: Iterable[EvidenceItem]) -> list[Certificate]:
-    found = []
-    for item in values:
-        if item.kind is EvidenceKind.CERTIFICATE:
-            try:
-                found.append(Certificate.from_der(item.der))
-            except DerError:
-                continue
-    return found
-
-
-__all__ = ["CADES", "PKCS7", "baseline", "name", "relevant"]
+__all__ = ["CADES", "PKCS7", "Store", "baseline", "name"]

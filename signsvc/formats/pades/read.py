@@ -18,6 +18,7 @@ from signsvc.formats.pdf import (
     Document,
     EncryptedError,
     LimitError,
+    PdfDict,
     PdfError,
     PdfLimits,
     Revision,
@@ -113,7 +114,9 @@ class _Reading:
             self.findings.append(Finding.of("document_octets_after_end", count=document.size - document.trailing))
         signatures = [self._signature(item) for item in items if not item.is_timestamp]
         timestamps = self._timestamps([item for item in items if item.is_timestamp], signatures, items)
-        signatures = [self._leveled(view, items, timestamps) for view in signatures]
+        store = level.Store(self.store)
+        dictionaries = {item.id: item.source.dictionary for item in items}
+        signatures = [_leveled(view, dictionaries[view.id], timestamps, store) for view in signatures]
         return DocumentView(
             media_type=_MEDIA_TYPE,
             size=document.size,
@@ -229,6 +232,8 @@ class _Reading:
                     item.note("certification_not_in_catalog")
                 if source.fields:
                     shown = source.fields[0]
+                    if "SV" in shown.dictionary:
+                        item.note("signature_seed_value")
                     written = methods.get("FieldMDP") or revision.dictionary(shown.dictionary.get("Lock"))
                     locked = details.lock(revision, written)
                     rect = rectangle(revision, shown.widget)
@@ -321,16 +326,18 @@ class _Reading:
                 ids.update(dict.fromkeys(_token(stamp)))
         return tuple(ids)
 
-    def _leveled(self, view: SignatureView, items: list[_Item], timestamps: list[TimestampView]) -> SignatureView:
-        dictionary = next(item.source.dictionary for item in items if item.id == view.id)
-        missing: tuple[Finding, ...] = ()
-        sound = False
-        if view.signer is not None and view.sub_filter == level.CADES:
-            missing = level.baseline(dictionary, view.signer, view.id)
-            sound = not missing and not any(f.code == "signature_several_signers" for f in view.findings)
-        covering = [stamp for stamp in timestamps if f"signature:{view.id}" in stamp.proves]
-        named = level.name(view.sub_filter, view.signer, sound, covering, self.store)
-        return replace(view, level=named, findings=(*view.findings, *missing))
+
+def _leveled(
+    view: SignatureView, dictionary: PdfDict, timestamps: list[TimestampView], store: level.Store
+) -> SignatureView:
+    missing: tuple[Finding, ...] = ()
+    sound = False
+    if view.signer is not None and view.sub_filter == level.CADES:
+        missing = level.baseline(dictionary, view.signer, view.id)
+        sound = not missing and not any(found.code == "signature_several_signers" for found in view.findings)
+    covering = [stamp for stamp in timestamps if f"signature:{view.id}" in stamp.proves]
+    named = level.name(view.sub_filter, view.signer, sound, covering, store)
+    return replace(view, level=named, findings=(*view.findings, *missing))
 
 
 def _end(item: _Item) -> int:

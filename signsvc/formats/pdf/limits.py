@@ -29,7 +29,7 @@ class PdfLimits:
     decoded: int = 256 << 20  # octets decoded in all
     object_stream: int = 100_000  # objects in one object stream; writers put 100 to 200 there
     references: int = 64  # steps from one indirect object to the next
-    fields: int = 100_000  # form fields and widgets visited in one revision
+    fields: int = 200_000  # form fields and widgets visited over all revisions
     pages: int = 500_000  # nodes of a page tree
     signatures: int = 2_000  # signature dictionaries
     evidence: int = 20_000  # values in all DSS dictionaries
