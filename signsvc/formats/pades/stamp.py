@@ -79,7 +79,7 @@ class Lines(BaseStamp):
         content = [b"q 0 0 %g %g re W n %g %g %g rg" % (width, height, *self.style.color)]
         for number, line in enumerate(lines):
             y = top - number * size * _LEADING
-            shaped = font.shape(line).graphics_ops
+            shaped = font.shape(line, with_actual_text=False).graphics_ops
             content.append(b"BT %s %g Tf %g %g Td %s ET" % (_FONT.encode(), size, _PADDING, y, shaped))
         content.append(b"Q")
         self.set_resource(ResourceType.FONT, _FONT, font.as_resource())
