@@ -62,7 +62,8 @@ def judge(
     """
     noted = list(stamp.findings)
     index = None
-    if stamp.signer is not None and kind == attributes.ARCHIVE_TIMESTAMP_V3:
+    if stamp.signer is not None and kind == attributes.ARCHIVE_TIMESTAMP_V3 and reading.archives_left > 0:
+        reading.archives_left -= 1
         try:
             index = find_index(stamp.token)
         except (DerError, IndexError):

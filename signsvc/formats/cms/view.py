@@ -15,6 +15,7 @@ MAX_SIGNERS = 20
 MAX_CERTIFICATES = 200
 MAX_REVOCATION_VALUES = 400
 MAX_TIMESTAMPS = 50
+MAX_ARCHIVE_TIMESTAMPS = 10  # computed ones: each hashes all certificates and lists again
 MAX_COUNTER_DEPTH = 3
 
 
@@ -39,6 +40,7 @@ class Reading:
     origin: Origin
     source: Callable[[int, int], bytes]  # original octets of the element at (start, end) of what is being read
     timestamps_left: int = MAX_TIMESTAMPS
+    archives_left: int = MAX_ARCHIVE_TIMESTAMPS
     signers_left: int = MAX_SIGNERS  # counter-signatures
     nested: bool = True  # whether timestamps inside are read
     lenient: bool = False  # what is read was BER and is re-encoded
