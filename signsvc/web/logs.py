@@ -40,7 +40,8 @@ def configure(stream: Any = None) -> None:
     handler.setFormatter(formatter)
     root = logging.getLogger()
     root.handlers[:] = [handler]
-    root.setLevel(logging.INFO)
+    root.setLevel(logging.WARNING)  # libraries tell stories at lower levels
+    logging.getLogger("signsvc").setLevel(logging.INFO)
 
 
 def _plain(_logger: Any, _name: str, event: MutableMapping[str, Any]) -> MutableMapping[str, Any]:

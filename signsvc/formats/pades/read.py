@@ -108,6 +108,8 @@ class _Reading:
                 self.findings.append(Finding.of("dss_unreadable"))
             if document.reencrypted:
                 self.findings.append(Finding.of("document_reencrypted"))
+        elif not items:
+            raise PdfError("nothing readable")  # a torn file is no file without signatures
         else:
             self.findings.append(Finding.of("document_needs_repair", reason=document.repair))
         if document.trailing is not None:
