@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import functools
 import itertools
+import threading
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from datetime import datetime
@@ -86,8 +87,16 @@ class Written:
     timestamps: tuple[bytes, ...] = ()
 
 
-@functools.lru_cache(maxsize=256)
+_asn1_lock = threading.Lock()
+
+
 def _certificate(der: bytes) -> asn1_x509.Certificate:
+    # asn1crypto parses on first access and is not safe between threads while it does: one object per thread.
+    return _parsed(der, threading.get_ident())
+
+
+@functools.lru_cache(maxsize=256)
+def _parsed(der: bytes, thread: int) -> asn1_x509.Certificate:  # noqa: ARG001
     return asn1_x509.Certificate.load(der)
 
 
@@ -189,7 +198,7 @@ def _metadata(plan: CmsPlan, spec: SignatureSpec, name: str) -> PdfSignatureMeta
         md_algorithm=plan.digest_name,
         reason=spec.reason,
         location=spec.location,
-        name=spec.name,
+        name=spec.name or plan.certificate.common_name,
         contact_info=spec.contact,
         subfilter=SigSeedSubFilter.PADES,
         certify=spec.certify is not None,
@@ -241,6 +250,4 @@ def _free_name(taken: set[str], stem: str) -> str:
 
 
 def _digest(name: str, data: bytes) -> bytes:
-    import hashlib
-
     return hashlib.new(name, data).digest()
