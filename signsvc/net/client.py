@@ -131,26 +131,28 @@ class HttpClient:
         redirected = before is not None and (before.host, before.port) != server
         if redirected and target.private:
             raise refused("redirect")
-        if not self.breaker.allows(server):
+        # By the name in the URL: two services behind one mapped address fail each on its own.
+        service = (target.name, target.port)
+        if not self.breaker.allows(service):
             raise failed("breaker", host=target.host)
         try:
             response = self._once(method, target, body, kind, headers, deadline, redirected=redirected)
         except UpstreamError as error:
             # What a server answers is no reason to leave it alone: a document could choose the path.
             if error.data.get("reason") in ("timeout", "name", "proxy"):
-                self.breaker.failed(server)
+                self.breaker.failed(service)
             raise
         except TimeoutError:
-            self.breaker.failed(server)
+            self.breaker.failed(service)
             raise failed("timeout", host=target.host) from None
         except ssl.SSLError:
-            self.breaker.failed(server)
+            self.breaker.failed(service)
             raise failed("tls", host=target.host) from None
         except (OSError, http.client.HTTPException, ValueError) as error:
-            self.breaker.failed(server)
+            self.breaker.failed(service)
             reason = "connect" if isinstance(error, OSError) else "protocol"
             raise failed(reason, host=target.host) from None
-        self.breaker.succeeded(server)
+        self.breaker.succeeded(service)
         return response
 
     def _once(

@@ -34,10 +34,11 @@ _V4_COMPATIBLE = ipaddress.IPv6Network("::/96")
 
 @dataclass(frozen=True, slots=True)
 class Target:
-    """A URL that passed the rules, before its name is resolved.  `host` is what is resolved and named to the server;
-    `private` tells that the operator allows it to be a private address."""
+    """A URL that passed the rules, before its name is resolved.  `host` is what is resolved and named to the server,
+    `name` what the URL said before the host map; `private` tells that the operator allows a private address."""
 
     scheme: str
+    name: str
     host: str
     port: int
     path: str  # with query
@@ -126,11 +127,11 @@ class Gate:
         path = (parts.path or "/") + (f"?{parts.query}" if parts.query else "")
         mapped = self._map.get(host)
         if mapped is not None:
-            return Target(scheme, mapped[0], mapped[1] or port, path, private=True)
+            return Target(scheme, host, mapped[0], mapped[1] or port, path, private=True)
         exact = (host, port) in self._ports
         if port not in _PORTS.values() and not exact:
             raise refused("port")
-        return Target(scheme, host, port, path, private=exact or host in self._hosts)
+        return Target(scheme, host, host, port, path, private=exact or host in self._hosts)
 
     def permits(self, target: Target, address: Address) -> bool:
         """Whether this resolved address may be called for `target`."""

@@ -84,7 +84,7 @@ class _Collection:
                     continue
         self._answers = Answers(have)
         self._aia_left = AIA_FETCHES
-        self._asked: set[str] = set()
+        self._asked: set[str] = set()  # addresses of CA certificates
         self._hosts = _known_hosts(material, self._authorities)
 
     def run(self, certificates: Iterable[Certificate]) -> tuple[EvidenceItem, ...]:
@@ -142,9 +142,10 @@ class _Collection:
             return None
         named = any(names.same(certificate.issuer_der, c.subject_der) for c in self._authorities)
         for url in urls:
-            if self._aia_left <= 0 or not (named or self._host_known(url)):
+            if self._aia_left <= 0 or url in self._asked or not (named or self._host_known(url)):
                 continue
             self._aia_left -= 1
+            self._asked.add(url)
             value = self._get(FetchRequest("certificate", url))
             if value is None:
                 continue
@@ -228,10 +229,6 @@ class _Collection:
     def _get(self, request: FetchRequest) -> bytes | None:
         if self._fetch is None or time.monotonic() >= self._until:
             return None
-        key = f"{request.kind} {request.url}"
-        if key in self._asked and request.body is None and request.newer_than is None and request.kind != "crl":
-            return None
-        self._asked.add(key)
         try:
             return self._fetch(request)
         except UpstreamError:

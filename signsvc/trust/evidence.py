@@ -151,19 +151,18 @@ class EvidenceClient:
             raise
 
     def _remember_failure(self, path: Path, error: UpstreamError) -> None:
-        if "remembered" in error.data or error.data.get("reason") == "offline":
+        # A refusal costs nothing to repeat, and another configuration may lift it.
+        if error.code != "outbound_failed" or "remembered" in error.data:
             return
         with contextlib.suppress(OSError):
-            text = f"{error.code} {error.data.get('reason', '')}"
-            self._write(_failure(path), text.encode(), self._clock())
+            self._write(_failure(path), str(error.data.get("reason", "")).encode(), self._clock())
 
     def _raise_remembered(self, path: Path) -> None:
         kept = self._kept(_failure(path))
         if kept is None or not -MINUTE <= self._clock() - kept.fetched_at.timestamp() < FAILURE_SECONDS:
             return
-        code, _, reason = kept.body.decode("utf-8", "replace").partition(" ")
-        if code in ("outbound_failed", "outbound_refused"):
-            raise UpstreamError(code, reason=reason, remembered=True)
+        reason = "".join(c for c in kept.body.decode("ascii", "replace") if c.isalnum() or c == "_")
+        raise UpstreamError("outbound_failed", reason=reason[:40], remembered=True)
 
     @contextlib.contextmanager
     def _alone(self, path: Path, deadline: float | None) -> Iterator[None]:

@@ -440,6 +440,15 @@ def test_a_dead_server_is_left_alone(responders: Responders) -> None:
     assert responders.requests["/crl/root-g2.crl"] == 3
 
 
+def test_names_that_are_mapped_to_one_place_fail_each_on_its_own(responders: Responders) -> None:
+    responders.fault("/tsa", "refuse")
+    http = client(host_map=responders.host_map)
+    for _ in range(4):
+        reason(lambda: http.get("http://tsa.test-ca.gov.vn.test/tsa/1"))
+    assert reason(lambda: http.get("http://tsa.test-ca.gov.vn.test/tsa/1")) == "failed:breaker"
+    assert http.get("http://crl.test-ca.gov.vn.test/crl/root-g2.crl").status == 200
+
+
 def test_what_a_server_answers_does_not_open_the_breaker(responders: Responders) -> None:
     http = client(responders.address)
     for fault in ("huge", "down", "huge", "down", "redirect_private"):
