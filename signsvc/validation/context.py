@@ -12,6 +12,7 @@ from signsvc.trust.paths import Path, build
 from signsvc.types import Certificate, DocumentView, EvidenceItem, EvidenceKind, SignerView, TimestampView
 from signsvc.validation.poe import Proofs
 from signsvc.validation.policy import Policy
+from signsvc.validation.pool import Pool
 from signsvc.validation.revocation import Fact, RevocationData
 
 
@@ -21,9 +22,10 @@ class Context:
 
     policy: Policy
     material: TrustMaterial
-    present: datetime
+    present: datetime  # the validation time
+    latest: datetime  # when we are: nothing authentic is from after it
     proofs: Proofs
-    pool: tuple[Certificate, ...]
+    pool: Pool
     data: RevocationData
     _anchors: dict[Certificate, TrustAnchor] = field(default_factory=dict)
     _paths: dict[Certificate, tuple[Path, ...]] = field(default_factory=dict)
@@ -37,8 +39,13 @@ class Context:
         present: datetime,
         evidence: Iterable[EvidenceItem],
         certificates: Iterable[Certificate],
+        *,
+        now: datetime | None = None,
     ) -> Context:
-        """A context over `evidence` and further `certificates` found in the document."""
+        """A context over `evidence` and further `certificates` found in the document.
+
+        `now` is when we are, where the validation time lies in the past.
+        """
         items = tuple({item.id: item for item in evidence}.values())
         data = RevocationData(items)
         pool = dict.fromkeys(certificates)
@@ -46,7 +53,7 @@ class Context:
         pool.update(dict.fromkeys(data.certificates()))
         pool.update(dict.fromkeys(material.intermediates))
         anchors = {anchor.certificate: anchor for anchor in material.anchors}
-        return cls(policy, material, present, Proofs(present), tuple(pool), data, anchors)
+        return cls(policy, material, present, max(present, now or present), Proofs(present), Pool(pool), data, anchors)
 
     def paths(self, certificate: Certificate) -> tuple[Path, ...]:
         """Paths to an anchor, best first."""

@@ -50,6 +50,7 @@ def validate(
         at or now,
         (*embedded_evidence(document), *evidence),
         embedded_certificates(document),
+        now=now,
     )
     inventory = Inventory(document)
     judged_tokens = {

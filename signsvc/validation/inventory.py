@@ -17,6 +17,7 @@ class Inventory:
 
     def __init__(self, view: DocumentView) -> None:
         self._revisions: dict[str, int] = {}
+        self._proven: dict[str, frozenset[str]] = {}
         for item in view.evidence:
             self._add(item.id, item.revision)
         for signature in view.signatures:
@@ -29,15 +30,20 @@ class Inventory:
             revision = token.scope.revision if token.scope is not None else None
             self._token(token, revision)
 
-    def proven_by(self, token: TimestampView) -> Iterator[str]:
+    def proven_by(self, token: TimestampView) -> frozenset[str]:
         """Ids of the objects that `token` proves, itself excluded."""
-        own = timestamp_id(token.id)
+        found = self._proven.get(token.id)
+        if found is None:
+            found = self._proven[token.id] = frozenset(self._objects(token)) - {timestamp_id(token.id)}
+        return found
+
+    def _objects(self, token: TimestampView) -> Iterator[str]:
         for name in token.proves:
             kind, _, rest = name.partition(":")
             if kind == "revision":
                 limit = int(rest) if rest.isdigit() else 0
-                yield from (other for other, revision in self._revisions.items() if revision <= limit and other != own)
-            elif name != own:
+                yield from (other for other, revision in self._revisions.items() if revision <= limit)
+            else:
                 yield name
 
     def _add(self, name: str, revision: int | None) -> None:

@@ -6,7 +6,7 @@ certificate of that CA's name with a path of its own, or (OCSP) of a responder t
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING
 from signsvc.algorithms import SignatureCheck
 from signsvc.asn1 import DerError
 from signsvc.types import Certificate, EvidenceItem, EvidenceKind
+from signsvc.validation.pool import Pool
 
 if TYPE_CHECKING:
     from signsvc.trust.crl import Crl
@@ -82,18 +83,16 @@ class RevocationData:
         for _, response in self._responses:
             yield from response.certificates
 
-    def about(
-        self, certificate: Certificate, issuer: Certificate, pool: Iterable[Certificate], paths: PathsOf
-    ) -> tuple[Fact, ...]:
+    def about(self, certificate: Certificate, issuer: Certificate, pool: Pool, paths: PathsOf) -> tuple[Fact, ...]:
         """Every authentic fact about `certificate`, issued by `issuer`."""
-        candidates = tuple(pool)
+        candidates = pool.issued_by(issuer.subject_der)
         found = [
             fact
             for item, response in self._responses
             if (fact := self._from_ocsp(item, response, certificate, issuer, candidates)) is not None
         ]
         for item, crl in self._crls:
-            crl_fact = _from_crl(item, crl, certificate, issuer, candidates, paths)
+            crl_fact = _from_crl(item, crl, certificate, issuer, pool, paths)
             if crl_fact is not None:
                 found.append(crl_fact)
         return tuple(found)
@@ -104,13 +103,13 @@ class RevocationData:
         response: OcspResponse,
         certificate: Certificate,
         issuer: Certificate,
-        pool: tuple[Certificate, ...],
+        candidates: tuple[Certificate, ...],
     ) -> Fact | None:
         try:
             single = response.single(certificate, issuer)
             if single is None or response.produced_at is None:
                 return None
-            responder = response.responder(pool, issuer, checked=certificate)
+            responder = response.responder(candidates, issuer, checked=certificate)
         except (DerError, IndexError):
             return None
         if responder is None:
@@ -144,7 +143,7 @@ class RevocationData:
         """When a CRL of the CA revoked its delegated responder."""
         if responder.ocsp_no_check:
             return None
-        facts = (_from_crl(item, crl, responder, issuer, (), lambda _: ()) for item, crl in self._crls)
+        facts = (_from_crl(item, crl, responder, issuer, Pool(()), lambda _: ()) for item, crl in self._crls)
         return min((f.revoked_at for f in facts if f is not None and f.revoked_at is not None), default=None)
 
 
@@ -153,7 +152,7 @@ def _from_crl(
     crl: Crl,
     certificate: Certificate,
     issuer: Certificate,
-    pool: tuple[Certificate, ...],
+    pool: Pool,
     paths: PathsOf,
 ) -> Fact | None:
     try:
@@ -187,11 +186,11 @@ def _from_crl(
 
 
 def _crl_signer(
-    crl: Crl, certificate: Certificate, issuer: Certificate, pool: tuple[Certificate, ...], paths: PathsOf
+    crl: Crl, certificate: Certificate, issuer: Certificate, pool: Pool, paths: PathsOf
 ) -> Certificate | None:
     if crl.issued_by(issuer) and crl.verify(issuer) is SignatureCheck.VALID:
         return issuer
-    for other in pool:
+    for other in pool.named(crl.issuer_der):
         # A re-keyed CA, or an indirect CRL's issuer: it must have a path of its own, and not over what it judges.
         if other in (issuer, certificate) or not crl.issued_by(other) or crl.verify(other) is not SignatureCheck.VALID:
             continue

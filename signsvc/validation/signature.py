@@ -60,7 +60,7 @@ def validate_signature(
     policy = context.policy
     found: list[Finding] = list(view.findings)
     core: _Core | None = None
-    covering = tuple(t for t in document_tokens if signature_id(view.id) in set(inventory.proven_by(t.view)))
+    covering = tuple(t for t in document_tokens if signature_id(view.id) in inventory.proven_by(t.view))
     if view.signer is None:
         if not any(f.level is Level.FAIL for f in found):
             found.append(Finding.of("signature_unreadable", subject=view.id))
@@ -209,11 +209,11 @@ def _extend_before(level: str, core: _Core | None, covering: tuple[Token, ...]) 
     stamped = [
         t.ends for t in (*core.tokens, *covering) if t.passed and t.ends is not None and t.view.kind != "content"
     ]
-    ends = [t for t in (core.ends, core.chain.evidence_ends) if t is not None]
+    own = core.result.certificate.not_after if core.result.certificate is not None else None
+    embedded = bool(stamped) and level.endswith(("LT", "LTA"))
+    ends = [t for t in (core.ends, core.chain.evidence_ends if embedded else own) if t is not None]
     if stamped:
         ends.append(max(stamped))
-    if not (stamped and level.endswith("LT")) and core.result.certificate is not None:
-        ends.append(core.result.certificate.not_after)
     return min(ends, default=None)
 
 

@@ -120,7 +120,7 @@ def _unfit(
     context: Context, certificate: Certificate, issuer: Certificate, fact: Fact, limit: Limit | None
 ) -> str | None:
     """Why data cannot speak for the certificate, or None."""
-    if fact.this_update > context.present + context.policy.tolerance:
+    if fact.this_update > context.latest + context.policy.tolerance:
         return "from_future"
     if fact.this_update < certificate.not_before:
         return "before_certificate"

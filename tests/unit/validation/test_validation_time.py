@@ -107,9 +107,7 @@ def test_list_older_than_the_certificate_says_nothing(bench: Bench) -> None:
 
 def test_revoked_after_the_proven_time(bench: Bench) -> None:
     signer = bench.signer("revoked-later")
-    verdict = bench.judge(
-        bench.document(signer, bench.token(bench.day(10), signer)), bench.full("revoked-later")
-    )
+    verdict = bench.judge(bench.document(signer, bench.token(bench.day(10), signer)), bench.full("revoked-later"))
     assert outcome(verdict) == PASSED
     assert "certificate_revoked_later" in codes(verdict, "info")
 

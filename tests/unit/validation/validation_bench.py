@@ -103,7 +103,7 @@ class Bench:
         kind: str = "signature",
         name: str = "t1",
         over: bytes | None = None,
-        hash: str = "sha256",
+        hash: str = "sha256",  # noqa: A002 - as in test_pki
         revision: int | None = None,
         **options: Any,
     ) -> TimestampView:
