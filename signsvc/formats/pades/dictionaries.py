@@ -20,6 +20,7 @@ from signsvc.formats.pdf import (
 )
 
 _KEY = b"/ByteRange"
+_MAX_HITS = 200_000  # places where the key stands; each costs about 2 µs
 _LEAD = 64  # octets of white space between the offset that a row names and the object
 _HEADER_ROOM = 24  # octets in which "0000000000 00000 " of an object header stands
 
@@ -58,19 +59,15 @@ def scan(document: Document) -> list[SignatureDictionary]:
     """
     found: list[SignatureDictionary] = []
     for offset in _holders(document):
+        number = _number_at(document, offset)
+        defined = _defined(document, number, offset) if number is not None else ()
+        if document.revisions and not defined:
+            continue  # what looks like an object inside a stream
         physical = _read(document, offset)
         if physical is None:
-            header = _number_at(document, offset)
-            defined = _defined(document, header, offset) if header is not None else ()
             if defined:
-                found.append(SignatureDictionary(header, offset, {}, None, readable=False, defined=defined))
+                found.append(SignatureDictionary(number, offset, {}, None, readable=False, defined=defined))
             continue
-        if document.revisions:
-            defined = _defined(document, physical.num, physical.offset)
-            if not defined:
-                continue
-        else:
-            defined = ()
         found.extend(_of(document, physical, defined))
         if len(found) > document.limits.signatures:
             raise LimitError("signatures")
@@ -112,8 +109,11 @@ def _holders(document: Document) -> Iterator[int]:
     """Offsets of the headers of objects in which the key /ByteRange stands."""
     buffer = document.buffer
     pos = buffer.find(_KEY)
-    looked, last = 0, -1
+    looked, last, hits = 0, -1, 0
     while pos >= 0:
+        hits += 1
+        if hits > _MAX_HITS:
+            raise LimitError("signatures")
         # look for a header only in what was not looked at for the hit before
         at = buffer.rfind(b"obj", looked, pos)
         header = None

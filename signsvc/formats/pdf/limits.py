@@ -22,7 +22,7 @@ class PdfLimits:
     """Limits of one document."""
 
     depth: int = 256  # nesting of arrays and dictionaries; real files stay below 30
-    tokens: int = 6_000_000  # parsed in all: about 3 s; 57,000 objects need 1.5 million
+    tokens: int = 4_000_000  # parsed in all: about 2 s; 57,000 objects need 1.5 million
     rows: int = 2_000_000  # cross-reference rows of all sections; compressed ones cost an attacker nothing
     sections: int = 20_000  # cross-reference sections; 1,000 revisions need 2,000
     stream: int = 64 << 20  # octets of one decoded stream

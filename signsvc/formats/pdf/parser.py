@@ -29,7 +29,7 @@ _TOKEN = re.compile(
     rb"|(" + _REGULAR + rb"++)"  # 13 keyword
     rb")"
 )
-_STRING_PART = re.compile(rb"[^()\\]*+(?:\\[\s\S]|([()]))?+")
+_STRING_PART = re.compile(rb"[^()\\]*+(?:\\[\s\S][^()\\]*+)*+([()])?+")
 _ESCAPE = re.compile(rb"\\([0-7]{1,3}+|\r\n|[\s\S])|\r\n?+")
 _ESCAPES = {b"n": b"\n", b"r": b"\r", b"t": b"\t", b"b": b"\b", b"f": b"\f", b"\n": b"", b"\r": b"", b"\r\n": b""}
 _NAME_ESCAPE = re.compile(r"#([0-9A-Fa-f]{2})")
@@ -126,7 +126,7 @@ class Parser:
                 value = _real(found[11])
             elif kind == 12:
                 first = pos - 1
-                value, pos = _literal(buffer, pos, limit)
+                value, pos = self._literal(pos, limit)
                 if spans is not None and items is not None:
                     starts[-1].append((len(items), first, pos))
             else:
@@ -144,6 +144,22 @@ class Parser:
             if items is None:
                 return value, pos
             items.append(value)
+
+    def _literal(self, pos: int, limit: int) -> tuple[PdfString, int]:
+        """A literal string from after its first parenthesis; each parenthesis inside costs a token."""
+        start, level = pos, 1
+        part = _STRING_PART.match
+        while level:
+            found = part(self.buffer, pos, limit)
+            if found is None or found.end() == pos:
+                raise PdfError("string without an end")
+            pos = found.end()
+            if found[1] is not None:
+                level += 1 if found[1] == b"(" else -1
+            self.tokens -= 1
+            if self.tokens < 0:
+                raise LimitError("tokens")
+        return PdfString(_ESCAPE.sub(_unescape, bytes(self.buffer[start : pos - 1]))), pos
 
     def _dictionary(self, items: list[PdfObject]) -> PdfDict:
         if len(items) % 2:
@@ -180,20 +196,6 @@ def _real(text: bytes) -> float:
         sign = -1.0 if text.startswith((b"-", b"+-")) else 1.0
         plain = text.lstrip(b"+-").split(b"-", 1)[0]
         return sign * float(plain or b"0")
-
-
-def _literal(buffer: Buffer, pos: int, limit: int) -> tuple[PdfString, int]:
-    """A literal string from after its first parenthesis."""
-    start, level = pos, 1
-    part = _STRING_PART.match
-    while level:
-        found = part(buffer, pos, limit)
-        if found is None or found.end() == pos:
-            raise PdfError("string without an end")
-        pos = found.end()
-        if found[1] is not None:
-            level += 1 if found[1] == b"(" else -1
-    return PdfString(_ESCAPE.sub(_unescape, bytes(buffer[start : pos - 1]))), pos
 
 
 def _unescape(found: re.Match[bytes]) -> bytes:
