@@ -7,6 +7,7 @@ timestamps come in as callables.  Every function works in place on a file that t
 from __future__ import annotations
 
 import functools
+import hashlib
 import itertools
 import threading
 from collections.abc import Callable, Iterable
