@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 _VIETNAM = timezone(timedelta(hours=7))
 
 _CLASSES = {"TOTAL-PASSED": "good", "TOTAL-FAILED": "bad"}
-_MARKS = {"good": "✓", "bad": "✗", "open": "?"}
+_MARKS = {"TOTAL-PASSED": "✓", "TOTAL-FAILED": "✗", "NO-SIGNATURE": "–"}
 
 
 def render_html(report: Mapping[str, Any], lang: str = "vi", *, nonce: str | None = None) -> str:
@@ -74,7 +74,7 @@ def _helpers(lang: str) -> dict[str, Any]:
         "verdict": verdict,
         "message": message,
         "look": lambda part: _CLASSES.get(str(part.get("indication")), "open"),
-        "mark": lambda part: _MARKS[_CLASSES.get(str(part.get("indication")), "open")],
+        "mark": lambda part: _MARKS.get(str(part.get("indication")), "?"),
         "code": _code,
         "local": local_time,
         "octets": _octets,

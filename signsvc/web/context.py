@@ -72,6 +72,8 @@ def _language(incoming: Request) -> str:
     asked = incoming.args.get("lang", "")
     if asked in LANGUAGES:
         return asked
+    if not incoming.path.startswith("/v1/"):
+        return "vi"  # browsers in Vietnamese offices often ask for English; the switch is on every page
     return incoming.accept_languages.best_match(LANGUAGES, default="vi") or "vi"
 
 

@@ -557,6 +557,12 @@ class TestPages:
         assert report is not None
         assert stage.client.get(f"/verify/{report[0]}").status_code == 404
 
+    def test_vietnamese_unless_switched(self, stage: Any) -> None:
+        headers = {"Accept-Language": "en-US,en;q=0.9"}
+        for path in ("/verify", "/docs", "/docs/problems"):
+            assert '<html lang="vi">' in stage.client.get(path, headers=headers).text
+            assert '<html lang="en">' in stage.client.get(f"{path}?lang=en").text
+
     def test_home(self, stage: Any) -> None:
         response = stage.client.get("/?lang=en")
         assert (response.status_code, response.headers["Location"]) == (303, "/verify?lang=en")
