@@ -1,4 +1,8 @@
-"""The text of visible signatures.  Template ``simple``: who, for which agency, when (ISO 8601 with +07:00), why."""
+"""The text of visible signatures.
+
+Template ``simple``: who, for which agency, the document's number (``doc_number`` of the metadata), when (ISO 8601 with
++07:00), why and where.
+"""
 
 from __future__ import annotations
 
@@ -22,6 +26,8 @@ def lines(template: str, params: SignParams, certificate: Certificate, local: da
     found = [f"Người ký: {params.name or certificate.common_name}"]
     if certificate.organization:
         found.append(f"Cơ quan: {certificate.organization}")
+    if number := params.metadata.get("doc_number"):
+        found.append(f"Số, ký hiệu: {number}")
     found.append(f"Thời gian ký: {local.isoformat(timespec='seconds')}")
     if params.reason:
         found.append(f"Lý do: {params.reason}")

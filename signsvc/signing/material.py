@@ -14,8 +14,9 @@ from signsvc.types import Certificate, EvidenceItem, EvidenceKind, Origin
 if TYPE_CHECKING:
     from signsvc.trust import Fetch, TrustMaterial
 
-# Octets kept for one token before any was seen: chains of RSA-4096 certificates give 5 to 8 kB.
+# Octets kept for one token before any was seen, and at least: chains of RSA-4096 certificates give 5 to 8 kB.
 FIRST_ROOM = 12_000
+LEAST_ROOM = 8_192
 
 
 class Token(Protocol):
@@ -55,7 +56,7 @@ class TokenRoom:
     @property
     def octets(self) -> int:
         # half as much again: a token grows with the TSA's next certificate, not by orders of magnitude
-        return max(self._largest * 3 // 2, FIRST_ROOM)
+        return max(self._largest * 3 // 2, LEAST_ROOM) if self._largest else FIRST_ROOM
 
 
 @dataclass(slots=True)

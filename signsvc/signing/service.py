@@ -150,8 +150,8 @@ class SigningService:
         `target`.
 
         ``B-T`` adds a document timestamp (a finished PDF signature cannot take one inside: EN 319 142-1 §5.4.3 note),
-        ``B-LT`` validation data, after a timestamp where no signature has one, ``B-LTA`` validation data and a
-        document timestamp over it.  Answers the lowest level that the file's signatures have afterwards.
+        ``B-LT`` validation data, ``B-LTA`` validation data and a document timestamp over it; both after a timestamp
+        where a signature has none.  Answers the lowest level that the file's signatures have afterwards.
 
         Raises like `sign`; `RequestError` (``invalid_request``) for a document without signatures.
         """
@@ -299,7 +299,7 @@ class SigningService:
         from signsvc.formats.pades.write import extend_revision
 
         room = stamping.room.octets
-        if level == "B-T" or (level == "B-LT" and not seen.all_timestamped):
+        if level == "B-T" or not seen.all_timestamped:
             extend_revision(work.stream, timestamp=stamping, timestamp_room=room)
         if level in ("B-LT", "B-LTA"):
             leaves = seen.signers

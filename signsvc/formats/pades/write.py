@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import functools
 import hashlib
+import hashlib
 import itertools
 import threading
 from collections.abc import Callable, Iterable

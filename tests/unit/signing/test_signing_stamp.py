@@ -112,10 +112,12 @@ def test_the_last_page_and_object_streams(
 
 def test_the_simple_template(pki: test_pki.Pki) -> None:
     certificate = Certificate.from_der(pki.cert("person"))
-    found = lines("simple", SignParams(reason="Phê\nduyệt", location="Hà Nội"), certificate, WHEN)
+    params = SignParams(reason="Phê\nduyệt", location="Hà Nội", metadata={"doc_number": "12/QĐ-UBND"})
+    found = lines("simple", params, certificate, WHEN)
     assert found == (
         f"Người ký: {certificate.common_name}",
         f"Cơ quan: {certificate.organization}",
+        "Số, ký hiệu: 12/QĐ-UBND",
         "Thời gian ký: 2026-11-23T16:05:09+07:00",
         "Lý do: Phê duyệt",
         "Nơi ký: Hà Nội",
