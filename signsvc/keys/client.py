@@ -208,6 +208,10 @@ class TokenClient:
         except TokenError as error:
             if error.code in ("pin_incorrect", "pin_locked"):
                 self._refused[label, serial] = error
+            if error.data.get("untried"):
+                log.warning(
+                    "token %s: the last PIN try is left to a person: signsvc token test --pin-source prompt", label
+                )
             raise
         for code in result.get("warnings", ()):
             log.warning("token %s: %s", label, code)

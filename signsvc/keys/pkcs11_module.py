@@ -223,7 +223,7 @@ class Pkcs11Module:
             raise TokenError("pin_required", hint="prompt" if source else "pin_source")
         if flags & p11.FINAL_TRY and source.unattended:
             # A service that is restarted again and again must not use up the last try; a person may.
-            raise TokenError("pin_incorrect", tries_left="last")
+            raise TokenError("pin_incorrect", tries_left="last", untried=True)
         found = resolve(source)
         self.warnings += found.warnings
         return found.secret

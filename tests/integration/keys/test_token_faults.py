@@ -286,7 +286,7 @@ def test_a_stuck_module_is_killed_and_started_again(fault: Fault, open_keyring: 
     fault.control("C_Sign 30000 0")
     started = time.monotonic()
     assert code_of(lambda: signer.sign(bytes(32), RSA)) == "token_timeout"
-    assert time.monotonic() - started < 3
+    assert time.monotonic() - started < 10
     fault.control()
     assert signer.sign(bytes(32), RSA)
     assert keyring.processes() != before
@@ -297,10 +297,10 @@ def test_an_impatient_caller_does_not_stop_a_slow_token(fault: Fault, open_keyri
     signer = keyring.get("person")
     signer.sign(bytes(32), RSA)
     before = keyring.processes()
-    fault.control("C_Sign 700 0 1")
+    fault.control("C_Sign 2000 0 1")
     started = time.monotonic()
     assert code_of(lambda: signer.sign(bytes(32), RSA, deadline=started + 0.2)) == "token_timeout"
-    assert time.monotonic() - started < 0.6
+    assert time.monotonic() - started < 1.5
     assert signer.sign(bytes(32), RSA)
     assert keyring.processes() == before
     assert code_of(lambda: signer.sign(bytes(32), RSA, deadline=time.monotonic() - 1)) == "token_timeout"
