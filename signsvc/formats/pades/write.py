@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import functools
 import hashlib
-import hashlib
 import itertools
 import threading
 from collections.abc import Callable, Iterable
