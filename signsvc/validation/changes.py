@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from signsvc.types import Change, Finding, Grade, Scope
+from signsvc.messages import catalogue
+from signsvc.types import Change, Finding, Grade, Level, Scope
 
 _CODES = {
     Grade.UNDEFINED: "changed_undefined",
@@ -14,17 +15,23 @@ _CODES = {
 }
 
 
+# What a format's reader notes about a signature that somebody did to it afterwards: it counts with the changes.
+AFTERWARDS = frozenset(("signature_dictionary_replaced",))
+
+
 def check_changes(scope: Scope, subject: str) -> Iterator[Finding]:
-    """One finding per later revision that did more than add validation data."""
+    """One finding per later revision that did more than add validation data, and one per reason that has a text."""
     for change in scope.changes_after:
         revision, pages = change.revision, _pages(change)
         code = _CODES.get(change.grade)
         if code is not None:
             yield Finding.of(code, subject=subject, revision=revision, pages=pages)
+            known = (reason for reason in dict.fromkeys(change.reasons) if reason in catalogue())
+            yield from (Finding.of(reason, subject=subject, level=Level.WARN, revision=revision) for reason in known)
         if change.permitted is False and change.grade is not Grade.UNDEFINED:
             yield Finding.of("changed_not_permitted", subject=subject, revision=revision, pages=pages)
 
 
 def _pages(change: Change) -> str:
-    """Such as ``, trang/page 1, 3``: it stands behind the revision in either language."""
+    """Such as ``; tr./p. 1, 3``: it stands behind the revision in either language."""
     return f"; tr./p. {', '.join(map(str, change.pages[:10]))}" if change.pages else ""

@@ -20,7 +20,7 @@ from signsvc.types import (
 )
 from signsvc.validation.algorithms_check import Strength
 from signsvc.validation.chain import ChainResult, validate_chain
-from signsvc.validation.changes import check_changes
+from signsvc.validation.changes import AFTERWARDS, check_changes
 from signsvc.validation.checks import Facts, checks_of
 from signsvc.validation.conclude import conclude, judged
 from signsvc.validation.constraints import (
@@ -58,7 +58,8 @@ def validate_signature(
 ) -> SignatureVerdict:
     """Judge one top-level signature; `document_tokens` are the judged document timestamps, in file order."""
     policy = context.policy
-    found: list[Finding] = list(view.findings)
+    found: list[Finding] = [f for f in view.findings if f.code not in AFTERWARDS]
+    later = [f for f in view.findings if f.code in AFTERWARDS]
     core: _Core | None = None
     covering = tuple(t for t in document_tokens if signature_id(view.id) in inventory.proven_by(t.view))
     if view.signer is None:
@@ -75,7 +76,7 @@ def validate_signature(
     proven = core is not None and core.proven is not None
     found += check_timestamp_demand(policy, proven, any(t.view.kind != "content" for t in tokens))
     kept = judged(policy, (f if f.subject else replace(f, subject=view.id) for f in found))
-    after = judged(policy, check_changes(view.scope, view.id))
+    after = judged(policy, (*later, *check_changes(view.scope, view.id)))
     as_signed = conclude(kept)
     indication, sub = conclude((*kept, *after))
     signer = view.signer
