@@ -6,7 +6,7 @@ import hmac
 import os
 import stat
 import sys
-from collections.abc import MutableMapping
+from collections.abc import Mapping, MutableMapping
 from dataclasses import dataclass
 from typing import Literal, NoReturn
 
@@ -83,6 +83,11 @@ class PinSource:
     def repeatable(self) -> bool:
         """Whether the PIN can be had again after a restart."""
         return self.kind in ("env", "file")
+
+
+def source_for(pins: Mapping[str | None, PinSource], label: str) -> PinSource | None:
+    """The source for the token of that label: its own, else the one for any other token."""
+    return pins.get(label) or pins.get(None)
 
 
 @dataclass(frozen=True, slots=True)

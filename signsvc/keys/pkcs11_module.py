@@ -18,7 +18,7 @@ import pkcs11
 from signsvc.errors import ConfigError, CredentialError, SignsvcError, TokenError
 from signsvc.keys import pkcs11_errors as p11
 from signsvc.keys.mechanisms import mechanism
-from signsvc.keys.pins import PinSource, Secret, resolve
+from signsvc.keys.pins import PinSource, Secret, resolve, source_for
 from signsvc.keys.pkcs11_objects import OpenToken, SignRequest, certificate_objects, find_key, identity_of, token_info
 from signsvc.keys.refusals import Identity, Refusals
 
@@ -43,7 +43,7 @@ class Pkcs11Module:
     def set_pins(self, pins: dict[str | None, PinSource]) -> None:
         """Where PINs come from, by token label (None: any other token).  A changed source may be tried again."""
         for identity in self._refused:
-            if _source(pins, identity[0]) != _source(self._pins, identity[0]):
+            if source_for(pins, identity[0]) != source_for(self._pins, identity[0]):
                 self._refused.forget(identity)
         self._pins = dict(pins)
 
@@ -192,7 +192,7 @@ class Pkcs11Module:
         flags = token.flags
         if flags & p11.LOCKED:
             raise TokenError("pin_locked")
-        source = None if given else _source(self._pins, identity[0])
+        source = None if given else source_for(self._pins, identity[0])
         if given is None and (band := self._refused.known(identity, source)) is not None:
             raise TokenError("pin_incorrect", tries_left=band)
         secret: Secret | None = None
@@ -296,7 +296,3 @@ class Pkcs11Module:
                 opened.session.close()
             except pkcs11.PKCS11Error:
                 pass  # it was gone already
-
-
-def _source(pins: dict[str | None, PinSource], label: str) -> PinSource | None:
-    return pins.get(label) or pins.get(None)
