@@ -43,12 +43,12 @@ class _Node:
     body: int = 0  # content octets in DER
 
 
-def to_der(buf: bytes) -> Lenient:
+def to_der(buf: bytes, *, limit: int = MAX_ELEMENTS) -> Lenient:
     """Re-encode the BER element at the start of `buf`.
 
-    Raises `DerError` where it is no BER, or has more than `MAX_ELEMENTS` elements or `MAX_DEPTH` levels.
+    Raises `DerError` where it is no BER, or has more than `limit` elements or `MAX_DEPTH` levels.
     """
-    nodes = _parse(buf)
+    nodes = _parse(buf, limit)
     for node in reversed(nodes):
         if not node.tag & 0x20:
             node.body = node.end - node.content
@@ -83,7 +83,7 @@ def to_der(buf: bytes) -> Lenient:
     return Lenient(bytes(out), nodes[0].end, buf, spans)
 
 
-def _parse(buf: bytes) -> list[_Node]:
+def _parse(buf: bytes, most: int) -> list[_Node]:
     nodes: list[_Node] = []
     stack: list[tuple[int, int, bool]] = []  # node, octets may reach to here, definite
     pos = 0
@@ -102,7 +102,7 @@ def _parse(buf: bytes) -> list[_Node]:
                 continue
         else:
             limit = len(buf)
-        if len(nodes) >= MAX_ELEMENTS:
+        if len(nodes) >= most:
             raise DerError("too many elements")
         tag, content, length = _header(buf, pos, limit)
         parent = stack[-1][0] if stack else -1

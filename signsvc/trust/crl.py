@@ -38,6 +38,7 @@ MAX_OCTETS = 64 * 1024 * 1024
 _INDEX_AFTER = 4  # searches of one list before it gets an index
 _INDEX_FROM = 64 * 1024  # octets of entries
 _MAX_REMEMBERED = 10_000
+_MAX_LENIENT = 5_000  # elements of a list in BER
 
 _CRL_NUMBER = "2.5.29.20"
 _REASON = "2.5.29.21"
@@ -95,7 +96,7 @@ class Crl:
         try:
             self._outline(der.read_all(encoded, tag=der.SEQUENCE))
         except (DerError, IndexError):
-            lenient = ber.to_der(encoded)
+            lenient = ber.to_der(encoded, limit=_MAX_LENIENT)
             if lenient.end != len(encoded) or lenient.der == encoded:
                 raise DerError("not a certificate revocation list") from None
             self._buf = lenient.der

@@ -8,7 +8,7 @@ from signsvc.algorithms import new_hash
 from signsvc.asn1 import der, encode
 from signsvc.asn1.der import DerError, Tlv
 from signsvc.formats.cms import attributes
-from signsvc.formats.cms.view import Digest, Reading
+from signsvc.formats.cms.view import MAX_ATTRIBUTE_VALUES, MAX_ATTRIBUTES, MAX_ELEMENTS, Digest, Reading
 from signsvc.types import EvidenceKind, TimestampView
 from signsvc.types.evidence import object_id
 
@@ -133,10 +133,11 @@ def _value_id(kind: EvidenceKind, value: bytes) -> str:
 def attribute_values(buf: bytes, element: Tlv) -> list[tuple[bytes, list[bytes]]]:
     """(type, values) of every unsigned attribute that can be read, encoded."""
     found: list[tuple[bytes, list[bytes]]] = []
-    for item in der.children(buf, element):
+    for item in der.children(buf, element, limit=MAX_ATTRIBUTES):
         try:
             kind, holder = der.children(buf, item, limit=2)
-            found.append((kind.full(buf), [v.full(buf) for v in der.children(buf, holder)]))
+            values = der.children(buf, holder, limit=MAX_ATTRIBUTE_VALUES)
+            found.append((kind.full(buf), [v.full(buf) for v in values]))
         except (ValueError, IndexError):
             continue
     return found
@@ -172,5 +173,5 @@ def _index(token: bytes, kind: str, value: Tlv) -> Index:
         parts = parts[1:]
     if len(parts) != 3:
         raise DerError("malformed hash index")
-    lists = [frozenset(t.value(token) for t in der.children(token, p)) for p in parts]
+    lists = [frozenset(t.value(token) for t in der.children(token, p, limit=MAX_ELEMENTS)) for p in parts]
     return Index(kind, value.full(token), digest_oid, *lists)

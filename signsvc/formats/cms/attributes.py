@@ -9,7 +9,7 @@ from datetime import datetime
 from signsvc.asn1 import der
 from signsvc.asn1.der import DerError, Tlv
 from signsvc.formats.cms import evidence
-from signsvc.formats.cms.view import Reading
+from signsvc.formats.cms.view import MAX_ATTRIBUTE_VALUES, MAX_ATTRIBUTES, Reading
 from signsvc.types import CertificateRef, Finding
 
 CONTENT_TYPE = "1.2.840.113549.1.9.3"
@@ -83,7 +83,8 @@ _SHA256 = "2.16.840.1.101.3.4.2.1"
 _SHA1 = "1.3.14.3.2.26"
 _STRINGS = {0x0C: "utf-8", 0x13: "latin-1", 0x14: "latin-1", 0x16: "latin-1", 0x1E: "utf-16-be", 0x1C: "utf-32-be"}
 _MAX_TEXT = 1024
-_MAX_ROLES = 50
+_MAX_ROLES = 20
+_MAX_NESTED = 5
 _MAX_ALGORITHM = 1024  # octets
 
 
@@ -104,6 +105,7 @@ class SignedAttributes:
     policy_digest: tuple[str, bytes] | None = None
     commitments: list[str] = field(default_factory=list)
     roles: list[str] = field(default_factory=list)
+    role_values: int = 0  # attribute values that roles were sought in
     content_timestamps: list[Tlv] = field(default_factory=list)
     protection: tuple[str, str | None, bytes | None] | None = None  # digest OID, signature OID, its parameters
     findings: list[Finding] = field(default_factory=list)
@@ -116,7 +118,7 @@ def attribute(buf: bytes, element: Tlv) -> tuple[str, list[Tlv]]:
     parts = der.children(buf, element, limit=2)
     if len(parts) != 2 or parts[1].tag != der.SET:
         raise DerError("attribute has a type and a set of values")
-    return der.decode_oid(buf, parts[0]), der.children(buf, parts[1])
+    return der.decode_oid(buf, parts[0]), der.children(buf, parts[1], limit=MAX_ATTRIBUTE_VALUES)
 
 
 def signed(buf: bytes, element: Tlv, reading: Reading) -> SignedAttributes:
@@ -124,7 +126,7 @@ def signed(buf: bytes, element: Tlv, reading: Reading) -> SignedAttributes:
     view = SignedAttributes()
     seen: set[str] = set()
     before = b""
-    for item in der.children(buf, element, limit=200):
+    for item in der.children(buf, element, limit=MAX_ATTRIBUTES):
         encoded = buf[item.start : item.end]
         if encoded < before and not any(f.code == "cms_signed_attributes_order" for f in view.findings):
             view.findings.append(reading.note("cms_signed_attributes_order"))
@@ -148,6 +150,9 @@ def signed(buf: bytes, element: Tlv, reading: Reading) -> SignedAttributes:
         if oid in _UNSIGNED_ONLY:
             view.findings.append(reading.note("cms_attribute_misplaced", attribute=label(oid)))
             continue
+        if oid in (SIGNER_ATTRIBUTES, SIGNER_ATTRIBUTES_V2):
+            values = values[: max(0, _MAX_ROLES - view.role_values)]
+            view.role_values += len(values)
         for value in values:
             try:
                 _take(buf, oid, value, view, reading)
@@ -276,14 +281,14 @@ def _roles(buf: bytes, value: Tlv) -> list[str]:
                 claimed = inner  # explicit tag
         for item in claimed:
             _, values = attribute(buf, item)
-            found += [text for v in values for text in _texts(buf, v)]
+            found += [text for v in values[:_MAX_ROLES] for text in _texts(buf, v)]
     return found
 
 
-def _texts(buf: bytes, element: Tlv, depth: int = 3) -> list[str]:
+def _texts(buf: bytes, element: Tlv, depth: int = 2) -> list[str]:
     codec = _STRINGS.get(element.tag)
     if codec is not None or element.tag & 0xE0 == 0x80:
         return [element.value(buf)[:_MAX_TEXT].decode(codec or "utf-8", "replace")]
     if element.tag & 0x20 and depth:
-        return [t for child in der.children(buf, element, limit=_MAX_ROLES) for t in _texts(buf, child, depth - 1)]
+        return [t for child in der.children(buf, element, limit=_MAX_NESTED) for t in _texts(buf, child, depth - 1)]
     return []

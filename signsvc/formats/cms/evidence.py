@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from signsvc.asn1 import der
 from signsvc.asn1.der import DerError, Tlv
-from signsvc.formats.cms.view import MAX_CERTIFICATES, MAX_REVOCATION_VALUES, Reading
+from signsvc.formats.cms.view import MAX_CERTIFICATES, MAX_ELEMENTS, MAX_REVOCATION_VALUES, Reading
 from signsvc.types import Certificate, EvidenceItem, EvidenceKind, Origin
 
 _OCSP_RESPONSE = "1.3.6.1.5.5.7.16.2"  # id-ri-ocsp-response
@@ -14,7 +14,7 @@ _OCSP_BASIC = "1.3.6.1.5.5.7.48.1.1"
 def certificate_set(buf: bytes, element: Tlv, reading: Reading) -> tuple[Certificate, ...]:
     """CertificateSet or SEQUENCE OF Certificate: those that can be read, in the order written."""
     found: list[Certificate] = []
-    for count, choice in enumerate(der.children(buf, element)):
+    for count, choice in enumerate(der.children(buf, element, limit=MAX_ELEMENTS)):
         if count >= MAX_CERTIFICATES or len(reading.certificates) >= MAX_CERTIFICATES:
             reading.once("cms_too_many", what="certificates", limit=MAX_CERTIFICATES)
             break
@@ -36,7 +36,7 @@ def certificate_set(buf: bytes, element: Tlv, reading: Reading) -> tuple[Certifi
 
 def revocation_set(buf: bytes, element: Tlv, reading: Reading) -> None:
     """RevocationInfoChoices of SignedData (RFC 5652 §10.2.1)."""
-    for choice in der.children(buf, element):
+    for choice in der.children(buf, element, limit=MAX_ELEMENTS):
         if choice.tag == der.SEQUENCE:
             _keep(EvidenceKind.CRL, reading.source(choice.start, choice.end), reading.origin, reading)
             continue
@@ -58,11 +58,12 @@ def revocation_values(buf: bytes, element: Tlv, reading: Reading) -> None:
     origin = Origin.TIMESTAMP if reading.origin is Origin.TIMESTAMP else Origin.REVINFO
     if element.tag != der.SEQUENCE:
         raise DerError("revocation values are a sequence")
-    for part in der.children(buf, element):
+    for part in der.children(buf, element, limit=3):
         if part.tag not in (0xA0, 0xA1):
             continue  # other kinds of values: nothing here reads them
         kind = EvidenceKind.CRL if part.tag == 0xA0 else EvidenceKind.OCSP
-        for value in der.children(buf, der.read(buf, part.content, part.end, tag=der.SEQUENCE)):
+        inner = der.read(buf, part.content, part.end, tag=der.SEQUENCE)
+        for value in der.children(buf, inner, limit=MAX_REVOCATION_VALUES):
             if value.tag != der.SEQUENCE:
                 raise DerError("revocation value is a sequence")
             _keep(kind, reading.source(value.start, value.end), origin, reading)

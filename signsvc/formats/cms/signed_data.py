@@ -10,7 +10,7 @@ from signsvc.asn1.der import DerError, Tlv
 from signsvc.formats.cms import archive, evidence
 from signsvc.formats.cms.attributes import algorithm
 from signsvc.formats.cms.signer import Content, hash_of, signer_info
-from signsvc.formats.cms.view import MAX_OCTETS, MAX_SIGNERS, CmsView, Digest, Reading
+from signsvc.formats.cms.view import MAX_ELEMENTS, MAX_OCTETS, MAX_SIGNERS, CmsView, Digest, Reading
 from signsvc.types import Origin, SignerView
 
 SIGNED_DATA = "1.2.840.113549.1.7.2"
@@ -26,13 +26,15 @@ def read(
     digest: Digest | None,
     origin: Origin = Origin.CMS,
     nested: bool = True,
+    elements: int = ber.MAX_ELEMENTS,
 ) -> CmsView:
     """Read a CMS SignedData, which zero octets may follow (the padding of a PDF `/Contents`).
 
     `digest` gives the digest of the covered octets by digest OID (`ValueError` where it is unknown); None: the content
     stands inside, or is not at hand.  Where content stands inside although `digest` is given, `digest_matches` is true
     only if that content is the covered octets or their SHA-1 digest (`adbe.pkcs7.sha1`).  Never raises for bad input:
-    whatever is wrong is a finding about `subject`.  `nested` says whether timestamps inside are read too.
+    whatever is wrong is a finding about `subject`.  `nested` says whether timestamps inside are read too;
+    `elements` bounds what is read leniently.
     """
     contents = bytes(contents)
     if len(contents) > MAX_OCTETS:
@@ -50,7 +52,7 @@ def read(
     view, malformed = attempt(contents, lambda start, end: contents[start:end])
     if malformed:
         try:
-            lenient = ber.to_der(contents)
+            lenient = ber.to_der(contents, limit=elements)
         except DerError:
             lenient = None
         if lenient is not None and lenient.der != contents[: lenient.end]:
@@ -167,7 +169,7 @@ def _bound(encapsulated: bytes, digest: Digest) -> tuple[bool, str | None]:
 
 def _signers(buf: bytes, element: Tlv, reading: Reading, content: Content) -> list[SignerView]:
     found: list[SignerView] = []
-    items = der.children(buf, element)
+    items = der.children(buf, element, limit=MAX_ELEMENTS)
     if not items:
         reading.findings.append(reading.note("cms_signer_missing"))
     for item in items:

@@ -10,7 +10,7 @@ from signsvc.asn1 import der
 from signsvc.asn1.der import DerError, Tlv
 from signsvc.formats.cms import archive, attributes, evidence
 from signsvc.formats.cms.attributes import SignedAttributes, algorithm, attribute, label
-from signsvc.formats.cms.view import MAX_COUNTER_DEPTH, MAX_SIGNERS, MAX_TIMESTAMPS, Digest, Reading
+from signsvc.formats.cms.view import MAX_ATTRIBUTES, MAX_COUNTER_DEPTH, MAX_SIGNERS, MAX_TIMESTAMPS, Digest, Reading
 from signsvc.types import Finding, SignatureValue, SignerView, TimestampView
 
 if TYPE_CHECKING:
@@ -219,7 +219,7 @@ def _timestamps(
         reading.timestamps_left -= 1
         token = reading.source(value.start, value.end)
         name = f"{reading.subject}.t{MAX_TIMESTAMPS - reading.timestamps_left}"
-        found.append(read_timestamp(token, id=name, kind=kind, digest=digest, proves=proves))
+        found.append(read_timestamp(token, id=name, kind=kind, digest=digest, proves=proves, inside=True))
     return found
 
 
@@ -238,7 +238,7 @@ def _unsigned(
     """Unsigned attributes: anyone may have added them, so what is wrong in one warns and hides nothing else."""
     proves = (f"signature:{reading.subject}",) if depth == 0 else ()
     archives: list[tuple[str, Tlv]] = []
-    for item in der.children(buf, element, limit=1000):
+    for item in der.children(buf, element, limit=MAX_ATTRIBUTES):
         oid = "?"
         try:
             oid, values = attribute(buf, item)

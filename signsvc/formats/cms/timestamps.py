@@ -6,12 +6,14 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 
 from signsvc.algorithms import digest_by_oid
-from signsvc.asn1 import der
+from signsvc.asn1 import ber, der
 from signsvc.asn1.der import DerError, Tlv
 from signsvc.formats.cms.attributes import algorithm
 from signsvc.formats.cms.signed_data import read
 from signsvc.formats.cms.view import Digest
 from signsvc.types import Finding, Origin, Scope, TimestampView
+
+_MAX_INSIDE = 20_000
 
 TST_INFO = "1.2.840.113549.1.9.16.1.4"
 
@@ -41,14 +43,17 @@ def read_timestamp(
     proves: tuple[str, ...] = (),
     field: str | None = None,
     scope: Scope | None = None,
+    inside: bool = False,
 ) -> TimestampView:
     """Read a TimeStampToken; zero octets may follow it.
 
-    `digest` gives the digest of what the token is to prove, by digest OID; None leaves `imprint_matches` None.  Never
-    raises for bad input: `signer` is None where the token cannot be read, and findings say why.
+    `digest` gives the digest of what the token is to prove, by digest OID; None leaves `imprint_matches` None.
+    `inside`: one of many in another structure, with less room for lenient reading.  Never raises for bad input:
+    `signer` is None where the token cannot be read, and findings say why.
     """
     token = bytes(token)
-    cms = read(token, subject=id, digest=None, origin=Origin.TIMESTAMP, nested=False)
+    limit = _MAX_INSIDE if inside else ber.MAX_ELEMENTS
+    cms = read(token, subject=id, digest=None, origin=Origin.TIMESTAMP, nested=False, elements=limit)
     findings = list(cms.findings)
     whole = token[: cms.end] if cms.end else token
     view = TimestampView(id, kind, whole, None, proves=proves, field=field, scope=scope, evidence=cms.evidence)

@@ -10,7 +10,10 @@ from signsvc.types import Certificate, EvidenceItem, Finding, Origin, SignerView
 # Digest of the covered octets by digest OID; ValueError for a digest that is not known.
 Digest = Callable[[str], bytes]
 
-MAX_OCTETS = 64 * 1024 * 1024
+MAX_OCTETS = 32 * 1024 * 1024
+MAX_ELEMENTS = 2_000  # of one set; more is no signature and is refused
+MAX_ATTRIBUTES = 500
+MAX_ATTRIBUTE_VALUES = 100
 MAX_SIGNERS = 20
 MAX_CERTIFICATES = 200
 MAX_REVOCATION_VALUES = 400

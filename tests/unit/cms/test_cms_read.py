@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import subprocess
+import time
 from pathlib import Path
 
 import pytest
@@ -441,3 +442,17 @@ def test_unsigned_damage_never_hides_the_signature(pki: test_pki.Pki) -> None:
     signer = only(encoded)
     assert signer.digest_matches is True
     assert codes(signer.timestamps[0].findings)[-1] == "timestamp_archive_not_computed"
+
+
+def test_hostile_counts_cost_little(pki: test_pki.Pki) -> None:
+    """Megabytes of two-octet elements wherever a list may stand."""
+    many = b"\x30\x00" * 90_000
+    values = attribute("1.2.840.113549.1.9.16.2.24", der.seq(der.explicit(0, der.seq(many))))
+    token = attribute("1.2.840.113549.1.9.16.2.14", der.seq(many))
+    unknown = der.seq(der.oid("1.2.3"), der.tlv(0x31, many))
+    start = time.process_time()
+    signer = only(build(Signer(pki, unsigned=(*[values] * 20, *[token] * 20, *[unknown] * 20))))
+    assert time.process_time() - start < 2
+    assert signer.digest_matches is True
+    assert value_check(signer) is SignatureCheck.VALID
+    assert codes(read(build(Signer(pki), certs=(many,))).findings) == ["cms_unreadable"]
