@@ -6,6 +6,7 @@ timestamps come in as callables.  Every function works in place on a file that t
 
 from __future__ import annotations
 
+import contextlib
 import functools
 import hashlib
 import itertools
@@ -88,17 +89,24 @@ class Written:
     timestamps: tuple[bytes, ...] = ()
 
 
+# asn1crypto completes classes and values on first access and is not safe between threads while it does: values are
+# completed one at a time, and certificates, which are kept, are not shared between threads.
 _asn1_lock = threading.Lock()
 
 
 def _certificate(der: bytes) -> asn1_x509.Certificate:
-    # asn1crypto parses on first access and is not safe between threads while it does: one object per thread.
     return _parsed(der, threading.get_ident())
 
 
 @functools.lru_cache(maxsize=256)
 def _parsed(der: bytes, thread: int) -> asn1_x509.Certificate:  # noqa: ARG001
-    return asn1_x509.Certificate.load(der)
+    return _completed(asn1_x509.Certificate.load(der))
+
+
+def _completed(value: Any) -> Any:
+    with _asn1_lock, contextlib.suppress(ValueError, TypeError):  # an odd extension does not matter here
+        value.native  # noqa: B018
+    return value
 
 
 def sign_revision(
@@ -232,7 +240,7 @@ def _supply(writer: Any, evidence: Iterable[EvidenceItem]) -> bool:
         writer,
         None,
         certs=[_certificate(item.der) for item in items if item.kind is EvidenceKind.CERTIFICATE],
-        ocsps=[asn1_ocsp.OCSPResponse.load(item.der) for item in items if item.kind is EvidenceKind.OCSP],
+        ocsps=[_completed(asn1_ocsp.OCSPResponse.load(item.der)) for item in items if item.kind is EvidenceKind.OCSP],
         crls=[asn1_crl.CertificateList.load(item.der) for item in items if item.kind is EvidenceKind.CRL],
     )
     return bool(store.modified)
