@@ -4,6 +4,7 @@
 modules named ``write*`` and is imported from there by those who sign.
 """
 
+from signsvc.formats.pades.byterange import signed_revision
 from signsvc.formats.pades.read import read
 
-__all__ = ["read"]
+__all__ = ["read", "signed_revision"]

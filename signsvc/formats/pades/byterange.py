@@ -9,6 +9,7 @@ from typing import Any
 
 from signsvc.algorithms import new_hash
 from signsvc.formats.pdf import Buffer, LimitError, PdfObject
+from signsvc.types import Scope
 
 # The only thing a gap may hold (ISO 32000-2 §12.8.1): room inside it would be neither signed nor shown as unsigned.
 _GAP = re.compile(rb"<([0-9A-Fa-f]*+)>")
@@ -49,6 +50,17 @@ def gap_octets(buffer: Buffer, covered: ByteRange) -> bytes | None:
         return None
     digits = found[1]
     return unhexlify(digits + b"0" if len(digits) % 2 else digits)
+
+
+def signed_revision(buffer: Buffer, scope: Scope) -> bytes:
+    """The document as it was signed: the octets of the revision that `scope` covers, the signature included.
+
+    Raises ValueError where the scope covers no whole revision.
+    """
+    if scope.revision is None or not scope.byte_ranges:
+        raise ValueError("the signature covers no whole revision")
+    offset, length = scope.byte_ranges[-1]
+    return bytes(buffer[: offset + length])
 
 
 class RangeDigests:
@@ -113,4 +125,4 @@ class RangeDigests:
 SHA256 = "2.16.840.1.101.3.4.2.1"
 SHA1 = "1.3.14.3.2.26"
 
-__all__ = ["SHA1", "SHA256", "ByteRange", "RangeDigests", "gap_octets", "parse"]
+__all__ = ["SHA1", "SHA256", "ByteRange", "RangeDigests", "gap_octets", "parse", "signed_revision"]

@@ -197,6 +197,7 @@ class Document:
         self._cache: dict[tuple[int, int, int, int, int], PdfObject] = {}
         self._packed: dict[tuple[int, int], _Packed] = {}
         self._depth = 0
+        self.memo: dict[str, object] = {}  # what others work out about the document and want once
         try:
             self._open()
             self._unlock(password)
