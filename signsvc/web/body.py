@@ -12,10 +12,12 @@ import binascii
 import hashlib
 import hmac
 import shutil
+import socket
 import tempfile
+import threading
 import time
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from http import HTTPStatus
 from pathlib import Path
@@ -33,6 +35,8 @@ from signsvc.web.jsonbody import LongStrings, loads
 CHUNK = 64 * 1024
 # A connection that sends nothing for this long is given up.
 IDLE_SECONDS = 30.0
+# Octets per second below which a body of known length is given up: a slow mobile line does better.
+SLOWEST = 16 * 1024
 # Names and values of a form beside its files.
 MAX_FORM_FIELDS = 64
 MAX_FIELD_BYTES = 1 << 20
@@ -97,7 +101,7 @@ def read(request: Request, directory: Path, limits: BodyLimits) -> Body:
     if (request.content_length or 0) > limit:
         raise RequestError("document_too_large", limit=limit)
     stream = _Counted(request, limit, limits.seconds)
-    with _patience(request), full_disk():
+    with _patience(request, stream), full_disk():
         try:
             if kind == "multipart/form-data":
                 body = _multipart(request, stream, directory)
@@ -123,7 +127,10 @@ class _Counted:
         self._stream = get_input_stream(request.environ)
         self._length = request.content_length
         self._limit = limit
-        self._deadline = time.monotonic() + seconds
+        expected = limit if self._length is None else self._length
+        self.seconds = min(seconds, IDLE_SECONDS + expected / SLOWEST)
+        self.late = False
+        self._deadline = time.monotonic() + self.seconds
         self._declared = [
             (name, value)
             for header in ("Content-Digest", "Repr-Digest")
@@ -133,19 +140,21 @@ class _Counted:
         self.count = 0
 
     def read(self, size: int = CHUNK) -> bytes:
-        if time.monotonic() > self._deadline:
+        if self.late or time.monotonic() > self._deadline:
             raise TimeoutError
         try:
             data = self._stream.read(min(size, CHUNK))
         except (TimeoutError, SignsvcError):
             raise
-        except ClientDisconnected:
-            raise RequestError("invalid_request", reason="the body ends early") from None
         except Exception as error:
+            if self.late:
+                raise TimeoutError from None
             # The server's own errors for malformed chunks are of no public family.
-            if isinstance(error, OSError) or type(error).__module__.startswith("gunicorn."):
+            if isinstance(error, OSError | ClientDisconnected) or type(error).__module__.startswith("gunicorn."):
                 raise RequestError("invalid_request", reason="the body ends early or is malformed") from None
             raise
+        if self.late:
+            raise TimeoutError
         self.count += len(data)
         if self.count > self._limit:
             raise RequestError("document_too_large", limit=self._limit)
@@ -175,17 +184,30 @@ class _Counted:
 
 
 @contextmanager
-def _patience(request: Request) -> Iterator[None]:
-    """Bound the wait for each piece, where the server lends us its socket."""
-    socket = request.environ.get("gunicorn.socket")
-    if socket is None:
+def _patience(request: Request, stream: _Counted) -> Iterator[None]:
+    """Bound the wait for each octet and for all of them, where the server lends us its socket.
+
+    A read waits until it is full, so that only the socket itself can end one that is fed octet by octet.
+    """
+    connection: socket.socket | None = request.environ.get("gunicorn.socket")
+    if connection is None:
         yield
         return
-    socket.settimeout(IDLE_SECONDS)
+
+    def give_up() -> None:
+        stream.late = True
+        with suppress(OSError):
+            connection.shutdown(socket.SHUT_RD)
+
+    timer = threading.Timer(stream.seconds, give_up)
+    timer.daemon = True
+    connection.settimeout(IDLE_SECONDS)
+    timer.start()
     try:
         yield
     finally:
-        socket.settimeout(None)
+        timer.cancel()
+        connection.settimeout(None)
 
 
 def _declared_digests(header: str | None) -> Iterator[tuple[str, bytes]]:

@@ -167,7 +167,11 @@ def _produce(kind: str, model: type[Model], prepare: Callable[[Model], Work]) ->
             if kept:
                 document = store.documents.add(target, media_type=PDF, now=now(), owner=owner)
                 target = document.path
-            answer["document"] = _document(target, kept)
+                answer["document"] = _document(document.sha256, document.size, f"/v1/documents/{document.sha256}")
+            else:
+                with target.open("rb") as file:
+                    sha256 = hashlib.file_digest(file, "sha256").hexdigest()
+                answer["document"] = _document(sha256, target.stat().st_size, None)
             if ticket is not None:
                 store.idempotency.finish(ticket, answer)
         except BaseException:
@@ -227,15 +231,8 @@ def _warning(finding: Any) -> dict[str, str]:
     }
 
 
-def _document(path: Path, kept: bool) -> dict[str, Any]:
-    with path.open("rb") as file:
-        sha256 = hashlib.file_digest(file, "sha256").hexdigest()
-    return {
-        "href": f"/v1/documents/{sha256}" if kept else None,
-        "sha256": sha256,
-        "size": path.stat().st_size,
-        "media_type": PDF,
-    }
+def _document(sha256: str, size: int, href: str | None) -> dict[str, Any]:
+    return {"href": href, "sha256": sha256, "size": size, "media_type": PDF}
 
 
 def _stored(answer: dict[str, Any], wants_json: bool) -> Response:

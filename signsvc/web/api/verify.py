@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import binascii
+import hashlib
 import re
 from collections.abc import Iterable
 from typing import Any
@@ -141,7 +142,8 @@ def _report(identifier: str, form: str) -> Response:
 
 
 def _form() -> str:
-    best = request.accept_mimetypes.best_match(["application/json", "text/html"])
+    # A caller that accepts problem documents alone gets the report in JSON too.
+    best = request.accept_mimetypes.best_match(["application/json", "text/html", "application/problem+json"])
     if best is None and request.accept_mimetypes:
         raise RequestError("not_acceptable")
     return "html" if best == "text/html" else "json"
@@ -152,6 +154,8 @@ def _rendered(report: Any, form: str, stored: StoredReport | None = None) -> Res
         response = Response(page(report), mimetype="text/html")
     else:
         response = jsonify(report)
+    digest = hashlib.sha256(response.get_data()).digest()
+    response.headers["Repr-Digest"] = f"sha-256=:{base64.b64encode(digest).decode('ascii')}:"
     href = f"/v1/reports/{report['id']}"
     response.headers["Content-Location"] = href if stored is None else f"{href}.{form}"
     response.headers["Vary"] = "Accept, Accept-Language"

@@ -104,5 +104,6 @@ def _same_origin() -> None:
     origin = request.headers.get("Origin")
     if site not in (None, "same-origin", "none"):
         raise RequestError("forbidden")
-    if origin is not None and urlsplit(origin).netloc != request.host:
+    own = {request.host, urlsplit(state().config.public_url).netloc}
+    if origin is not None and urlsplit(origin).netloc not in own - {""}:
         raise RequestError("forbidden")

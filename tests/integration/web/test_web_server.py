@@ -107,6 +107,27 @@ def test_slow_uploads_do_not_stop_the_probes(serve: Any) -> None:
         waiting.join()
 
 
+def test_a_dripping_body_is_given_up(serve: Any) -> None:
+    running = serve(body_timeout_seconds=1)
+    started = time.monotonic()
+    with socket.create_connection(("127.0.0.1", running.port), timeout=30) as raw:
+        raw.sendall(
+            b"POST /v1/verify HTTP/1.1\r\nHost: x\r\nContent-Type: application/pdf\r\nContent-Length: 100000\r\n"
+            b"Authorization: Bearer " + running.key.encode() + b"\r\n\r\n%PDF-"
+        )
+        raw.settimeout(0.2)
+        answer = b""
+        while time.monotonic() - started < 15 and not answer:
+            raw.sendall(b"x")
+            try:
+                answer = raw.recv(65536)
+            except TimeoutError:
+                continue
+    assert answer.startswith(b"HTTP/1.1 408 "), answer
+    assert time.monotonic() - started < 10
+    assert spool(running) == []
+
+
 def test_sigterm_lets_requests_finish(serve: Any) -> None:
     running = serve()
     with socket.create_connection(("127.0.0.1", running.port), timeout=30) as raw:

@@ -5,6 +5,8 @@ from __future__ import annotations
 import base64
 import io
 import json
+import socket
+import threading
 from pathlib import Path
 from typing import Any
 
@@ -31,6 +33,11 @@ def request(data: bytes = b"%PDF-1", kind: str = "application/pdf", **environ: A
 class Socket:
     def __init__(self) -> None:
         self.timeouts: list[float | None] = []
+        self.closed = threading.Event()
+
+    def shutdown(self, how: int) -> None:
+        assert how == socket.SHUT_RD
+        self.closed.set()
 
     def settimeout(self, value: float | None) -> None:
         self.timeouts.append(value)
@@ -56,14 +63,30 @@ class Stalled(io.RawIOBase):
     ("error", "code"), [(TimeoutError(), "request_timeout"), (ConnectionResetError(), "invalid_request")]
 )
 def test_a_client_that_stops_sending(tmp_path: Path, error: Exception, code: str) -> None:
-    socket = Socket()
-    environ = {"wsgi.input": Stalled(error), "wsgi.input_terminated": True, "gunicorn.socket": socket}
+    connection = Socket()
+    environ = {"wsgi.input": Stalled(error), "wsgi.input_terminated": True, "gunicorn.socket": connection}
     incoming = request(**environ)
     incoming.environ.pop("CONTENT_LENGTH")
     with pytest.raises(SignsvcError) as caught:
         bodies.read(incoming, tmp_path, bodies.BodyLimits(**LIMITS, spool=tmp_path))
     assert caught.value.code == code
-    assert socket.timeouts == [bodies.IDLE_SECONDS, None]
+    assert connection.timeouts == [bodies.IDLE_SECONDS, None]
+
+
+def test_a_client_that_drips(tmp_path: Path) -> None:
+    """One read waits as long as octets come; the deadline ends it from outside."""
+    connection = Socket()
+
+    class Dripping(Stalled):
+        def read(self, _size: int = -1) -> bytes:
+            assert connection.closed.wait(10)
+            return b"%PDF-"[:1]
+
+    limits = bodies.BodyLimits(**{**LIMITS, "seconds": 0.2}, spool=tmp_path)
+    incoming = request(**{"wsgi.input": Dripping(OSError()), "wsgi.input_terminated": True, "gunicorn.socket": connection})
+    with pytest.raises(SignsvcError) as caught:
+        bodies.read(incoming, tmp_path, limits)
+    assert caught.value.code == "request_timeout"
 
 
 def test_no_body_at_all(tmp_path: Path) -> None:
