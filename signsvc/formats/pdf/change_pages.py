@@ -1,0 +1,227 @@
+"""What pages and their annotations may change (ISO 32000-2 §7.7.3, §12.5)."""
+
+from __future__ import annotations
+
+from signsvc.formats.pdf.change_form import is_visible, rectangle
+from signsvc.formats.pdf.change_step import Step, dictionary, inherited, items
+from signsvc.formats.pdf.change_usages import references
+from signsvc.formats.pdf.document import Revision
+from signsvc.formats.pdf.limits import LimitError, PdfError
+from signsvc.formats.pdf.objects import PdfDict, PdfObject, PdfString, Ref
+from signsvc.types import Grade
+
+_CONTENT = frozenset({"Contents", "Resources", "MediaBox", "CropBox", "Rotate", "UserUnit", "Group"})
+# Comments that people add; everything else that can stand in /Annots plays, replaces or belongs to a form.
+_COMMENTS = frozenset(
+    {
+        "Text", "FreeText", "Line", "Square", "Circle", "Polygon", "PolyLine", "Highlight", "Underline", "Squiggly",
+        "StrikeOut", "Caret", "Stamp", "Ink", "Popup", "FileAttachment", "Link", "Redact",
+    }
+)  # fmt: skip
+_OPAQUE = frozenset({"FreeText", "Stamp", "Redact", "Square", "Circle", "Polygon", "Ink", "Line", "PolyLine"})
+# Entries of a comment that answer it, date it or remember a window; none is drawn on the page.
+_CONVERSATION = frozenset({"Popup", "M", "NM", "StructParent", "P", "Open", "CreationDate", "IRT", "RT"})
+_RUNS = frozenset({"JavaScript", "Launch", "ImportData", "SubmitForm", "Rendition", "Movie", "Sound", "Hide"})
+_MAX_DEPTH = 64
+_MAX_WIDGETS = 2_000  # widgets of one page that overlap is looked for
+
+
+def page(step: Step, number: int, old: PdfDict, new: PdfDict) -> None:
+    """A page dictionary."""
+    keys = step.differing(old, new)
+    place = page_number(step.old, number)
+    if keys & _CONTENT:
+        step.refuse("page_content_changed", page=place)
+    elif keys - {"Annots", "Tabs"}:
+        step.refuse("page_changed", page=place)
+    if "Annots" in keys:
+        annots(step, old.get("Annots"), new.get("Annots"), place)
+
+
+def annots(step: Step, old: PdfObject, new: PdfObject, place: int | None) -> None:
+    """The annotations of one page."""
+    before, after = items(step.old, old), items(step.new, new)
+    if step.after(new) is not None and not isinstance(step.after(new), list):
+        step.refuse("page_changed", page=place)
+    kept = {item for item in after if isinstance(item, Ref)}
+    known = {item for item in before if isinstance(item, Ref)}
+    direct = [item for item in before if not isinstance(item, Ref)]
+    fresh: list[PdfObject] = [item for item in after if not isinstance(item, Ref)]
+    for item in direct:
+        match = next((other for other in fresh if step.same(item, other)), None)
+        if match is None:
+            step.refuse("annotation_removed", page=place)
+        else:
+            fresh.remove(match)
+    if any(item not in kept and step.before(item) is not None for item in known):
+        step.refuse("annotation_removed", page=place)
+    # drawn in the order of the array: what was drawn below stays below
+    order = [item for item in before if isinstance(item, Ref) and item in kept]
+    if order != [item for item in after if isinstance(item, Ref) and item in known]:
+        step.refuse("annotation_order_changed", page=place)
+    come = [item for item in after if isinstance(item, Ref) and item not in known]
+    for item in (*fresh, *come):
+        value = dictionary(step.new, item)
+        if value is None:
+            if step.after(item) is not None:
+                step.refuse("page_changed", page=place)
+            continue
+        _added(step, item, value, place, before)
+
+
+def _added(step: Step, item: PdfObject, value: PdfDict, place: int | None, before: list[PdfObject]) -> None:
+    kind = step.after(value.get("Subtype"))
+    if kind == "Widget":
+        _widget(step, item, value, place, before)
+        return
+    if not isinstance(kind, str) or kind not in _COMMENTS:
+        step.refuse("annotation_kind", page=place)
+        return
+    if not step.fresh(item) or any(
+        isinstance(value.get(key), Ref | dict | list)
+        and any(ref.num not in step.added for _, ref in _appearance(step, value[key]))
+        for key in ("AP",)
+    ):
+        step.refuse("appearance_prepared", page=place)
+    action = dictionary(step.new, value.get("A"))
+    if "AA" in value or (action is not None and (step.after(action.get("S")) in _RUNS or "Next" in action)):
+        step.refuse("action_added", page=place)
+    step.note(Grade.ANNOTATION, "annotation_added", page=place)
+    if kind in _OPAQUE and _overlaps(step, value, before, widgets=True):
+        step.refuse("annotation_over_field", page=place)
+    elif kind in _OPAQUE and _overlaps(step, value, before, widgets=False):
+        step.note(Grade.ANNOTATION, "annotation_overlaps", page=place)
+
+
+def _appearance(step: Step, value: PdfObject) -> list[tuple[tuple[str | int, ...], Ref]]:
+    """The references of an appearance dictionary and, where it is indirect, of what it holds."""
+    found = list(references(value))
+    inner = dictionary(step.new, value)
+    return found if inner is None or inner is value else [*found, *references(inner)]
+
+
+def _widget(step: Step, item: PdfObject, value: PdfDict, place: int | None, before: list[PdfObject]) -> None:
+    number = item.num if isinstance(item, Ref) else -1
+    if number not in step.new_widgets:
+        # a signature field that stood in the form may be placed on its page when it is signed
+        if inherited(step.new, value, "FT") != "Sig" or number < 0:
+            step.refuse("widget_added", page=place)
+            return
+        step.note(Grade.FORM_OR_SIGNATURE)
+    if is_visible(step, value):
+        step.note(Grade.FORM_OR_SIGNATURE, page=place)
+        if _overlaps(step, value, before, widgets=True):
+            step.note(Grade.FORM_OR_SIGNATURE, "signature_overlaps", page=place)
+
+
+def _overlaps(step: Step, value: PdfDict, others: list[PdfObject], *, widgets: bool) -> bool:
+    box = rectangle(step, value)
+    if box is None:
+        return False
+    for other in others[:_MAX_WIDGETS]:
+        found = dictionary(step.new, other)
+        if found is None or (step.after(found.get("Subtype")) == "Widget") is not widgets:
+            continue
+        if step.after(found.get("Subtype")) in ("Popup", "Link") or not is_visible(step, found):
+            continue
+        there = rectangle(step, found)
+        if there and box[0] < there[2] and there[0] < box[2] and box[1] < there[3] and there[1] < box[3]:
+            return True
+    return False
+
+
+def annotation(step: Step, old: PdfDict, new: PdfDict) -> None:
+    """An annotation that was there before and is no widget."""
+    keys = step.differing(old, new)
+    place = _page_of(step.old, old)
+    if keys <= _CONVERSATION:
+        step.note(Grade.ANNOTATION, "annotation_answered", page=place)
+    elif keys & {"A", "AA"}:
+        step.refuse("action_added", page=place)
+    else:
+        step.refuse("annotation_changed", page=place)
+
+
+def _page_of(revision: Revision, value: PdfDict) -> int | None:
+    above = value.get("P")
+    return page_number(revision, above.num) if isinstance(above, Ref) else None
+
+
+def page_number(revision: Revision, number: int) -> int | None:
+    """The place of the page object `number` in its document, counted from 1; None where it is none."""
+    quick = _climb(revision, number)
+    if quick is not None:
+        return quick
+    try:
+        return next((at for at, (ref, _) in enumerate(revision.pages(), 1) if ref and ref.num == number), None)
+    except LimitError:
+        raise
+    except PdfError:
+        return None
+
+
+def _climb(revision: Revision, number: int) -> int | None:
+    """The place by way of /Parent, proven by each parent's /Kids, where every node before it tells its /Count."""
+    place, root = 1, revision.root
+    entry = revision.entry(number)
+    if entry is None or root is None:
+        return None
+    ref = Ref(number, entry.extra if entry.kind == 1 else 0)
+    top = revision.catalog.get("Pages")
+    for _ in range(_MAX_DEPTH):
+        if ref == top:
+            return place
+        node = dictionary(revision, ref)
+        above = node.get("Parent") if node else None
+        if not isinstance(above, Ref):
+            return None
+        parent = dictionary(revision, above)
+        kids = items(revision, parent.get("Kids")) if parent else []
+        if parent is None or kids.count(ref) != 1:
+            return None
+        at = kids.index(ref)
+        if parent.get("Count") == len(kids):
+            place += at
+        else:
+            for kid in kids[:at]:
+                found = dictionary(revision, kid)
+                count = found.get("Count") if found and found.get("Type") == "Pages" else 1
+                if type(count) is not int:
+                    return None
+                place += count
+        ref = above
+    return None
+
+
+def tree(step: Step) -> None:
+    """The page tree is another one: say which pages came or went."""
+    try:
+        before = [ref for ref, _ in step.old.pages()]
+        after = [ref for ref, _ in step.new.pages()]
+    except LimitError:
+        raise
+    except PdfError:
+        step.refuse("pages_replaced")
+        return
+    gone, come = set(before) - set(after), set(after) - set(before)
+    for place, ref in enumerate(before, 1):
+        if ref in gone:
+            step.refuse("page_removed", page=place)
+    for place, ref in enumerate(after, 1):
+        if ref in come:
+            step.refuse("page_added", page=place)
+    if not gone and not come:
+        step.refuse("pages_replaced")
+
+
+def is_page(node: PdfDict) -> bool:
+    """Whether an object says it is a page."""
+    return node.get("Type") == "Page"
+
+
+def is_annotation(node: PdfDict) -> bool:
+    """Whether an object is an annotation by its entries."""
+    return "Subtype" in node and "Rect" in node and not isinstance(node.get("Subtype"), PdfString)
+
+
+__all__ = ["annotation", "annots", "is_annotation", "is_page", "page", "page_number", "tree"]

@@ -1,0 +1,366 @@
+"""Each object that a step changed is judged by the place it holds in the document."""
+
+from __future__ import annotations
+
+from signsvc.formats.pdf import change_form, change_pages, change_store, change_structure
+from signsvc.formats.pdf.change_step import Step, dictionary, full_name
+from signsvc.formats.pdf.change_usages import Path
+from signsvc.formats.pdf.limits import LimitError, PdfError
+from signsvc.formats.pdf.objects import PdfDict, PdfObject, Ref
+from signsvc.formats.pdf.stream import Stream
+from signsvc.formats.pdf.xref import PACKED, PLAIN
+from signsvc.types import Grade
+
+_MAX_CLIMB = 20_000  # objects visited upwards from one that no rule explains
+_MAX_ADDED_STREAM = 1 << 26
+
+
+def judge(step: Step) -> None:
+    """Grade everything that `step` touched.  Raises LimitError."""
+    places = _places(step)
+    _trailer(step)
+    later: list[int] = []
+    for number, (old, new) in step.changed.items():
+        if number in step.explained:
+            continue
+        if isinstance(old, dict) and isinstance(new, dict):
+            if change_pages.is_page(old) or (change_pages.is_annotation(old) and not change_form.is_field(step, old)):
+                later.append(number)
+                continue
+            if _dictionary(step, number, old, new, places):
+                continue
+        if not _by_place(step, number, old, new, places, later):
+            _unexplained(step, number)
+    for number in later:
+        old, new = step.changed[number]
+        if isinstance(old, dict) and isinstance(new, dict) and change_pages.is_page(old):
+            change_pages.page(step, number, old, new)
+        elif isinstance(old, dict) and isinstance(new, dict):
+            change_pages.annotation(step, old, new)
+        elif not _annotations_array(step, number, old, new):
+            _unexplained(step, number)
+    _added(step)
+    _freed(step)
+
+
+def _places(step: Step) -> dict[int, Path]:
+    """Numbers of the objects with a place of their own in the old revision."""
+    root = step.old.root
+    found: dict[int, Path] = {}
+    if root is None:
+        return found
+    catalog = dictionary(step.old, root) or {}
+    for key in ("AcroForm", "DSS", "StructTreeRoot", "Metadata", "Extensions", "MarkInfo"):
+        value = catalog.get(key)
+        if isinstance(value, Ref):
+            found[value.num] = (key,)
+    store = dictionary(step.old, catalog.get("DSS")) or {}
+    index = store.get("VRI")
+    if isinstance(index, Ref):
+        found[index.num] = ("DSS", "VRI")
+    for key, value in (dictionary(step.old, index) or {}).items():
+        if isinstance(value, Ref):
+            found[value.num] = ("DSS", "VRI", key)
+    found[root.num] = ()
+    return found
+
+
+def _trailer(step: Step) -> None:
+    old, new = step.old, step.new
+    if not step.same(old.trailer.get("Encrypt"), new.trailer.get("Encrypt")):
+        step.refuse("encryption_changed")
+    for value in (old.trailer.get("Encrypt"), old.trailer.get("ID")):
+        if isinstance(value, Ref) and value.num in step.changed:
+            step.refuse("encryption_changed")
+    before, after = dictionary(old, old.trailer.get("Root")), dictionary(new, new.trailer.get("Root"))
+    if before is None or after is None:
+        step.refuse("catalog_changed")
+    elif before is not after:
+        if old.root is not None:
+            step.explained.add(old.root.num)
+        _catalog(step, before, after)
+    written = new.trailer.get("Info")
+    if isinstance(written, Ref) and written == old.trailer.get("Info") and written.num in step.changed:
+        values = step.changed[written.num]
+        if change_store.info(*values) and not step.users(written.num):
+            step.explained.add(written.num)
+
+
+def _catalog(step: Step, old: PdfDict, new: PdfDict) -> None:
+    keys = step.differing(old, new)
+    if "Pages" in keys:
+        change_pages.tree(step)
+    rest = change_store.extensions(step, old, new, keys)
+    if "AcroForm" in rest:
+        change_form.form(step, old.get("AcroForm"), new.get("AcroForm"))
+    if "StructTreeRoot" in rest:
+        change_structure.root(step, old.get("StructTreeRoot"), new.get("StructTreeRoot"))
+
+
+def _dictionary(step: Step, number: int, old: PdfDict, new: PdfDict, places: dict[int, Path]) -> bool:
+    """Judge a dictionary whose entries say what it is.
+
+    Only entries that mean something to such an object and to no other may change, so that it does not matter who else
+    refers to it.
+    """
+    if number in places:
+        return False
+    if change_form.is_field(step, old):
+        change_form.field(step, old, new)
+    elif old.get("Type") == "Sig" or old.get("Type") == "DocTimeStamp" or "ByteRange" in old:
+        step.refuse("signature_dictionary_changed")
+    elif old.get("Type") == "Pages" or ("Kids" in old and "Count" in old and "T" not in old):
+        change_pages.tree(step)
+    elif change_structure.is_element(old):
+        change_structure.element(step, old, new)
+    else:
+        return False
+    return True
+
+
+def _by_place(
+    step: Step, number: int, old: PdfObject, new: PdfObject, places: dict[int, Path], later: list[int]
+) -> bool:
+    """Judge an object by the only reference to it; False where no rule covers that."""
+    if isinstance(old, Stream) and old.dictionary.get("Type") == "ObjStm":
+        step.refuse("object_stream_replaced")
+        return True
+    users = step.users(number)
+    if not users:
+        return False
+    if isinstance(old, Stream) or (isinstance(old, dict) and len(users) > 1):
+        return _appearance(step, number, old, new) or (len(users) == 1 and _rooted(step, old, new, users[0], places))
+    if len(users) != 1:
+        return False
+    user = users[0]
+    if user.path[-1:] == ("Annots",):
+        later.append(number)
+        return True
+    return _rooted(step, old, new, user, places) or _held(step, number, old, new, user.number, user.path)
+
+
+def _rooted(step: Step, old: PdfObject, new: PdfObject, user: tuple[int, Path], places: dict[int, Path]) -> bool:
+    above = places.get(user[0])
+    if above is None:
+        return False
+    path = (*above, *user[1])
+    if path == ("AcroForm",):
+        change_form.form(step, old, new)
+    elif path == ("AcroForm", "Fields"):
+        change_form.fields(step, old, new)
+    elif path[:2] == ("AcroForm", "DR") and len(path) <= 3:
+        if len(path) == 2:
+            change_form.resources(step, old, new)
+        else:
+            change_form.resources(step, {"": old}, {"": new})
+    elif path[:1] == ("DSS",):
+        return change_store.inside(step, path[1:], old, new)
+    elif path == ("Metadata",):
+        change_store.metadata(step, new)
+    elif path in (("Extensions",), ("MarkInfo",)) and not isinstance(new, Stream):
+        pass
+    elif path == ("StructTreeRoot",):
+        change_structure.root(step, old, new)
+    elif path == ("StructTreeRoot", "K"):
+        change_structure.kids(step, old, new)
+    elif path == ("StructTreeRoot", "ParentTree"):
+        change_structure.numbers(step, old, new)
+    elif path == ("StructTreeRoot", "ParentTree", "Nums"):
+        change_structure.pairs(step, old, new)
+    else:
+        return False
+    return True
+
+
+def _held(step: Step, number: int, old: PdfObject, new: PdfObject, holder: int, path: Path) -> bool:
+    """Judge what a field, a structure element or a number tree holds."""
+    value = _before(step, holder)
+    if not isinstance(value, dict):
+        return False
+    if path == ("Kids",) and change_form.is_field(step, value):
+        change_form.fields(step, old, new, value)
+    elif path == ("K",) and change_structure.is_element(value):
+        change_structure.kids(step, old, new)
+    elif path == ("Nums",) and change_structure.is_numbers(value) and _of_parent_tree(step, holder):
+        change_structure.pairs(step, old, new)
+    elif path[:1] == ("Kids",) and change_structure.is_numbers(value) and _of_parent_tree(step, number):
+        change_structure.numbers(step, old, new)
+    else:
+        return _appearance(step, number, old, new)
+    return True
+
+
+def _of_parent_tree(step: Step, number: int) -> bool:
+    """Whether a node of a number tree belongs to /ParentTree and to nothing else."""
+    root = dictionary(step.old, step.old.root)
+    above = root.get("StructTreeRoot") if root else None
+    tree = (dictionary(step.old, above) or {}).get("ParentTree")
+    for _ in range(64):
+        user = step.sole_user(number)
+        if user is None:
+            return False
+        if isinstance(tree, Ref) and tree.num == number:
+            return True
+        if isinstance(above, Ref) and user.number == above.num:
+            return user.path[:1] == ("ParentTree",)
+        if user.path[:1] != ("Kids",):
+            return False
+        number = user.number
+    return False
+
+
+def _appearance(step: Step, number: int, old: PdfObject, new: PdfObject) -> bool:
+    """Judge an appearance that is rewritten in its place: every user is a field that gets another value.
+
+    False where something else refers to it.
+    """
+    found: list[tuple[PdfDict, PdfDict]] = []
+    pending, seen = [number], {number}
+    while pending:
+        users = step.users(pending.pop())
+        if not users:
+            return False
+        for user in users:
+            value = _before(step, user.number)
+            if not isinstance(value, dict):
+                return False
+            if user.path[:1] == ("AP",) and change_form.is_field(step, value):
+                after = step.changed.get(user.number, (value, value))[1]
+                found.append((value, after if isinstance(after, dict) else value))
+            elif user.path[:1] in (("N",), ("R",), ("D",)) and user.number not in seen and len(seen) < 100:
+                seen.add(user.number)
+                pending.append(user.number)
+            else:
+                return False
+    if isinstance(old, Stream) is not isinstance(new, Stream):
+        return False
+    for before, after in found:
+        name = full_name(step.old, before)
+        if change_form.appearance(step, before, after):
+            step.note(Grade.FORM_OR_SIGNATURE, field=name)
+            step.notes.filled.add(name)
+        else:
+            step.refuse("appearance_without_value", field=name)
+    return True
+
+
+def _annotations_array(step: Step, number: int, old: PdfObject, new: PdfObject) -> bool:
+    user = step.sole_user(number)
+    value = _before(step, user.number) if user else None
+    if user is None or not isinstance(value, dict) or not change_pages.is_page(value) or user.path != ("Annots",):
+        return False
+    if not isinstance(old, list) or not isinstance(new, list):
+        return False
+    change_pages.annots(step, old, new, change_pages.page_number(step.old, user.number))
+    return True
+
+
+def _before(step: Step, number: int) -> PdfObject:
+    entry = step.old.entry(number)
+    if entry is None or not entry.kind:
+        return None
+    try:
+        return step.document.object_of(number, entry, step.old.index)
+    except LimitError:
+        raise
+    except PdfError:
+        return None
+
+
+def _unexplained(step: Step, number: int) -> None:
+    """An object that no rule explains: does anything that is shown lead to it?"""
+    reached, pages = climb(step, number, step.old.index)
+    if not reached:
+        step.note(Grade.UNREACHED, "object_unreached")
+        return
+    old, _ = step.changed.get(number, (None, None))
+    for page in sorted(pages)[:100]:
+        step.refuse("page_content_changed", page=change_pages.page_number(step.old, page))
+    if not pages:
+        step.refuse("signature_dictionary_changed" if _is_signature(old) else "object_changed")
+
+
+def _is_signature(value: PdfObject) -> bool:
+    return isinstance(value, dict) and "ByteRange" in value
+
+
+def climb(step: Step, number: int, index: int) -> tuple[bool, set[int]]:
+    """Whether the trailer of revision `index` leads to object `number`, and the pages on the way."""
+    revision = step.document.revisions[index]
+    tops = {value.num for value in revision.trailer.values() if isinstance(value, Ref)}
+    pages: set[int] = set()
+    pending, seen, reached = [number], {number}, False
+    while pending:
+        here = pending.pop()
+        if here in tops:
+            reached = True
+            continue
+        entry = revision.entry(here)
+        try:
+            value = step.document.object_of(here, entry, index) if entry and entry.kind else None
+        except LimitError:
+            raise
+        except PdfError:
+            value = None
+        if isinstance(value, dict) and change_pages.is_page(value):
+            pages.add(here)
+            reached = True
+            continue
+        for user in step.usages.of(here, index):
+            if user.number not in seen:
+                if len(seen) >= _MAX_CLIMB:
+                    return True, pages
+                seen.add(user.number)
+                pending.append(user.number)
+    return reached, pages
+
+
+def _added(step: Step) -> None:
+    """New objects mean nothing by themselves, unless something older already refers to their numbers."""
+    for number in step.added:
+        if step.users(number) and climb(step, number, step.old.index)[0]:
+            step.refuse("dangling_reference_filled")
+    for number in step.added.keys() - step.holders:
+        _holder_filled(step, number)
+    for number in step.holders & step.added.keys():
+        _holder_filled(step, number)
+
+
+def _holder_filled(step: Step, number: int) -> None:
+    """An object stream that older cross-references named before it existed would bring their objects to life."""
+    entry = step.added[number]
+    if entry.kind != PLAIN:
+        return
+    try:
+        value = step.document.object_of(number, entry, step.new.index)
+        if not isinstance(value, Stream) or value.dictionary.get("Type") != "ObjStm":
+            return
+        data = value.decode(_MAX_ADDED_STREAM)
+        count, first = value.dictionary.get("N"), value.dictionary.get("First")
+        if type(count) is not int or type(first) is not int:
+            return
+        held = data[: max(0, first)].split()[: max(0, 2 * count) : 2]
+    except LimitError:
+        raise
+    except PdfError:
+        return
+    for word in held:
+        if not word.isdigit() or len(word) > 10:
+            continue
+        found = step.new.entry(int(word))
+        if found is not None and found.kind == PACKED and found.where == number:
+            own = step.new.own_entry(int(word))
+            if own != found:
+                step.refuse("dangling_reference_filled")
+                return
+
+
+def _freed(step: Step) -> None:
+    for number in step.freed:
+        if step.usages.of(number, step.new.index) and climb(step, number, step.new.index)[0]:
+            step.refuse("object_freed")
+        elif not step.users(number):
+            step.note(Grade.UNREACHED, "object_freed_unused")
+
+
+__all__ = ["climb", "judge"]

@@ -1,0 +1,104 @@
+"""What later revisions did to a signed one: consecutive revisions compared once each, graded by whitelists.
+
+    for change in compare(document, revision.index): change.grade, change.permitted, change.reasons
+
+Only objects that a revision touches are looked at.  Each is judged by its place in the document (catalog, /DSS, form,
+page, annotation, structure tree) and everything without a rule is undefined, unless nothing that is shown leads to it.
+"""
+
+from __future__ import annotations
+
+from signsvc.formats.pdf import docmdp
+from signsvc.formats.pdf.change_rules import judge
+from signsvc.formats.pdf.change_step import Notes, Step
+from signsvc.formats.pdf.change_usages import Usages
+from signsvc.formats.pdf.docmdp import Restrictions
+from signsvc.formats.pdf.document import Document
+from signsvc.formats.pdf.xref import FREE
+from signsvc.types import Change, Grade
+
+_MEMO = "changes"
+_MAX_OBJECTS = 1_000  # object numbers named in one change
+
+
+class _Steps:
+    """The steps of one document, each judged when it is first asked for."""
+
+    def __init__(self, document: Document) -> None:
+        self._document = document
+        self._usages: Usages | None = None
+        self._steps: dict[int, tuple[Notes, tuple[int, ...]]] = {}
+        self._restrictions: dict[int, Restrictions] = {}
+
+    def step(self, index: int) -> tuple[Notes, tuple[int, ...]]:
+        """What revision `index` did to the one before it, and the numbers of the objects it touched."""
+        found = self._steps.get(index)
+        if found is None:
+            step = Step(self._document, index, self._find_usages())
+            judge(step)
+            touched = sorted((*step.added, *step.changed, *step.freed))
+            found = self._steps[index] = step.notes, tuple(touched[:_MAX_OBJECTS])
+        return found
+
+    def _find_usages(self) -> Usages:
+        if self._usages is None:
+            document = self._document
+            interest = {
+                number
+                for revision in document.revisions[1:]
+                for number in revision.own_numbers()
+                if (entry := revision.own_entry(number)) is not None
+                and (entry.kind != FREE or document.entry(number, revision.index - 1) is not None)
+            }
+            self._usages = Usages(document, interest)
+        return self._usages
+
+    def restrictions(self, index: int) -> Restrictions:
+        """What the signatures in revision `index` and before forbid afterwards."""
+        start = index
+        while start and start not in self._restrictions:
+            start -= 1
+        document = self._document
+        if start not in self._restrictions:
+            self._restrictions[start] = docmdp.of_revision(document.revisions[start])
+        for at in range(start + 1, index + 1):
+            notes, _ = self.step(at)
+            revision = document.revisions[at]
+            # where a step is undefined its new signatures are not all known
+            found = docmdp.of_revision(revision) if notes.grade is Grade.UNDEFINED else Restrictions()
+            found = found.tightened(docmdp.of_signatures(revision, notes.signatures))
+            self._restrictions[at] = self._restrictions[at - 1].tightened(found)
+        return self._restrictions[index]
+
+
+def compare(document: Document, index: int) -> tuple[Change, ...]:
+    """The changes of each revision after revision `index` (from 0), oldest first.
+
+    `permitted` judges each against DocMDP, FieldMDP and locks of the signatures up to revision `index`.  The work is
+    kept on the document: signatures of one document share it.  Raises LimitError.
+    """
+    steps = document.memo.get(_MEMO)
+    if not isinstance(steps, _Steps):
+        steps = document.memo[_MEMO] = _Steps(document)
+    later = range(index + 1, len(document.revisions))
+    if not later:
+        return ()
+    restrictions = steps.restrictions(index)
+    result: list[Change] = []
+    for at in later:
+        notes, touched = steps.step(at)
+        result.append(
+            Change(
+                revision=at + 1,
+                grade=notes.grade,
+                objects=touched,
+                pages=tuple(sorted(notes.pages)),
+                fields=tuple(notes.fields),
+                reasons=tuple(notes.reasons),
+                permitted=restrictions.permit(notes),
+            )
+        )
+    return tuple(result)
+
+
+__all__ = ["compare"]
