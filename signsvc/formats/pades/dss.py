@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from typing import TypeVar
 
-from signsvc.formats.pdf import Document, LimitError, PdfDict, PdfError, PdfObject, Revision, Stream
+from signsvc.formats.pdf import Document, LimitError, PdfDict, PdfError, PdfObject, Ref, Revision, Stream
 from signsvc.types import EvidenceItem, EvidenceKind, Origin
 
 _KEYS = (("Certs", EvidenceKind.CERTIFICATE), ("CRLs", EvidenceKind.CRL), ("OCSPs", EvidenceKind.OCSP))
@@ -30,10 +30,15 @@ def read(document: Document) -> tuple[tuple[EvidenceItem, ...], bool]:
         store = _guard(lambda: revision.dictionary(revision.catalog.get("DSS")))  # noqa: B023 - called at once
         if store is None:
             continue
+        listed: set[tuple[EvidenceKind, Ref]] = set()
         for kind, value in _values(revision, store):
             visits -= 1
             if visits < 0:
                 raise LimitError("evidence")
+            if isinstance(value, Ref):
+                if (kind, value) in listed:
+                    continue
+                listed.add((kind, value))
             stream = _guard(lambda: revision.resolve(value))  # noqa: B023
             if not isinstance(stream, Stream):
                 broken = True
