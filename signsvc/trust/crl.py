@@ -56,10 +56,13 @@ _ISSUER_OID = b"\x06\x03\x55\x1d\x1d"
 
 # Entries with a short length, the usual sizes first; anything else goes through the ordinary outline.
 _SIZES = (*range(0x1E, 0x50), *range(0x10, 0x1E), *range(0x50, 0x80))
-_ENTRY = b"(?s:\\x30(?:" + b"|".join(b"\\x%02x.{%d}" % (n, n) for n in _SIZES) + b"))"
-_ENTRY_RE = re.compile(_ENTRY)
-_CHUNK_RE = re.compile(b"(?:" + _ENTRY + b"){1,5000}+")
-_WALK_RE = re.compile(b"(?:" + _ENTRY + b")*+")
+
+
+@functools.cache
+def _entry_pattern(repeat: bytes = b"") -> re.Pattern[bytes]:
+    """One entry, or so many; made when first needed, which most programs never do."""
+    entry = b"(?s:\\x30(?:" + b"|".join(b"\\x%02x.{%d}" % (n, n) for n in _SIZES) + b"))"
+    return re.compile(b"(?:" + entry + b")" + repeat)
 
 
 @dataclass(frozen=True, slots=True)
@@ -280,10 +283,11 @@ class Crl:
         they stand is compared with the entry around it, and the walk over entries never goes back."""
         assert self._entries is not None
         buf, pos, end = self._buf, self._entries.content, self._entries.end
+        walk = _entry_pattern(b"*+")
         at = buf.find(needle, pos, end)
         while at >= 0:
             while True:
-                walked = _WALK_RE.match(buf, pos, at)
+                walked = walk.match(buf, pos, at)
                 entry = der.read(buf, walked.end() if walked else pos, end, tag=der.SEQUENCE)
                 pos = entry.end
                 if pos > at:
@@ -310,10 +314,11 @@ class Crl:
         """All entries, each complete.  Raises `DerError`."""
         assert self._entries is not None
         buf, pos, end = self._buf, self._entries.content, self._entries.end
+        one, chunk = _entry_pattern(), _entry_pattern(b"{1,5000}+")
         while pos < end:
-            found = _CHUNK_RE.match(buf, pos, end)
+            found = chunk.match(buf, pos, end)
             if found is not None:
-                yield from _ENTRY_RE.findall(buf, pos, found.end())
+                yield from one.findall(buf, pos, found.end())
                 pos = found.end()
             else:
                 entry = der.read(buf, pos, end, tag=der.SEQUENCE)
