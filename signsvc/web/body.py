@@ -26,6 +26,7 @@ from typing import IO, Any
 from flask import Request
 from werkzeug.exceptions import ClientDisconnected, HTTPException
 from werkzeug.formparser import MultiPartParser
+from werkzeug.http import parse_options_header
 from werkzeug.wsgi import get_input_stream
 
 from signsvc.errors import DocumentError, RequestError, SignsvcError
@@ -108,7 +109,7 @@ def read(request: Request, directory: Path, limits: BodyLimits) -> Body:
             elif kind == "application/json":
                 body = _json(stream, directory)
             elif kind in _RAW_TYPES:
-                body = _raw(stream, directory)
+                body = _raw(stream, directory, request.headers.get("Content-Disposition"))
             else:
                 raise RequestError("wrong_content_type")
             stream.exhaust()
@@ -224,12 +225,13 @@ def _declared_digests(header: str | None) -> Iterator[tuple[str, bytes]]:
             raise RequestError("invalid_request", reason="malformed digest header") from None
 
 
-def _raw(stream: _Counted, directory: Path) -> Body:
+def _raw(stream: _Counted, directory: Path, disposition: str | None) -> Body:
     path = directory / "document"
     with path.open("wb") as target:
         for chunk in stream.chunks():
             target.write(chunk)
-    return Body(Upload(path, stream.count, stream.sha256), {})
+    name = parse_options_header(disposition)[1].get("filename")
+    return Body(Upload(path, stream.count, stream.sha256, _file_name(name)), {})
 
 
 def _json(stream: _Counted, directory: Path) -> Body:

@@ -60,6 +60,15 @@ class TestVerify:
         asked = stage.services.verifier.requests[0]
         assert (asked.policy, asked.offline, asked.at.isoformat()) == ("luu-tru", True, "2025-01-01T00:00:00+00:00")
 
+    def test_raw_body_may_name_the_file(self, stage: Any) -> None:
+        response = stage.client.post(
+            "/v1/verify",
+            data=PDF,
+            content_type="application/pdf",
+            headers={**stage.auth(), "Content-Disposition": "attachment; filename*=UTF-8''c%C3%B4ng%20v%C4%83n.pdf"},
+        )
+        assert response.get_json()["document"]["name"] == "công văn.pdf"
+
     @pytest.mark.parametrize("size", [0, 5000, 300_000, 1_000_000])
     def test_json_body(self, stage: Any, size: int) -> None:
         data = PDF + bytes(i % 251 for i in range(size))
