@@ -452,7 +452,7 @@ def test_hostile_counts_cost_little(pki: test_pki.Pki) -> None:
     unknown = der.seq(der.oid("1.2.3"), der.tlv(0x31, many))
     start = time.process_time()
     signer = only(build(Signer(pki, unsigned=(*[values] * 20, *[token] * 20, *[unknown] * 20))))
-    assert time.process_time() - start < 2
+    assert time.process_time() - start < 5  # measured 1.1; unbounded it took 20
     assert signer.digest_matches is True
     assert value_check(signer) is SignatureCheck.VALID
     assert codes(read(build(Signer(pki), certs=(many,))).findings) == ["cms_unreadable"]
