@@ -270,6 +270,12 @@ def test_a_redirect_may_not_use_what_the_operator_allowed_for_names(serve: Calla
     assert inner.connections == 0
 
 
+def test_a_redirect_may_not_use_an_allowed_network(serve: Callable[[Script], RawServer]) -> None:
+    server = serve(redirecting("http://10.1.1.1/"))
+    http = client(server.address, "10.0.0.0/8")
+    assert reason(lambda: http.get(f"http://{server.address}/")) == "refused:address"
+
+
 @pytest.mark.parametrize("location", ["file:///etc/passwd", "gopher://x/", "http://[", "http://u:p@x/"])
 def test_a_redirect_to_nonsense_is_refused(serve: Callable[[Script], RawServer], location: str) -> None:
     server = serve(redirecting(location))

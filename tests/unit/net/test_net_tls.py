@@ -20,7 +20,9 @@ from signsvc.net import HttpClient, NetRules
 
 class _Quiet(BaseHTTPRequestHandler):
     def do_GET(self) -> None:
-        self.send_response(200)
+        self.send_response(302 if self.path == "/down" else 200)
+        if self.path == "/down":
+            self.send_header("Location", f"http://{self.headers['Host']}/")
         self.send_header("Content-Length", "2")
         self.end_headers()
         self.wfile.write(b"ok")
@@ -94,3 +96,10 @@ def test_an_unknown_certificate_or_another_name_is_refused(tls: tuple[int, Path]
     with pytest.raises(UpstreamError) as caught:
         _client(port, host, ca if known else None).get(f"https://{host}:{port}/")
     assert caught.value.data["reason"] == "tls"
+
+
+def test_no_redirect_leaves_tls(tls: tuple[int, Path]) -> None:
+    port, ca = tls
+    with pytest.raises(UpstreamError) as caught:
+        _client(port, "crl.noi-bo.vn", ca).get(f"https://crl.noi-bo.vn:{port}/down")
+    assert caught.value.data["reason"] == "redirect"

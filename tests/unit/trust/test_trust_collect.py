@@ -289,6 +289,14 @@ def test_a_fetched_certificate_must_have_signed(network: Network, cert: CertOf, 
     assert not any(gather(material, network, leaf).values())
 
 
+def test_a_re_keyed_namesake_does_not_hide_the_true_issuer(network: Network, cert: CertOf, pki: test_pki.Pki) -> None:
+    urls = tuple(test_pki.aia_url(label) for label in ("sub-g2-state-rekeyed", "sub-g2-state"))
+    leaf = Certificate.from_der(pki.issue("person", aia_urls=urls))
+    material = TrustMaterial(anchors=(TrustAnchor(cert("root-g2"), "g2"),), hosts=frozenset((".test-ca.gov.vn.test",)))
+    found = gather(material, network, leaf)
+    assert [item.der for item in found[EvidenceKind.CERTIFICATE]] == [leaf.der, *pki.chain("sub-g2-state")]
+
+
 def test_an_endless_ladder_of_issuers_ends(cert: CertOf, pki: test_pki.Pki) -> None:
     """Each answer is the true issuer of the one before and names the next address."""
     host = "http://ca.ladder.vn"

@@ -118,6 +118,14 @@ def test_a_cross_certificate_is_no_anchor(pki: test_pki.Pki, tmp_path: Path) -> 
     assert TrustStore(tmp_path).install("test", encoded, sha256(encoded)).installed[0].kind == "intermediate"
 
 
+def test_an_entry_for_an_anchor_does_not_make_a_cross_certificate_one(pki: test_pki.Pki, tmp_path: Path) -> None:
+    store = site_profile(
+        tmp_path, 'id = "root"\nkind = "anchor"\nsubject = { CN = "Test RootCA chuyên dùng Chính phủ G2" }'
+    )
+    encoded = pki.cert("cross-root-g2")
+    assert store.install("noi-bo", encoded, sha256(encoded)).installed[0].kind == "intermediate"
+
+
 def test_a_self_issued_certificate_that_its_key_did_not_sign_is_no_anchor(pki: test_pki.Pki, tmp_path: Path) -> None:
     encoded = pki.issue("root-g2", issuer="root-unknown", subject=pki.spec("root-unknown").subject)
     assert Certificate.from_der(encoded).self_issued
