@@ -61,6 +61,11 @@ def validate(
     findings = list(document.findings)
     if context.data.unreadable:
         findings.append(Finding.of("evidence_unreadable", count=len(context.data.unreadable)))
+    findings += [
+        Finding.of("timestamp_not_valid", subject=token.view.id, id=token.view.field or token.view.id)
+        for token in tokens
+        if not token.passed
+    ]
     kept = judged(policy, findings)
     if signatures:
         results = [(s.indication, s.sub_indication) for s in signatures]
@@ -111,7 +116,7 @@ def check_certificate(
     """Check a certificate before it signs (Decree 68/2024 art. 29, 31, 32): validity, purpose, path, status at `now`.
 
     Codes, the first that applies: ``certificate_expired``, ``certificate_not_yet_valid``, ``certificate_revoked``
-    (also on hold), ``certificate_not_for_signing``, ``certificate_path_unknown``, ``certificate_status_unknown``.
+    (also on hold, also where a CA above is revoked), ``certificate_not_for_signing``, ``certificate_path_unknown``, ``certificate_status_unknown``.
     Never raises.
     """
     context = Context.of(policy, material, now, evidence, (certificate, *pool))
@@ -128,8 +133,9 @@ def check_certificate(
     elif now < certificate.not_before:
         code, data = "certificate_not_yet_valid", {"not_before": _moment(certificate.not_before)}
     elif entry is not None and entry.status in (CertificateStatus.REVOKED, CertificateStatus.ON_HOLD):
-        code = "certificate_revoked"
-        data = {"revoked_at": _moment(entry.revoked_at) if entry.revoked_at else "?", "reason": entry.reason or ""}
+        code, data = "certificate_revoked", _revocation(entry)
+    elif any(e.status is CertificateStatus.REVOKED for e in chain.entries):
+        code, data = "certificate_revoked", _revocation(next(e for e in chain.entries if e.revoked_at is not None))
     elif any(f.level is Level.FAIL for f in purpose):
         code = "certificate_not_for_signing"
     elif subs - {Sub.TRY_LATER}:
@@ -138,6 +144,14 @@ def check_certificate(
         code = "certificate_status_unknown"
     path = chain.path or (certificate,)
     return CertificateVerdict(code is None, code, path, chain.entries, findings, data)
+
+
+def _revocation(entry: ChainEntry) -> dict[str, object]:
+    return {
+        "revoked_at": _moment(entry.revoked_at) if entry.revoked_at else "?",
+        "reason": entry.reason or "",
+        "name": entry.certificate.common_name,
+    }
 
 
 def _moment(moment: datetime) -> str:

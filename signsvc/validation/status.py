@@ -86,7 +86,7 @@ def status_of(
             good.append(fact)
     if good:
         best = max(good, key=lambda f: f.this_update)
-        if best.this_update < fresh_at:
+        if depth == 0 and best.this_update < proven < context.present:
             notes.append(Finding.of("revocation_data_before_signing", subject=subject, name=name))
         return Status(_entry(certificate, CertificateStatus.GOOD, best), tuple(notes), None, best)
     failing = _missing(context, certificate, limit, reasons)

@@ -205,7 +205,7 @@ def test_wanted(bench: Bench) -> None:
         ("suspended", "certificate_revoked"),
         ("wrong-usage", "certificate_not_for_signing"),
         ("unknown", "certificate_path_unknown"),
-        ("of-revoked-ca", "certificate_path_unknown"),
+        ("of-revoked-ca", "certificate_revoked"),
     ],
 )
 def test_check_before_signing(bench: Bench, label: str, code: str | None) -> None:
