@@ -201,7 +201,7 @@ def _sign(place: _Place, bind: str, key: str, name: str, steps: tuple[dict[str, 
         }
         status, _, body = _call(bind, "POST", "/v1/sign", json.dumps(request).encode(), headers)
         if status != 200:
-            raise ConfigError(reason=f"signing {name} answered {status}: {json.loads(body).get('code')}")
+            raise ConfigError(reason=f"signing {name} answered {status}: {body.decode('utf-8', 'replace')}")
         content = body
         click.echo(f"POST /v1/sign  {name}  {step['credential']}  {step['profile']}: {len(body)} byte")
     target = place.out / name.replace(".pdf", "-signed.pdf")
@@ -214,7 +214,7 @@ def _verify(bind: str, key: str, path: Path) -> bool:
     status, _, body = _call(bind, "POST", "/v1/verify", path.read_bytes(), headers)
     report = json.loads(body)
     if status != 200:
-        raise ConfigError(reason=f"verifying {path.name} answered {status}: {report.get('code')}")
+        raise ConfigError(reason=f"verifying {path.name} answered {status}: {body.decode('utf-8', 'replace')}")
     path.with_suffix(".report.json").write_text(json.dumps(report, ensure_ascii=False, indent=2) + "\n", "utf-8")
     page = _call(bind, "GET", f"/v1/reports/{report['id']}.html", headers={"Authorization": f"Bearer {key}"})
     path.with_suffix(".report.html").write_bytes(page[2])
