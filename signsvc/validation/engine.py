@@ -116,7 +116,8 @@ def check_certificate(
     """Check a certificate before it signs (Decree 68/2024 art. 29, 31, 32): validity, purpose, path, status at `now`.
 
     Codes, the first that applies: ``certificate_expired``, ``certificate_not_yet_valid``, ``certificate_revoked``
-    (also on hold, also where a CA above is revoked), ``certificate_not_for_signing``, ``certificate_path_unknown``, ``certificate_status_unknown``.
+    (also on hold, also where a CA above is revoked), ``certificate_not_for_signing``, ``certificate_path_unknown``,
+    ``certificate_status_unknown``.
     Never raises.
     """
     context = Context.of(policy, material, now, evidence, (certificate, *pool))
