@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from importlib import import_module
-
-from signsvc.formats.pdf import Document, Revision
+from signsvc.formats.pdf import Document, LimitError, PdfError, Revision
+from signsvc.formats.pdf.changes import compare
 from signsvc.types import Change, Grade
 
 
@@ -16,14 +15,15 @@ def changes_after(document: Document, revision: Revision, *, removed: bool) -> t
     found: list[Change] = []
     if revision is not document.last:
         try:
-            compare = import_module("signsvc.formats.pdf.changes").compare
-        except ModuleNotFoundError:
+            found.extend(compare(document, revision.index))
+        except LimitError:
+            raise
+        except PdfError:
+            # what cannot be read cannot be called harmless
             found = [
                 Change(later.number, Grade.UNDEFINED, reasons=("changes_not_compared",))
                 for later in document.revisions[revision.index + 1 :]
             ]
-        else:
-            found = list(compare(document, revision.index))
     number = len(document.revisions)
     if removed:
         found.append(Change(number, Grade.UNDEFINED, reasons=("signature_removed",)))

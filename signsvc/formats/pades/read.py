@@ -271,6 +271,10 @@ class _Reading:
         """The one signer of the CMS; what speaks against the structure goes to the item's findings."""
         if not item.contents or not any(item.contents):
             return None
+        if item.sub_filter not in _KNOWN:
+            # how such a signature is made is not known: its CMS, if it is one, tells who signed and nothing else
+            shown = cms.read(item.contents, subject=item.id, digest=None)
+            return shown.signers[0] if shown.signers else None
         digest = self._digest(item)
         if item.sub_filter == _RAW:
             sha1 = digest(SHA1) if digest is not None else None
