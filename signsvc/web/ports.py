@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
@@ -11,7 +11,6 @@ if TYPE_CHECKING:
     from signsvc.signing.profiles import Profile
     from signsvc.store import Store
     from signsvc.types import Certificate
-    from signsvc.validation.policy import Policy
     from signsvc.verification import VerifyRequest
 
 
@@ -58,11 +57,3 @@ class AppServices(Protocol):
     def signing(self) -> SigningLike: ...
     @property
     def keyring(self) -> KeyringLike: ...
-
-
-class Catalogues(Protocol):
-    """Profiles and policies by id, those of the installation included."""
-
-    def profiles(self) -> Mapping[str, Profile]: ...
-
-    def policies(self) -> Mapping[str, Policy]: ...

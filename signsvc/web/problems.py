@@ -39,17 +39,23 @@ _HTTP = {
 }
 
 
-def invalid(error: ValidationError, at: str = "") -> RequestError:
+class InvalidMembersError(RequestError):
+    """Values that do not fit their model; `errors` are the members of RFC 9457's extension of that name."""
+
+    def __init__(self, errors: list[dict[str, str]]) -> None:
+        self.errors = errors
+        super().__init__("invalid_request", reason=f"{errors[0]['pointer'] or '/'}: {errors[0]['message']}")
+
+
+def invalid(error: ValidationError) -> InvalidMembersError:
     """The problem for values that do not fit a model: pointers and messages, never the values themselves."""
     members = []
     for entry in error.errors(include_url=False, include_context=False, include_input=False)[:20]:
         # An unknown member's name is the caller's text; only names of ours are shown.
         parts = entry["loc"][:-1] if entry["type"] == "extra_forbidden" else entry["loc"]
-        pointer = at + "".join(f"/{part}" for part in parts if isinstance(part, int | str))
+        pointer = "".join(f"/{part}" for part in parts if isinstance(part, int | str))
         members.append({"pointer": pointer, "code": entry["type"], "message": entry["msg"]})
-    found = RequestError("invalid_request", reason=f"{members[0]['pointer'] or '/'}: {members[0]['message']}")
-    found.errors = members  # type: ignore[attr-defined]
-    return found
+    return InvalidMembersError(members)
 
 
 def document(error: SignsvcError) -> dict[str, Any]:
@@ -68,8 +74,8 @@ def document(error: SignsvcError) -> dict[str, Any]:
     }
     if facts := {k: v for k, v in error.data.items() if isinstance(v, str | int | float | bool)}:
         members["data"] = facts
-    if errors := getattr(error, "errors", None):
-        members["errors"] = errors
+    if isinstance(error, InvalidMembersError):
+        members["errors"] = error.errors
     return members
 
 
