@@ -22,7 +22,7 @@ from signsvc.types import Grade
 _HIDDEN = 2 | 32  # annotation flags Hidden and NoView
 # /Type, /Ff and the rest say nothing about what is shown; writers set them whenever they rewrite a field.
 _QUIET = frozenset({"Ff", "Type", "StructParent", "P"})
-_SHOWN = frozenset({"AP", "AS", "DA", "Q", "F", "MK"})
+_SHOWN = frozenset({"AP", "AS", "DA", "Q", "F"})
 _SIGNING = _QUIET | _SHOWN | {"V", "M"}
 _FILLING = _QUIET | _SHOWN | {"V", "I", "M", "RV"}
 _FORM_QUIET = frozenset({"SigFlags", "NeedAppearances", "DA", "Q"})
@@ -114,7 +114,7 @@ def _new_field(step: Step, ref: Ref, names: set[str], parent: PdfDict | None) ->
             step.refuse("field_prepared", field=name)
         if "A" in widget or "AA" in widget:
             step.refuse("action_added", field=name)
-        if not _fresh_appearance(step, None, widget.get("AP")):
+        if not fresh_appearance(step, None, widget.get("AP")):
             step.refuse("appearance_prepared", field=name)
     visible = any(is_visible(step, widget) for _, widget in widgets)
     value = dictionary(step.new, node.get("V"))
@@ -187,6 +187,8 @@ def field(step: Step, old: PdfDict, new: PdfDict) -> None:
     if keys & {"A", "AA"}:
         step.refuse("action_added", field=name)
         return
+    if "Type" in keys and new.get("Type") != "Annot":
+        step.refuse("field_changed", field=name)
     if _type(step, old) == "Sig":
         _signature_field(step, old, new, keys, name)
     else:
@@ -202,13 +204,13 @@ def _signature_field(step: Step, old: PdfDict, new: PdfDict, keys: set[str], nam
         return
     signing = "V" in keys and step.before(old.get("V")) is None
     if not signing:
-        if "V" in keys:
+        if "V" in keys and step.before(old.get("V")) is not None:
             step.refuse("signature_value_changed", field=name)
         elif keys & _SHOWN and not _parent_signed(step, old):
             step.refuse("appearance_changed", field=name)
         elif keys - _SIGNING:
             step.refuse("field_changed", field=name)
-        elif not _fresh_appearance(step, old.get("AP"), new.get("AP")):
+        elif not fresh_appearance(step, old.get("AP"), new.get("AP")):
             step.refuse("appearance_prepared", field=name)
         return
     value = dictionary(step.new, new.get("V"))
@@ -217,9 +219,10 @@ def _signature_field(step: Step, old: PdfDict, new: PdfDict, keys: set[str], nam
         return
     if keys - _SIGNING:
         step.refuse("field_changed", field=name)
-    if not _fresh_appearance(step, old.get("AP"), new.get("AP")):
+    if not fresh_appearance(step, old.get("AP"), new.get("AP")):
         step.refuse("appearance_prepared", field=name)
-    _signed(step, name, new, value, visible=is_visible(step, new))
+    shown = [new, *(found for kid in items(step.new, new.get("Kids"))[:1000] if (found := dictionary(step.new, kid)))]
+    _signed(step, name, new, value, visible=any(is_visible(step, widget) for widget in shown))
 
 
 def _parent_signed(step: Step, node: PdfDict) -> bool:
@@ -228,6 +231,14 @@ def _parent_signed(step: Step, node: PdfDict) -> bool:
         isinstance(found, dict) and isinstance(after, dict) and "V" not in found and "V" in after
         for found, after in _changed_parents(step, node)
     )
+
+
+def newly_signed(step: Step, number: int) -> bool:
+    """Whether object `number` is a signature field, or a widget of one, that this step signs."""
+    old, new = step.changed.get(number, (None, None))
+    if not isinstance(old, dict) or not isinstance(new, dict) or _type(step, old) != "Sig":
+        return False
+    return (step.before(old.get("V")) is None and step.after(new.get("V")) is not None) or _parent_signed(step, old)
 
 
 def _changed_parents(step: Step, node: PdfDict) -> Iterator[tuple[PdfObject, PdfObject]]:
@@ -252,7 +263,7 @@ def _filled(step: Step, old: PdfDict, new: PdfDict, keys: set[str], name: str) -
     flags = [value if isinstance(value, int) else 0 for value in (step.before(old.get("F")), step.after(new.get("F")))]
     if (flags[0] ^ flags[1]) & _HIDDEN:
         step.refuse("field_visibility_changed", field=name)
-    if not _fresh_appearance(step, old.get("AP"), new.get("AP")) or not _fresh_value(step, old, new):
+    if not fresh_appearance(step, old.get("AP"), new.get("AP")) or not _fresh_value(step, old, new):
         step.refuse("appearance_prepared", field=name)
     step.note(Grade.FORM_OR_SIGNATURE, field=name)
     step.notes.filled.add(name)
@@ -275,7 +286,7 @@ def _fresh_value(step: Step, old: PdfDict, new: PdfDict) -> bool:
     return all(ref.num in step.added or ref.num in known for _, ref in references(new.get("V")))
 
 
-def _fresh_appearance(step: Step, old: PdfObject, new: PdfObject) -> bool:
+def fresh_appearance(step: Step, old: PdfObject, new: PdfObject) -> bool:
     """Whether an appearance consists of what this revision made and of what the same field showed before.
 
     An object that lay in the file unused, prepared to be switched on, is neither.
@@ -307,4 +318,15 @@ def appearance(step: Step, holder: PdfDict, after: PdfDict) -> bool:
     return refilled(step, holder, after)
 
 
-__all__ = ["appearance", "field", "fields", "form", "is_field", "is_visible", "rectangle", "resources"]
+__all__ = [
+    "appearance",
+    "field",
+    "fields",
+    "form",
+    "fresh_appearance",
+    "is_field",
+    "is_visible",
+    "newly_signed",
+    "rectangle",
+    "resources",
+]

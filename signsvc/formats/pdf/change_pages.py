@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from signsvc.formats.pdf.change_form import is_visible, rectangle
-from signsvc.formats.pdf.change_step import Step, dictionary, inherited, items
-from signsvc.formats.pdf.change_usages import references
+from signsvc.formats.pdf.change_form import fresh_appearance, is_visible, newly_signed, rectangle
+from signsvc.formats.pdf.change_step import Step, dictionary, items
 from signsvc.formats.pdf.document import Revision
 from signsvc.formats.pdf.limits import LimitError, PdfError
 from signsvc.formats.pdf.objects import PdfDict, PdfObject, PdfString, Ref
@@ -45,10 +44,11 @@ def annots(step: Step, old: PdfObject, new: PdfObject, place: int | None) -> Non
         step.refuse("page_changed", page=place)
     kept = {item for item in after if isinstance(item, Ref)}
     known = {item for item in before if isinstance(item, Ref)}
-    direct = [item for item in before if not isinstance(item, Ref)]
     fresh: list[PdfObject] = [item for item in after if not isinstance(item, Ref)]
-    for item in direct:
-        match = next((other for other in fresh if step.same(item, other)), None)
+    for shown in before:
+        if isinstance(shown, Ref):
+            continue
+        match = next((other for other in fresh if step.same(shown, other)), None)
         if match is None:
             step.refuse("annotation_removed", page=place)
         else:
@@ -56,8 +56,8 @@ def annots(step: Step, old: PdfObject, new: PdfObject, place: int | None) -> Non
     if any(item not in kept and step.before(item) is not None for item in known):
         step.refuse("annotation_removed", page=place)
     # drawn in the order of the array: what was drawn below stays below
-    order = [item for item in before if isinstance(item, Ref) and item in kept]
-    if order != [item for item in after if isinstance(item, Ref) and item in known]:
+    order = dict.fromkeys(item for item in before if isinstance(item, Ref) and item in kept)
+    if list(order) != list(dict.fromkeys(item for item in after if isinstance(item, Ref) and item in known)):
         step.refuse("annotation_order_changed", page=place)
     come = [item for item in after if isinstance(item, Ref) and item not in known]
     for item in (*fresh, *come):
@@ -77,11 +77,7 @@ def _added(step: Step, item: PdfObject, value: PdfDict, place: int | None, befor
     if not isinstance(kind, str) or kind not in _COMMENTS:
         step.refuse("annotation_kind", page=place)
         return
-    if not step.fresh(item) or any(
-        isinstance(value.get(key), Ref | dict | list)
-        and any(ref.num not in step.added for _, ref in _appearance(step, value[key]))
-        for key in ("AP",)
-    ):
+    if not step.fresh(item) or not fresh_appearance(step, None, value.get("AP")):
         step.refuse("appearance_prepared", page=place)
     action = dictionary(step.new, value.get("A"))
     if "AA" in value or (action is not None and (step.after(action.get("S")) in _RUNS or "Next" in action)):
@@ -93,18 +89,11 @@ def _added(step: Step, item: PdfObject, value: PdfDict, place: int | None, befor
         step.note(Grade.ANNOTATION, "annotation_overlaps", page=place)
 
 
-def _appearance(step: Step, value: PdfObject) -> list[tuple[tuple[str | int, ...], Ref]]:
-    """The references of an appearance dictionary and, where it is indirect, of what it holds."""
-    found = list(references(value))
-    inner = dictionary(step.new, value)
-    return found if inner is None or inner is value else [*found, *references(inner)]
-
-
 def _widget(step: Step, item: PdfObject, value: PdfDict, place: int | None, before: list[PdfObject]) -> None:
     number = item.num if isinstance(item, Ref) else -1
     if number not in step.new_widgets:
         # a signature field that stood in the form may be placed on its page when it is signed
-        if inherited(step.new, value, "FT") != "Sig" or number < 0:
+        if not newly_signed(step, number) or not fresh_appearance(step, None, value.get("AP")):
             step.refuse("widget_added", page=place)
             return
         step.note(Grade.FORM_OR_SIGNATURE)

@@ -79,11 +79,15 @@ def _trailer(step: Step) -> None:
         if old.root is not None:
             step.explained.add(old.root.num)
         _catalog(step, before, after)
-    written = new.trailer.get("Info")
-    if isinstance(written, Ref) and written == old.trailer.get("Info") and written.num in step.changed:
-        values = step.changed[written.num]
-        if change_store.info(*values) and not step.users(written.num):
-            step.explained.add(written.num)
+    info = new.trailer.get("Info")
+    if (
+        isinstance(info, Ref)
+        and info == old.trailer.get("Info")
+        and all(isinstance(value, dict) for value in step.changed.get(info.num, (None,)))
+        and not step.users(info.num)
+    ):
+        # nothing but the trailer refers to it: whatever it says is shown nowhere
+        step.explained.add(info.num)
 
 
 def _catalog(step: Step, old: PdfDict, new: PdfDict) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 
 from signsvc.formats.pdf.change_step import Step, dictionary, items
-from signsvc.formats.pdf.objects import Name, PdfDict, PdfObject, PdfString, Ref
+from signsvc.formats.pdf.objects import Name, PdfDict, PdfObject, Ref
 from signsvc.formats.pdf.stream import Stream
 from signsvc.types import Grade
 
@@ -75,15 +75,6 @@ def metadata(step: Step, new: PdfObject) -> None:
         step.refuse("metadata_malformed")
 
 
-def info(old: PdfObject, new: PdfObject) -> bool:
-    """The document information dictionary: strings, names, numbers.  False where it is something else."""
-    return all(
-        isinstance(value, dict)
-        and all(isinstance(part, PdfString | Name | int | float) or part is None for part in value.values())
-        for value in (old, new)
-    )
-
-
 def store(step: Step, old: PdfObject, new: PdfObject) -> None:
     """/DSS: values may come and go, since each is proven by the revision that held it."""
     before, after = dictionary(step.old, old) or {}, dictionary(step.new, new)
@@ -150,4 +141,4 @@ def inside(step: Step, path: tuple[str | int, ...], old: PdfObject, new: PdfObje
     return True
 
 
-__all__ = ["extensions", "info", "inside", "metadata", "store"]
+__all__ = ["extensions", "inside", "metadata", "store"]

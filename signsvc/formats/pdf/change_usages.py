@@ -68,6 +68,7 @@ class Usages:
         self._sections = sorted(
             (section.offset, section.eof or section.offset) for r in document.revisions for section in r.sections
         )
+        self._extents: dict[int, tuple[int, int] | None] = {}
         self._tables = {
             offset
             for revision in document.revisions
@@ -121,25 +122,35 @@ class Usages:
         nothing = (-1, Entry(0, 0, 0))
         document = self._document
         if header >= 0:
-            try:
-                physical = document.physical(header)
-                end = physical.end
-                if at >= end and isinstance(physical.value, dict):
-                    end = self._stream_end(physical.num, physical.gen, header, index) or end
-            except LimitError:
-                raise
-            except PdfError:
+            held = self._extent(header, index)
+            if held is None:
                 return None
+            number, end = held
             if at < end:
-                entry = document.entry(physical.num, index)
+                entry = document.entry(number, index)
                 if entry is not None and entry.kind == PLAIN and self._leads_to(entry.where, header):
-                    return physical.num, entry
+                    return number, entry
                 return nothing
         # the dictionary of a trailer, which names the catalog, is no object
         place = bisect_right(self._sections, (at, len(document.buffer))) - 1
         if place >= 0 and self._sections[place][0] <= at < self._sections[place][1]:
             return nothing
         return None
+
+    def _extent(self, header: int, index: int) -> tuple[int, int] | None:
+        """Number and end, its stream body included, of the object whose header stands at `header`; None: unreadable."""
+        if header not in self._extents:
+            try:
+                physical = self._document.physical(header)
+                end = physical.end
+                if isinstance(physical.value, dict):
+                    end = self._stream_end(physical.num, physical.gen, header, index) or end
+                self._extents[header] = physical.num, end
+            except LimitError:
+                raise
+            except PdfError:
+                self._extents[header] = None
+        return self._extents[header]
 
     def _leads_to(self, where: int, header: int) -> bool:
         return where == header or (

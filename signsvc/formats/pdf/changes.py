@@ -14,6 +14,7 @@ from signsvc.formats.pdf.change_step import Notes, Step
 from signsvc.formats.pdf.change_usages import Usages
 from signsvc.formats.pdf.docmdp import Restrictions
 from signsvc.formats.pdf.document import Document
+from signsvc.formats.pdf.limits import LimitError, PdfError
 from signsvc.formats.pdf.xref import FREE
 from signsvc.types import Change, Grade
 
@@ -34,11 +35,19 @@ class _Steps:
         """What revision `index` did to the one before it, and the numbers of the objects it touched."""
         found = self._steps.get(index)
         if found is None:
+            found = self._steps[index] = self._judged(index)
+        return found
+
+    def _judged(self, index: int) -> tuple[Notes, tuple[int, ...]]:
+        try:
             step = Step(self._document, index, self._find_usages())
             judge(step)
-            touched = sorted((*step.added, *step.changed, *step.freed))
-            found = self._steps[index] = step.notes, tuple(touched[:_MAX_OBJECTS])
-        return found
+        except LimitError:
+            raise
+        except PdfError:
+            return Notes(Grade.UNDEFINED, {"revision_unreadable": None}), ()
+        touched = sorted((*step.added, *step.changed, *step.freed))
+        return step.notes, tuple(touched[:_MAX_OBJECTS])
 
     def _find_usages(self) -> Usages:
         if self._usages is None:
