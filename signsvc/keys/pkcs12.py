@@ -115,11 +115,22 @@ def parse(data: bytes, password: Secret | None) -> Pkcs12Signer:
         if password is None:
             raise TokenError("pin_required", hint="password_source") from None
         raise TokenError("pin_incorrect", tries_left="many") from None
+    # OpenSSL does not pair an RSA key with a certificate whose key is declared id-RSASSA-PSS; the numbers tell.
+    leaf = leaf or next((c for c in others if key is not None and _pairs(key, c)), None)
     if key is None or leaf is None:
         raise ConfigError(reason="the PKCS#12 file holds no key with its certificate")
     try:
         own = Certificate.from_der(leaf.public_bytes(Encoding.DER))
-        rest = tuple(Certificate.from_der(c.public_bytes(Encoding.DER)) for c in others)
+        rest = tuple(Certificate.from_der(c.public_bytes(Encoding.DER)) for c in others if c != leaf)
     except der.DerError:
         raise ConfigError(reason="the PKCS#12 file holds a malformed certificate") from None
     return Pkcs12Signer(key, order_chain(own, rest))
+
+
+def _pairs(key: Any, certificate: Any) -> bool:
+    from cryptography.exceptions import UnsupportedAlgorithm
+
+    try:
+        return bool(key.public_key().public_numbers() == certificate.public_key().public_numbers())
+    except (ValueError, AttributeError, UnsupportedAlgorithm):
+        return False

@@ -99,14 +99,18 @@ def test_dss_sees_two_signatures_on_one_file(
     assert [s["indication"] for s in ours.signatures] == ["TOTAL-PASSED", "TOTAL-PASSED"]
 
 
+# Debian 12's pdfsig calls every RSASSA-PSS signature invalid, pyHanko's own included: NSS does not take the parameters.
 @pytest.mark.parametrize("level", LEVELS)
-@pytest.mark.parametrize("credential", CREDENTIALS)
+@pytest.mark.parametrize("credential", ["person", "rsa3072", "ec"])
 def test_pdfsig_finds_the_signature_valid(level: str, credential: str, signed: dict[tuple[str, str], Path]) -> None:
     done = subprocess.run(["pdfsig", "-nocert", str(signed[level, credential])], capture_output=True, text=True)
-    assert done.stdout.count("Signature is Valid") == (2 if level == "b-lta" else 1), done.stdout
-    if level in ("b-b", "b-t"):
-        assert "Total document signed" in done.stdout
-        assert "Not total document signed" not in done.stdout
+    first, *others = done.stdout.split("Signature #")[1:]
+    assert "Signature is Valid" in first, done.stdout
+    # It does not judge document timestamps, but must find the archive timestamp over the whole file.
+    assert len(others) == (1 if level == "b-lta" else 0)
+    last = others[0] if others else first
+    if level != "b-lt":
+        assert "  - Total document signed" in last, done.stdout
 
 
 @pytest.mark.parametrize("credential", CREDENTIALS)
