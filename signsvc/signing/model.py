@@ -88,7 +88,7 @@ class SignResult:
     """A file that was written and checked.
 
     `level` is what the file has, as our own verifier names it (B-B: as written and checked).  `report` is the
-    verifier's report, None at B-B.
+    verifier's report; at B-B, where only some files go through it, mostly None.
     """
 
     level: str

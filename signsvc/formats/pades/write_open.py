@@ -6,6 +6,9 @@ Callers pass a document through our own bounded reader first: pyHanko has fewer 
 from __future__ import annotations
 
 import contextlib
+import logging
+import struct
+import zlib
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any, BinaryIO
@@ -18,6 +21,9 @@ from pyhanko.sign.general import SigningError
 
 from signsvc.errors import DocumentError, SignsvcError
 
+# pyHanko remarks on every liberty of a document; without a handler of its own that would go to standard error.
+logging.getLogger("pyhanko").addHandler(logging.NullHandler())
+
 # One buffer size for copying and hashing files: larger brings nothing, smaller costs system calls.
 CHUNK = 1 << 20
 
@@ -25,13 +31,15 @@ CHUNK = 1 << 20
 _MALFORMED = (
     PdfError,
     ValueError,
-    KeyError,
+    LookupError,
     TypeError,
-    IndexError,
     AttributeError,
     AssertionError,
-    NotImplementedError,
-    OverflowError,
+    ArithmeticError,
+    RuntimeError,
+    StopIteration,
+    zlib.error,
+    struct.error,
 )
 
 

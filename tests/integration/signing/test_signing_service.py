@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import subprocess
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from importlib import resources
@@ -19,6 +20,7 @@ from signsvc.services import Services
 from signsvc.signing import SignParams, SignResult, TrustInput, Visible, profiles
 from signsvc.signing.service import SigningService
 from signsvc.verification import Outcome
+from test_pki import Pki
 from test_pki.responders import Responders
 
 Sign = Callable[..., SignResult]
@@ -393,3 +395,69 @@ def test_signing_time_is_local_and_now(document: Path, sign: Sign, services: Ser
     assert abs(datetime.now(UTC) - result.signed_at) < timedelta(minutes=1)
     with (tmp_path / "out.pdf").open("rb") as stream:
         assert PdfFileReader(stream).embedded_signatures[0].sig_object["/M"].endswith("+07'00'")
+
+
+@pytest.mark.parametrize("lock", [True, False])
+def test_what_forbids_signatures_still_takes_validation_data(
+    lock: bool, document: Path, services: Services, tmp_path: Path, pki: Pki
+) -> None:
+    """EN 319 142-1 §5.4: document timestamps and validation data are outside of DocMDP P=1 and field locks."""
+    from asn1crypto import keys, x509
+    from cryptography.hazmat.primitives import serialization as ser
+    from pyhanko.pdf_utils.incremental_writer import IncrementalPdfFileWriter
+    from pyhanko.sign.fields import FieldMDPAction, FieldMDPSpec, MDPPerm, SigFieldSpec, SigSeedSubFilter
+    from pyhanko.sign.signers import PdfSignatureMetadata, PdfSigner, SimpleSigner
+
+    key = pki.key("person").private_bytes(ser.Encoding.DER, ser.PrivateFormat.PKCS8, ser.NoEncryption())
+    signer = SimpleSigner(x509.Certificate.load(pki.cert("person")), keys.PrivateKeyInfo.load(key), None)
+    meta = PdfSignatureMetadata(
+        field_name="First", certify=not lock, docmdp_permissions=MDPPerm.NO_CHANGES, subfilter=SigSeedSubFilter.PADES
+    )
+    spec = SigFieldSpec("First", field_mdp_spec=FieldMDPSpec(FieldMDPAction.ALL) if lock else None)
+    with document.open("rb") as stream, (tmp_path / "locked.pdf").open("w+b") as out:
+        PdfSigner(meta, signer, new_field_spec=spec).sign_pdf(IncrementalPdfFileWriter(stream), output=out)
+    with pytest.raises(DocumentError):
+        services.signing.sign(
+            tmp_path / "locked.pdf",
+            tmp_path / "out.pdf",
+            profile=profiles.load("pades-b-b"),
+            signer=services.keyring.get("p12-person"),
+        )
+    result = services.signing.extend(tmp_path / "locked.pdf", tmp_path / "out.pdf", level="B-LTA")
+    assert result.level == "B-LTA"
+    assert signatures(services, tmp_path / "out.pdf")[0]["indication"] == "TOTAL-PASSED"
+
+
+def test_eight_threads_and_two_tokens(document: Path, services: Services, tmp_path: Path) -> None:
+    """No value of a library is shared while it is half made: every file of every thread verifies."""
+    credentials = ("person", "agency", "ec", "rsa3072")
+
+    def work(number: int) -> Path:
+        target = tmp_path / f"{number}.pdf"
+        level = ("b-b", "b-lta")[number % 2]
+        services.signing.sign(
+            document,
+            target,
+            profile=profiles.load(f"pades-{level}"),
+            signer=services.keyring.get(credentials[number % 4]),
+            params=SignParams(visible=Visible(1, (330, 120, 540, 190))),
+        )
+        return target
+
+    with ThreadPoolExecutor(8) as pool:
+        made = list(pool.map(work, range(32)))
+    assert {signatures(services, path)[0]["indication"] for path in made} == {"TOTAL-PASSED"}
+
+
+def test_some_files_at_the_lowest_level_go_through_the_whole_verifier(
+    document: Path, services: Services, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("signsvc.signing.service.WHOLE_CHECK_EVERY", 2)
+    made = SigningService(services.trust_source, verifier=services.verifier, fetch=services.evidence.fetch)
+    results = [
+        made.sign(
+            document, tmp_path / "out.pdf", profile=profiles.load("pades-b-b"), signer=services.keyring.get("person")
+        )
+        for _ in range(4)
+    ]
+    assert [result.report is not None for result in results] == [False, True, False, True]

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import io
+import random
+import re
 import subprocess
 from collections.abc import Callable
 from datetime import UTC, datetime
@@ -277,3 +279,28 @@ def _hybrid() -> bytes:
         out.extend(b"0000000000 00000 f \n" if number in (5, 6) else b"%010d 00000 n \n" % offsets[number])
     out.extend(b"trailer\n<</Size 7/Root 1 0 R/XRefStm %d>>\nstartxref\n%d\n%%%%EOF\n" % (stream_at, table_at))
     return bytes(out)
+
+
+def test_damaged_documents_end_in_our_words(make_pdf: Callable[..., bytes], plan_for: Callable[..., Any]) -> None:
+    """Tokens of a document overwritten with others: refused, or signed so that the check of the result passes."""
+    base = make_pdf(pages=2)
+    places = [found.start() for found in re.finditer(rb"[/<\[(0-9]", base)]
+    tokens = (b"/Kids", b"/Parent", b"1 0 R", b"<<", b">>", b"[", b"]", b"-1", b"99999999999", b"(", b"null", b"endobj")
+    chance = random.Random(1)
+    plan, sign = plan_for()
+    ends = {"signed": 0, "document_unreadable": 0, "document_too_complex": 0, "signing_not_permitted": 0}
+    for _ in range(150):
+        data = bytearray(base)
+        for _ in range(chance.choice((1, 3))):
+            at, token = chance.choice(places), chance.choice(tokens)
+            data[at : at + len(token)] = token
+        stream = io.BytesIO(bytes(data))
+        try:
+            written = sign_revision(stream, plan, SignatureSpec(WHEN), sign)
+        except DocumentError as error:
+            ends[error.code] += 1
+        else:
+            assert check_written(stream, plan, written, before=len(data)) is None
+            ends["signed"] += 1
+    assert ends["signed"] > 10
+    assert ends["document_unreadable"] > 10
