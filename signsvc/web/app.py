@@ -111,7 +111,8 @@ def _finish(response: Response) -> Response:
     headers["X-Request-ID"] = context.request_id
     headers["traceparent"] = context.traceparent
     headers.setdefault("X-Content-Type-Options", "nosniff")
-    headers.setdefault("Referrer-Policy", "no-referrer")
+    # Not "no-referrer": browsers would then send "Origin: null" with the form of our own verify page.
+    headers.setdefault("Referrer-Policy", "same-origin")
     headers.setdefault("Cross-Origin-Resource-Policy", "same-origin")
     headers.setdefault("Content-Security-Policy", _POLICY.format(nonce=context.nonce))
     if request.path.startswith("/v1/"):
