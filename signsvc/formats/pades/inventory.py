@@ -24,25 +24,27 @@ class Inventory:
         self.findings: list[Finding] = []
         self._trees: dict[int, FieldTree] = {}
         self._held: dict[int, dict[tuple[int | None, int], SignatureField]] = {}
+        self._values: dict[tuple[int, Ref], SignatureDictionary | None] = {}
         self._visits = Visits(document.limits.fields)
-        found = scan(document)
+        self._found: dict[int | None, list[SignatureDictionary]] = {}  # by object number
+        for source in scan(document):
+            self._found.setdefault(source.num, []).append(source)
         empty: list[str] = []
         if document.revisions:
-            last = document.last
-            tree = self._tree(last)
+            tree = self._tree(document.last)
             if tree.repeated:
                 self.findings.append(Finding.of("field_listed_twice"))
             if tree.broken:
                 self.findings.append(Finding.of("field_tree_unreadable"))
             for item in tree.fields:
-                source = self._value(found, last, item)
-                if source is None:
+                held = self._join(document.last, item)
+                if held is None:
                     empty.append(item.name)
                 else:
-                    source.fields.append(item)
-                if len(found) > document.limits.signatures:
-                    raise LimitError("signatures")
-        found = _merged(found)
+                    held.fields.append(item)
+        found = _merged(source for sources in self._found.values() for source in sources)
+        if len(found) > document.limits.signatures:
+            raise LimitError("signatures")
         if document.revisions:
             found = [source for source in found if source.fields or self._claims(source)]
         self.dictionaries = tuple(sorted(found, key=_place))
@@ -53,32 +55,42 @@ class Inventory:
             self._trees[revision.index] = fields.walk(revision, self._visits)
         return self._trees[revision.index]
 
+    def _value(self, revision: Revision, item: SignatureField) -> SignatureDictionary | None:
+        """What `item` holds in `revision`; many fields may name the same object."""
+        value = item.value
+        if not isinstance(value, Ref):
+            return of_field(self.document, revision, item) if value is not None else None
+        key = (revision.index, value)
+        if key not in self._values:
+            self._values[key] = of_field(self.document, revision, item)
+        return self._values[key]
+
+    def _join(self, revision: Revision, item: SignatureField) -> SignatureDictionary | None:
+        """The dictionary that `item` holds: one that was found already, or a new one that is added."""
+        own = self._value(revision, item)
+        if own is None:
+            return None
+        if own.num is None and item.ref is not None:
+            # written in the field itself
+            same = [s for s in self._found.get(item.ref.num, ()) if s.dictionary == own.dictionary]
+        else:
+            same = [s for s in self._found.get(own.num, ()) if s.offset == own.offset]
+        if same:
+            return same[0]
+        self._found.setdefault(own.num, []).append(own)
+        return own
+
     def _holders(self, revision: Revision) -> dict[tuple[int | None, int], SignatureField]:
         """The fields of `revision` by number and offset of the dictionary they hold."""
         if revision.index not in self._held:
             found: dict[tuple[int | None, int], SignatureField] = {}
             for item in self._tree(revision).fields:
-                own = of_field(self.document, revision, item) if item.value is not None else None
+                own = self._value(revision, item)
                 if own is not None:
                     holder = item.ref.num if own.num is None and item.ref else own.num
                     found.setdefault((holder, own.offset), item)
             self._held[revision.index] = found
         return self._held[revision.index]
-
-    def _value(
-        self, found: list[SignatureDictionary], revision: Revision, item: SignatureField
-    ) -> SignatureDictionary | None:
-        """The dictionary that `item` holds: one of `found`, or a new one that is added to them."""
-        if item.value is None:
-            return None
-        own = of_field(self.document, revision, item)
-        if own is None:
-            return None
-        for source in found:
-            if _same(source, own, item.ref):
-                return source
-        found.append(own)
-        return own
 
     def _claims(self, source: SignatureDictionary) -> bool:
         """Whether a dictionary in no field of the newest revision is a signature; says where it belonged."""
@@ -97,13 +109,6 @@ class Inventory:
             return False
         source.orphan = True
         return True
-
-
-def _same(source: SignatureDictionary, own: SignatureDictionary, holder: Ref | None) -> bool:
-    if own.offset >= 0:
-        return own.num == source.num and own.offset == source.offset
-    # a dictionary written in the field itself
-    return own.num is None and holder is not None and source.num == holder.num and source.dictionary == own.dictionary
 
 
 def _merged(found: Iterable[SignatureDictionary]) -> list[SignatureDictionary]:

@@ -247,3 +247,45 @@ def test_later_revisions_are_never_silent(pki: test_pki.Pki) -> None:
     pdf.update({4: b"<< /Length 4 >>\nstream\nBT ET\nendstream"})
     (signature,) = pades.read(pdf.data).signatures
     assert [change.grade for change in signature.scope.changes_after] == [Grade.UNDEFINED]
+
+
+def test_many_fields_that_share_dictionaries(pki: test_pki.Pki) -> None:
+    extra = {100 + i: FAKE for i in range(500)}
+    extra |= {5000 + i: b"<< /FT /Sig /T (f%d) /V %d 0 R >>" % (i, 100 + i % 500) for i in range(10_000)}
+    pdf = PdfWriter(extra=extra)
+    pdf.fields = list(range(5000, 15_000))
+    pdf.sign(pki, room=10_000)
+    began = time.process_time()
+    view = pades.read(pdf.data)
+    assert time.process_time() - began < 2
+    assert len(view.signatures) == 501
+    assert len(view.signatures[0].other_fields) == 19
+
+
+def test_a_dictionary_written_in_its_field(pki: test_pki.Pki) -> None:
+    pdf = PdfWriter()
+    number = pdf.new()
+    pdf.fields.append(number)
+    value = b"<< /Type /Sig /SubFilter /ETSI.CAdES.detached /ByteRange [0 %s %s %s] /Contents <%s> /M (D:2026) >>" % (
+        *[b"*" * 10] * 3,
+        b"0" * 10_000,
+    )
+    pdf.update({1: pdf.catalog(), number: b"<< /FT /Sig /T (Direct) /V %s >>" % value})
+    pdf.fill(pki, "person", number)
+    (signature,) = pades.read(pdf.data).signatures
+    assert (signature.field, signature.level, signature.scope.type) == ("Direct", "B-B", "FULL")
+    pdf.update({number: b"<< /FT /Sig /T (Direct) >>"})
+    (signature,) = pades.read(pdf.data).signatures
+    assert "signature_removed" in {f.code for f in signature.findings}
+
+
+def test_a_dictionary_in_an_object_stream_covers_nothing(pki: test_pki.Pki) -> None:
+    pdf = PdfWriter()
+    number = pdf.new(2)
+    pdf.fields.append(number + 1)
+    pdf.update(
+        {1: pdf.catalog(), number: FAKE, number + 1: b"<< /FT /Sig /T (S) /V %d 0 R >>" % number}, style="stream"
+    )
+    (signature,) = pades.read(pdf.data).signatures
+    assert signature.scope.type == "PARTIAL"
+    assert "byte_range_gap" in {f.code for f in signature.findings}
