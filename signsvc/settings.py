@@ -63,7 +63,7 @@ class ServerSettings(_Section):
 class AuthSettings(_Section):
     """Who may call."""
 
-    open_verify: bool = True  # the verify page without an API key
+    open_verify: bool | None = None  # the verify page without an API key; None: in trial mode only
     required: bool = True  # API keys on /v1
 
 

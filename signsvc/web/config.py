@@ -42,7 +42,7 @@ class WebConfig:
             policy=settings.policy,
             public_url=(server.public_url or "").rstrip("/"),
             key_required=settings.auth.required,
-            open_verify=settings.auth.open_verify,
+            open_verify=settings.mode == "trial" if settings.auth.open_verify is None else settings.auth.open_verify,
             keep_documents=settings.store.keep_documents,
         )
 
