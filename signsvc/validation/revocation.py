@@ -7,7 +7,7 @@ certificate of that CA's name with a path of its own, or (OCSP) of a responder t
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from enum import StrEnum
 from typing import TYPE_CHECKING
@@ -93,8 +93,12 @@ class RevocationData:
         ]
         for item, crl in self._crls:
             crl_fact = _from_crl(item, crl, certificate, issuer, pool, paths)
-            if crl_fact is not None:
-                found.append(crl_fact)
+            if crl_fact is None:
+                continue
+            if crl_fact.signer != issuer and (above := paths(crl_fact.signer)):
+                gone = self._signer_revoked(crl_fact.signer, above[0][1]) if len(above[0]) > 1 else None
+                crl_fact = replace(crl_fact, signer_revoked_at=gone)
+            found.append(crl_fact)
         return tuple(found)
 
     def _from_ocsp(
@@ -136,14 +140,15 @@ class RevocationData:
             reason=None if status is FactStatus.GOOD else single.reason,
             keeps_expired_since=single.archive_cutoff,
             proves_certificate=hash_matches is True,
-            signer_revoked_at=None if responder == issuer else self._responder_revoked(responder, issuer),
+            signer_revoked_at=(
+                None if responder == issuer or responder.ocsp_no_check else self._signer_revoked(responder, issuer)
+            ),
         )
 
-    def _responder_revoked(self, responder: Certificate, issuer: Certificate) -> datetime | None:
-        """When a CRL of the CA revoked its delegated responder."""
-        if responder.ocsp_no_check:
-            return None
-        facts = (_from_crl(item, crl, responder, issuer, Pool(()), lambda _: ()) for item, crl in self._crls)
+    def _signer_revoked(self, signer: Certificate, above: Certificate) -> datetime | None:
+        """When a list by the very key that certified a responder or list issuer revoked it."""
+        nobody = Pool(())
+        facts = (_from_crl(item, crl, signer, above, nobody, lambda _: ()) for item, crl in self._crls)
         return min((f.revoked_at for f in facts if f is not None and f.revoked_at is not None), default=None)
 
 
@@ -160,6 +165,8 @@ def _from_crl(
         status = FactStatus.GOOD
         if entry is not None and entry.reason != _UNREVOKED:
             status = FactStatus.ON_HOLD if entry.reason == _HOLD else FactStatus.REVOKED
+        elif entry is not None and crl.is_delta and crl.problem is None:
+            pass  # a delta list says that the certificate is no longer on hold
         # A list that names the certificate counts whatever its scope; one that does not must be the list for it.
         elif not crl.covers(certificate) or crl.problem is not None:
             return None
