@@ -13,7 +13,7 @@ from __future__ import annotations
 
 from typing import ClassVar, NamedTuple
 
-from signsvc.messages import problems
+from signsvc.messages import catalogue, problems, text
 
 
 class ProblemSpec(NamedTuple):
@@ -41,7 +41,7 @@ class SignsvcError(Exception):
         """One sentence for people in `lang` (``vi`` or ``en``)."""
         entry = problems().get(self.code, {})
         template = str(entry.get(lang, self.code))
-        return template.format_map(_Blank(self.data)) if "{" in template else template
+        return template.format_map(_Blank(_worded(self.data, lang))) if "{" in template else template
 
     def __str__(self) -> str:
         return f"{self.code}: {self.text('en')}"
@@ -52,6 +52,13 @@ class SignsvcError(Exception):
 
 def _rebuild(kind: type[SignsvcError], code: str, data: dict[str, object]) -> SignsvcError:
     return kind(code, **data)
+
+
+def _worded(data: dict[str, object], lang: str) -> dict[str, object]:
+    """`data` with reasons that have a label (``reason_<word>``) in words."""
+    reason = data.get("reason")
+    label = f"reason_{reason}".replace("-", "_")
+    return {**data, "reason": text(label, lang)} if isinstance(reason, str) and label in catalogue() else data
 
 
 class _Blank(dict[str, object]):

@@ -145,7 +145,9 @@ def test_dynamic_xfa_forms(make_pdf: Callable[..., bytes], refused: Callable[...
     def change(writer: Any, form: Any) -> None:
         form["/XFA"] = writer.add_object(generic.StreamObject(stream_data=b"<xdp/>"))
 
-    assert refused(_with_form(make_pdf(), change)).data["reason"] == "xfa"
+    error = refused(_with_form(make_pdf(), change))
+    assert error.data["reason"] == "xfa"
+    assert error.text("vi") == "Tài liệu không cho phép ký thêm (biểu mẫu XFA động)."
 
 
 def test_a_field_of_another_kind_is_no_signature_field(
