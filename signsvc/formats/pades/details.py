@@ -108,7 +108,8 @@ def page_count(document: Document) -> int | None:
         revision = document.last
         tree = revision.dictionary(revision.catalog.get("Pages"))
         kids = revision.array(tree.get("Kids")) if tree else []
-        if tree and tree.get("Count") == len(kids) and len(set(map(id, kids))) == len(kids):
+        refs = {kid for kid in kids if isinstance(kid, Ref)}
+        if tree and tree.get("Count") == len(kids) == len(refs):
             return len(kids)
         return len(revision.pages())
     except LimitError:

@@ -16,6 +16,7 @@ from pyhanko.sign.fields import SigFieldSpec, SigSeedSubFilter
 
 import test_pki
 from signsvc.formats import pades
+from signsvc.types import Grade
 from tests.pdf_writer import PdfWriter
 
 
@@ -74,6 +75,22 @@ def test_the_same_signatures(pki: test_pki.Pki, tmp_path: Path, arguments: tuple
     assert [s.page for s in view.signatures] == [1, 1]
     assert view.pages == 5
     assert view.revisions == 3
+
+
+@pytest.mark.parametrize("style", ["table", "stream", "hybrid"])
+def test_the_same_coverage(pki: test_pki.Pki, style: str) -> None:
+    from pyhanko.sign.validation.status import SignatureCoverageLevel
+
+    data = signed(PdfWriter(pages=2, style=style).data, pki, "First", subfilter=SigSeedSubFilter.PADES)
+    data = signed(data, pki, "Second", subfilter=SigSeedSubFilter.PADES)
+    view = pades.read(data)
+    theirs = PdfFileReader(BytesIO(data), strict=False).embedded_signatures
+    levels = [embedded.evaluate_signature_coverage() for embedded in theirs]
+    assert levels == [SignatureCoverageLevel.ENTIRE_REVISION, SignatureCoverageLevel.ENTIRE_FILE]
+    assert [s.scope.type for s in view.signatures] == ["REVISION", "FULL"]
+    assert [s.scope.revision for s in view.signatures] == [2, 3]
+    (change,) = view.signatures[0].scope.changes_after
+    assert change.grade is Grade.FORM_OR_SIGNATURE
 
 
 def test_certification_and_locks(pki: test_pki.Pki) -> None:

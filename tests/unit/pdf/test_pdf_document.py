@@ -253,3 +253,22 @@ def test_rows_of_nineteen_octets() -> None:
     data = re.sub(rb"(\d{10} \d{5} [nf]) \n", rb"\1\n", PdfWriter().data)
     assert Document(data).repair is None
     assert len(Document(data).last.pages()) == 1
+
+
+def test_an_empty_second_table_that_names_a_stream() -> None:
+    """The shape that a widespread office program saves: all objects again in a stream, an empty table beside it."""
+    pdf = PdfWriter(pages=2)
+    first = pdf.prev
+    pdf.update({9: b"(packed)"}, style="stream")
+    stream_at = pdf.prev
+    body = pdf.data[: pdf.data.rindex(b"startxref")]
+    at = len(body)
+    data = body + (
+        b"xref\r\n0 0\r\ntrailer\r\n<</Size %d /Root 1 0 R /Prev %d /XRefStm %d>>\r\nstartxref\r\n%d\r\n%%%%EOF"
+        % (pdf.size, first, stream_at, at)
+    )
+    document = Document(data)
+    assert document.repair is None
+    assert [r.get(Ref(9, 0)) for r in document.revisions] == [None, b"packed"]
+    assert document.last.end == len(data)
+    assert len(document.last.pages()) == 2
