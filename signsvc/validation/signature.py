@@ -140,8 +140,9 @@ def _core(
     certificate = result.certificate
     if certificate is not None:
         if proof.by is not None:
-            # The signature was made with this certificate's key: what proves the one proves the other.
-            context.proofs.add((certificate_id(certificate),), proof.time, proof.by)
+            # The signature was made with this certificate's key, over its signed attributes: what proves the one
+            # proves the others.
+            context.proofs.add((certificate_id(certificate), *_signed_evidence(signer)), proof.time, proof.by)
         chain = validate_chain(context, certificate, proven=proof.time)
         findings += chain.findings
         findings += check_purpose(policy, certificate)
@@ -151,6 +152,12 @@ def _core(
     findings += check_claimed_time(policy, certificate, claimed, proven, context.present)
     ends = [t for t in (strength.sunset, chain.ends if chain else None) if t is not None]
     return _Core(result, tokens, chain, proven, proof.by, tuple(findings), min(ends, default=None))
+
+
+def _signed_evidence(signer: SignerView) -> list[str]:
+    """Ids of revocation values that stand in the signed attributes (adbe-revocationInfoArchival)."""
+    message = signer.value.message
+    return [item.id for item in signer.evidence if message is not None and item.der in message]
 
 
 def _by_time(tokens: list[Token]) -> list[Token]:

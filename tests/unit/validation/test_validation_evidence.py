@@ -107,6 +107,21 @@ def test_answers_of_today_count_for_a_judgement_about_the_past(bench: Bench) -> 
     assert outcome(bench.judge(document, bench.status("revoked-later"))) == ("INDETERMINATE", "REVOKED_NO_POE")
 
 
+@pytest.mark.parametrize("signed", [True, False])
+def test_revocation_values_in_the_signed_attributes_are_as_old_as_the_signature(bench: Bench, signed: bool) -> None:
+    """Five years on the responder has expired: its answer counts where the timestamp over the signature covers it."""
+    from test_pki.timestamps import attribute
+
+    answer, listed = bench.pki.ocsp("person", at=bench.day(20)), bench.pki.crl("root-g2", bench.day(20), 30 * DAY)
+    values = der.seq(der.explicit(0, der.seq(listed)), der.explicit(1, der.seq(answer)))
+    archival = attribute("1.2.840.113583.1.1.8", values)
+    signer = bench.signer(attributes=[archival] if signed else [])
+    document = bench.document(signer, bench.token(bench.day(20), signer), evidence=[ocsp(answer), crl(listed)])
+    later = bench.now + 5 * YEAR
+    verdict = bench.judge(document, bench.status("tsa1", at=later), now=later)
+    assert outcome(verdict) == (PASSED if signed else ("INDETERMINATE", "REVOCATION_OUT_OF_BOUNDS_NO_POE"))
+
+
 # Names, order and algorithms of tokens.
 
 
