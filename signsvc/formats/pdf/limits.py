@@ -22,11 +22,11 @@ class PdfLimits:
     """Limits of one document."""
 
     depth: int = 256  # nesting of arrays and dictionaries; real files stay below 30
-    tokens: int = 4_000_000  # parsed in all: about 2 s; 57,000 objects need 1.5 million
+    tokens: int = 3_000_000  # parsed in all, containers counted four times: 2 s, 200 MB; 57,000 objects need 2 million
     rows: int = 2_000_000  # cross-reference rows of all sections; compressed ones cost an attacker nothing
     sections: int = 20_000  # cross-reference sections; 1,000 revisions need 2,000
-    stream: int = 64 << 20  # octets of one decoded stream
-    decoded: int = 256 << 20  # octets decoded in all
+    stream: int = 48 << 20  # octets of one decoded stream
+    decoded: int = 160 << 20  # octets decoded in all; those of object streams are kept
     object_stream: int = 100_000  # objects in one object stream; writers put 100 to 200 there
     references: int = 64  # steps from one indirect object to the next
     fields: int = 200_000  # form fields and widgets visited over all revisions

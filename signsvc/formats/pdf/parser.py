@@ -98,6 +98,7 @@ class Parser:
                 if len(stack) >= self.depth:
                     raise PdfError("nested too deeply")
                 items = []
+                self.tokens -= 2  # with its end four in all: containers take most of the memory
                 stack.append(items)
                 dicts.append(kind == 5)
                 if spans is not None:
