@@ -9,7 +9,9 @@ No PIN and no password is ever a setting: settings name where one is found (``fi
 
 from __future__ import annotations
 
+import hashlib
 import os
+import tempfile
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -27,6 +29,8 @@ from signsvc.paths import config_file, data_dir
 
 GIB = 1024**3
 MIB = 1024**2
+# sockaddr_un holds 108 octets; the sockets' own names take 20.
+_MAX_RUN_DIR = 80
 
 
 def _pin_source(value: str) -> str:
@@ -169,7 +173,18 @@ class Settings(BaseSettings):
 
     @property
     def run_dir(self) -> Path:
-        return self.runtime_dir or self.data_dir / "run"
+        """Where the token processes' sockets are: a private directory of this user.
+
+        A socket's path may take about 100 octets, so that a deep data directory gets a short one elsewhere.
+        """
+        if self.runtime_dir is not None:
+            return self.runtime_dir
+        beside = self.data_dir.absolute() / "run"
+        if len(os.fsencode(beside)) <= _MAX_RUN_DIR:
+            return beside
+        name = hashlib.sha256(os.fsencode(beside)).hexdigest()[:12]
+        base = os.environ.get("XDG_RUNTIME_DIR") or tempfile.gettempdir()
+        return Path(base) / f"signsvc-{os.getuid()}-{name}"
 
     @property
     def trust_dir(self) -> Path:
