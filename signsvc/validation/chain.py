@@ -17,6 +17,7 @@ from signsvc.types import Certificate, CertificateStatus, ChainEntry, Finding, L
 from signsvc.validation.algorithms_check import Strength, resolved
 from signsvc.validation.conclude import INDETERMINATE, conclude, judged
 from signsvc.validation.context import Context
+from signsvc.validation.moments import shown
 from signsvc.validation.path_checks import check_path
 from signsvc.validation.policy import Role
 from signsvc.validation.status import Limit, Status, known_after_expiry, status_of
@@ -161,7 +162,7 @@ def _below(walk: _Walk, certificate: Certificate, status: Status, limit: Limit |
 def _end(walk: _Walk, certificate: Certificate, issuer: Certificate, limit: Limit | None, status: Status) -> None:
     """The end certificate's own validity, and the limits of those above, against the proven time."""
     context, proven = walk.context, walk.proven
-    dates = {"not_before": _day(certificate.not_before), "not_after": _day(certificate.not_after)}
+    dates = {"not_before": shown(certificate.not_before), "not_after": shown(certificate.not_after)}
     if proven < certificate.not_before:
         walk.findings.append(_about("certificate_not_yet_valid", certificate, **dates))
     if proven > certificate.not_after:
@@ -173,12 +174,8 @@ def _end(walk: _Walk, certificate: Certificate, issuer: Certificate, limit: Limi
             code = "certificate_expired"
         walk.findings.append(_about(code, certificate, **dates))
     if limit is not None and proven > limit.time and all(f.code != limit.code for f in walk.findings):
-        walk.findings.append(_about(limit.code, walk.path[1], since=_day(limit.time)))
+        walk.findings.append(_about(limit.code, walk.path[1], since=shown(limit.time)))
 
 
 def _about(code: str, certificate: Certificate, **data: str) -> Finding:
     return Finding.of(code, subject=certificate.sha256.hex(), level=None, name=certificate.common_name, **data)
-
-
-def _day(moment: datetime) -> str:
-    return f"{moment:%Y-%m-%dT%H:%M:%SZ}"

@@ -7,6 +7,7 @@ from datetime import datetime, timedelta
 
 from signsvc.asn1 import DerError
 from signsvc.types import Certificate, Finding, SignerView
+from signsvc.validation.moments import shift
 from signsvc.validation.policy import SIGNATURE_LEVELS, Policy
 
 _QUIRK_SLACK = timedelta(minutes=30)
@@ -53,12 +54,15 @@ def check_claimed_time(
     for offset in policy.claimed_time_offsets:
         if abs(ahead - timedelta(seconds=offset)) <= _QUIRK_SLACK:
             yield Finding.of("claimed_time_local_as_utc", hours=round(offset / 3600))
-            claimed -= timedelta(seconds=offset)
+            claimed = shift(claimed, -timedelta(seconds=offset))
             ahead = claimed - (proven or present)
             break
     if ahead > policy.tolerance:
         yield Finding.of("claimed_time_after_proof" if proven else "claimed_time_in_future")
-    if certificate is not None and not certificate.not_before - policy.tolerance <= claimed <= certificate.not_after:
+    if (
+        certificate is not None
+        and not shift(certificate.not_before, -policy.tolerance) <= claimed <= certificate.not_after
+    ):
         yield Finding.of("claimed_time_outside_certificate")
     if proven is not None and policy.timestamp_delay is not None:
         delay = (proven - claimed).total_seconds()

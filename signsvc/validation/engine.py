@@ -25,6 +25,7 @@ from signsvc.validation.conclude import conclude, judged, worst
 from signsvc.validation.constraints import check_purpose
 from signsvc.validation.context import Context, embedded_certificates, embedded_evidence, signers_of
 from signsvc.validation.inventory import Inventory
+from signsvc.validation.moments import shown
 from signsvc.validation.policy import Policy
 from signsvc.validation.signature import validate_signature
 from signsvc.validation.timestamps import newest_first, validate_timestamp
@@ -130,9 +131,9 @@ def check_certificate(
     code: str | None = None
     data: dict[str, object] = {}
     if now > certificate.not_after:
-        code, data = "certificate_expired", {"not_after": _moment(certificate.not_after)}
+        code, data = "certificate_expired", {"not_after": shown(certificate.not_after)}
     elif now < certificate.not_before:
-        code, data = "certificate_not_yet_valid", {"not_before": _moment(certificate.not_before)}
+        code, data = "certificate_not_yet_valid", {"not_before": shown(certificate.not_before)}
     elif entry is not None and entry.status in (CertificateStatus.REVOKED, CertificateStatus.ON_HOLD):
         code, data = "certificate_revoked", _revocation(entry)
     elif any(e.status is CertificateStatus.REVOKED for e in chain.entries):
@@ -149,11 +150,7 @@ def check_certificate(
 
 def _revocation(entry: ChainEntry) -> dict[str, object]:
     return {
-        "revoked_at": _moment(entry.revoked_at) if entry.revoked_at else "?",
+        "revoked_at": shown(entry.revoked_at) if entry.revoked_at else "?",
         "reason": entry.reason or "",
         "name": entry.certificate.common_name,
     }
-
-
-def _moment(moment: datetime) -> str:
-    return f"{moment:%Y-%m-%dT%H:%M:%SZ}"

@@ -32,6 +32,7 @@ from signsvc.validation.constraints import (
 )
 from signsvc.validation.context import Context
 from signsvc.validation.inventory import Inventory, signature_id
+from signsvc.validation.moments import shown
 from signsvc.validation.poe import certificate_id
 from signsvc.validation.policy import Role
 from signsvc.validation.signer import SignerResult, check_signer, check_strength
@@ -174,10 +175,10 @@ def _lower_bound(content: list[Token], chain: ChainResult) -> list[Finding]:
     found = []
     revoked = entry.revoked_at if entry.status is CertificateStatus.REVOKED else None
     if revoked is not None and bound > revoked:
-        since = f"{revoked:%Y-%m-%dT%H:%M:%SZ}"
+        since = shown(revoked)
         found.append(Finding.of("signature_made_after_revocation", subject=subject, name=name, since=since))
     if bound > entry.certificate.not_after:
-        end = f"{entry.certificate.not_after:%Y-%m-%dT%H:%M:%SZ}"
+        end = shown(entry.certificate.not_after)
         found.append(Finding.of("signature_made_after_expiry", subject=subject, name=name, not_after=end))
     return found
 

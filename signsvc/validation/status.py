@@ -12,6 +12,7 @@ from datetime import datetime, timedelta
 
 from signsvc.types import Certificate, CertificateStatus, ChainEntry, Finding
 from signsvc.validation.context import Context
+from signsvc.validation.moments import shift, shown
 from signsvc.validation.revocation import Fact, FactStatus
 
 
@@ -66,9 +67,9 @@ def status_of(
     if newest is not None and newest.status is FactStatus.ON_HOLD and newest.revoked_at is not None:
         entry = _entry(certificate, CertificateStatus.ON_HOLD, newest)
         if proven < newest.revoked_at:
-            note = Finding.of("certificate_on_hold_later", subject=subject, name=name, since=_day(newest.revoked_at))
-            return Status(entry, (note,), newest.revoked_at - _JUST_BEFORE, newest)
-        hold = Finding.of("certificate_on_hold", subject=subject, name=name, since=_day(newest.revoked_at))
+            note = Finding.of("certificate_on_hold_later", subject=subject, name=name, since=shown(newest.revoked_at))
+            return Status(entry, (note,), shift(newest.revoked_at, -_JUST_BEFORE), newest)
+        hold = Finding.of("certificate_on_hold", subject=subject, name=name, since=shown(newest.revoked_at))
         return Status(entry, (hold,), None, newest)
     if certificate.no_revocation_available:
         entry = ChainEntry(certificate, CertificateStatus.NOT_CHECKED)
@@ -111,23 +112,25 @@ def _when(fact: Fact) -> datetime:
 
 def _revoked(certificate: Certificate, fact: Fact, at: datetime, proven: datetime, depth: int) -> Status:
     entry = _entry(certificate, CertificateStatus.REVOKED, fact)
-    subject, ends = certificate.sha256.hex(), at - _JUST_BEFORE
+    subject, ends = certificate.sha256.hex(), shift(at, -_JUST_BEFORE)
     code = "certificate_revoked_later" if proven < at else "certificate_revoked" if depth == 0 else "ca_revoked"
-    return Status(entry, (Finding.of(code, subject=subject, name=certificate.common_name, since=_day(at)),), ends, fact)
+    return Status(
+        entry, (Finding.of(code, subject=subject, name=certificate.common_name, since=shown(at)),), ends, fact
+    )
 
 
 def _unfit(
     context: Context, certificate: Certificate, issuer: Certificate, fact: Fact, limit: Limit | None
 ) -> str | None:
     """Why data cannot speak for the certificate, or None."""
-    if fact.this_update > context.latest + context.policy.tolerance:
+    if fact.this_update > shift(context.latest, context.policy.tolerance):
         return "from_future"
     if fact.this_update < certificate.not_before:
         return "before_certificate"
     if fact.this_update > certificate.not_after and not _knows_expired(context, certificate, issuer, fact):
         return "after_expiry"
     signer = fact.signer
-    if not signer.not_before - context.policy.tolerance <= fact.produced_at <= signer.not_after:
+    if not shift(signer.not_before, -context.policy.tolerance) <= fact.produced_at <= signer.not_after:
         return "issuer_not_valid_then"
     proven = context.proofs.time(fact.item.id)
     if signer != issuer and proven > signer.not_after:
@@ -162,7 +165,7 @@ def _stale(context: Context, certificate: Certificate, fact: Fact, fresh_at: dat
         return "stale"
     if fact.next_update is None:
         return "stale" if age > rule.without_next_update + rule.grace else None
-    return "stale" if moment > fact.next_update + timedelta(seconds=rule.grace) else None
+    return "stale" if moment > shift(fact.next_update, timedelta(seconds=rule.grace)) else None
 
 
 def _missing(context: Context, certificate: Certificate, limit: Limit | None, reasons: list[str]) -> str:
@@ -191,7 +194,3 @@ def _entry(certificate: Certificate, status: CertificateStatus, fact: Fact) -> C
         fact.revoked_at,
         fact.reason,
     )
-
-
-def _day(moment: datetime) -> str:
-    return f"{moment:%Y-%m-%dT%H:%M:%SZ}"

@@ -23,6 +23,7 @@ from signsvc.validation.chain import ChainResult, validate_chain
 from signsvc.validation.conclude import conclude, judged
 from signsvc.validation.context import Context
 from signsvc.validation.inventory import Inventory, timestamp_id
+from signsvc.validation.moments import shift
 from signsvc.validation.policy import Role
 from signsvc.validation.signer import check_signer, check_strength
 
@@ -77,7 +78,7 @@ def in_order(context: Context, tokens: Sequence[Token]) -> bool:
     timed = [(token, token.view.gen_time) for token in tokens if token.passed and token.view.gen_time is not None]
     for index, (later, later_time) in enumerate(timed):
         for earlier, earlier_time in timed[:index]:
-            if later_time < earlier_time - _slack(context, earlier, later):
+            if later_time < shift(earlier_time, -_slack(context, earlier, later)):
                 return False
     return True
 
@@ -100,7 +101,7 @@ def _judge(context: Context, view: TimestampView, signer: SignerView, gen_time: 
     if view.imprint_matches is not True:
         code = "timestamp_imprint_unknown" if view.imprint_matches is None else "timestamp_imprint_mismatch"
         findings.append(Finding.of(code, subject=subject))
-    if gen_time > context.present + context.policy.tolerance:
+    if gen_time > shift(context.present, context.policy.tolerance):
         findings.append(Finding.of("timestamp_in_future", subject=subject))
     strength = Strength(context.policy)
     check_strength(strength, signer, result, Role.TOKEN, proven, subject)

@@ -6,6 +6,7 @@ import random
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import replace
+from datetime import UTC, datetime
 
 import pytest
 
@@ -161,3 +162,24 @@ def test_a_thousand_lists(bench: Bench) -> None:
     verdict = bench.judge(bench.document(bench.signer()), [*bench.status(), *junk])
     assert time.perf_counter() - started < 2
     assert outcome(verdict) == ("TOTAL-PASSED", None)
+
+
+@pytest.mark.parametrize("year", [1, 9999])
+def test_times_at_the_ends_of_the_calendar(bench: Bench, year: int) -> None:
+    """Validity, claimed time, revocation and token times that nothing can be added to or taken from."""
+    edge = datetime(year, 1 if year == 1 else 12, 1 if year == 1 else 31, 23, 59, 59, tzinfo=UTC)
+    written = edge.replace(year=1111) if year == 1 else edge
+    leaf = bench.pki.issue("person", not_before=written if year == 1 else bench.day(-1), not_after=written)
+    leaf = leaf.replace(b"11110101", b"00010101")
+    signer = bench.signer(leaf, key="person", include=[leaf, *bench.pki.chain("person")[1:]], claimed=edge)
+    serial = Certificate.from_der(leaf).serial_number
+    listed = bench.pki.crl("sub-g2-state", bench.day(1), entries=[(serial, written, "keyCompromise")], next_update=None)
+    token = replace(bench.token(bench.day(10), signer), gen_time=edge, accuracy=1e9)
+    documents = [
+        bench.document(signer),
+        bench.document(signer, token),
+        bench.document(bench.signer(claimed=edge), replace(token, kind="content"), token),
+    ]
+    for document in documents:
+        bench.judge(document, [crl(listed), *bench.full()])
+        bench.judge(document, [crl(listed), *bench.full()], at=edge)
