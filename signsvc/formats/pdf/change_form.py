@@ -14,6 +14,7 @@ from signsvc.formats.pdf.change_step import (
     parents,
     resolved,
 )
+from signsvc.formats.pdf.change_text import differs
 from signsvc.formats.pdf.change_usages import references
 from signsvc.formats.pdf.document import Revision
 from signsvc.formats.pdf.objects import PdfDict, PdfObject, PdfString, Ref
@@ -77,8 +78,16 @@ def fields(step: Step, old: PdfObject, new: PdfObject, parent: PdfDict | None = 
     for item in after:
         if isinstance(item, Ref) and item not in known:
             if names is None:
-                names = {name for name in (_title(step.old, node) for node in before) if name is not None}
+                names = {name for name in (_known_title(step, node) for node in known) if name is not None}
             _new_field(step, item, names, parent)
+
+
+def _known_title(step: Step, ref: Ref) -> str | None:
+    """The title of a field of the old revision, read once for all revisions that leave it alone."""
+    titles, key = step.usages.titles, (ref, step.old.entry(ref.num))
+    if key not in titles:
+        titles[key] = _title(step.old, ref)
+    return titles[key]
 
 
 def _title(revision: Revision, node: PdfObject) -> str | None:
@@ -265,6 +274,9 @@ def _filled(step: Step, old: PdfDict, new: PdfDict, keys: set[str], name: str) -
         step.refuse("field_visibility_changed", field=name)
     if not fresh_appearance(step, old.get("AP"), new.get("AP")) or not _fresh_value(step, old, new):
         step.refuse("appearance_prepared", field=name)
+    value = inherited(step.new, new, "V")
+    if differs(step, new, _type(step, old), value):
+        step.refuse("appearance_differs", field=name)
     step.note(Grade.FORM_OR_SIGNATURE, field=name)
     step.notes.filled.add(name)
 

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from signsvc.formats.pdf import change_form, change_pages, change_store, change_structure
-from signsvc.formats.pdf.change_step import Step, dictionary, full_name
+from signsvc.formats.pdf.change_step import Step, dictionary, full_name, inherited
+from signsvc.formats.pdf.change_text import differs
 from signsvc.formats.pdf.change_usages import Path
 from signsvc.formats.pdf.limits import LimitError, PdfError
 from signsvc.formats.pdf.objects import PdfDict, PdfObject, Ref
@@ -241,6 +242,8 @@ def _appearance(step: Step, number: int, old: PdfObject, new: PdfObject) -> bool
     for before, after in found:
         name = full_name(step.old, before)
         if change_form.appearance(step, before, after):
+            if differs(step, after, inherited(step.new, after, "FT"), inherited(step.new, after, "V")):
+                step.refuse("appearance_differs", field=name)
             step.note(Grade.FORM_OR_SIGNATURE, field=name)
             step.notes.filled.add(name)
         else:

@@ -18,6 +18,7 @@ _NUMBERS = re.compile(rb"(\d{1,10})[\x00\t\n\x0c\r ]+\d{1,5}[\x00\t\n\x0c\r ]+\Z
 _BLANKS = (b" R", b"\nR", b"\rR", b"\tR", b"\x0cR", b"\x00R")
 _SPACE = b"\x00\t\n\x0c\r "
 _AFTER = frozenset(b"\x00\t\n\x0c\r ()<>[]{}/%")
+_SHORT = 24
 _WINDOW = 48
 # Files smaller than this are scanned whole; in larger ones the bodies of large streams are left out.
 _SKIP_FROM = 1 << 20
@@ -68,6 +69,7 @@ class Usages:
         self._sections = sorted(
             (section.offset, section.eof or section.offset) for r in document.revisions for section in r.sections
         )
+        self.titles: dict[tuple[Ref, Entry | None], str | None] = {}  # of fields, for those who compare names
         self._extents: dict[int, tuple[int, int] | None] = {}
         self._tables = {
             offset
@@ -281,6 +283,15 @@ def _hits(buffer: Buffer, start: int, end: int) -> Iterator[tuple[int, int]]:
         while pos >= 0:
             after = buffer[pos + 2 : pos + 3]
             if not after or after[0] in _AFTER:
+                text = bytes(buffer[max(start, pos - _SHORT) : pos])
+                parts = text.rsplit(None, 2)
+                # more than what is a reference may be found here: holders are parsed before anything rests on it
+                if (len(parts) == 3 or (len(parts) == 2 and len(text) < _SHORT)) and parts[-1].isdigit():
+                    number = parts[-2][len(parts[-2].rstrip(b"0123456789")) :]
+                    if number:
+                        yield pos, int(number)
+                        pos = buffer.find(blank, pos + 2, end)
+                        continue
                 text = bytes(buffer[max(start, pos - _WINDOW) : pos])
                 found = _BACK.search(text)
                 if found:
