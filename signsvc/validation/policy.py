@@ -26,6 +26,8 @@ SIGNATURE_LEVELS = ("B-B", "B-T", "B-LT", "B-LTA")
 # Without these a signature is no proof of anything: no policy may weaken what leads to them.
 PROTECTED_SUBS = frozenset(("HASH_FAILURE", "SIG_CRYPTO_FAILURE", "SIGNED_DATA_NOT_FOUND", "NOT_YET_VALID"))
 
+_MAX_ENDS = 1000
+
 
 class Role(StrEnum):
     """What an algorithm is used for; each has its own dated rows."""
@@ -80,6 +82,9 @@ class Policy:
     claimed_time_offsets: tuple[int, ...] = ()  # seconds by which tools are known to write the claimed time wrong
     levels: Mapping[str, str] = field(default_factory=dict)  # finding code -> fail | warn | info | ignore
     algorithms: Mapping[Role, tuple[DatedRow, ...]] = field(default_factory=dict)
+    _ends: dict[tuple[Role, str, int | None], datetime | None] = field(
+        default_factory=dict, init=False, repr=False, compare=False
+    )
 
     def judge(self, finding: Finding) -> Finding | None:
         """The finding at the level that this policy gives it; None where the policy ignores it."""
@@ -90,7 +95,13 @@ class Policy:
 
     def reliable_until(self, role: Role, algorithm: str, bits: int | None = None) -> datetime | None:
         """The instant from which `algorithm` proves nothing new in `role`; None: no end set."""
-        return not_after(self.algorithms.get(role, ()), algorithm, bits)
+        key = (role, algorithm, bits)
+        if key in self._ends:
+            return self._ends[key]
+        found = not_after(self.algorithms.get(role, ()), algorithm, bits)
+        if len(self._ends) < _MAX_ENDS:  # key sizes come from documents
+            self._ends[key] = found
+        return found
 
     @property
     def tolerance(self) -> timedelta:
