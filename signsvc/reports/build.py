@@ -7,6 +7,7 @@ are masked, since a report travels further than the document.
 from __future__ import annotations
 
 import re
+import unicodedata
 from collections.abc import Iterable, Mapping
 from datetime import UTC, datetime
 from typing import Any
@@ -78,7 +79,7 @@ def build(
         report["supplied_trust_anchors"] = anchors
     if offline:
         report["offline"] = True
-    return report
+    return {key: _inert(value) for key, value in report.items()}
 
 
 def conclusion(indication: Indication | str) -> dict[str, str]:
@@ -206,6 +207,26 @@ def _messages(findings: Iterable[Finding]) -> list[dict[str, Any]]:
         }
         for f in findings
     ]
+
+
+def _inert(value: Any) -> Any:
+    """`value` with every character that is not to be seen made visible or a space.
+
+    Names, reasons and fields come from hostile documents: what controls a terminal or the direction of writing must
+    not leave with the report.
+    """
+    if isinstance(value, str):
+        return value if value.isprintable() else "".join(map(_visible, value))
+    if isinstance(value, dict):
+        return {key: _inert(entry) for key, entry in value.items()}
+    return [_inert(entry) for entry in value] if isinstance(value, list) else value
+
+
+def _visible(character: str) -> str:
+    category = unicodedata.category(character)
+    if category in ("Zl", "Zp", "Zs") or character in "\t\n\r":
+        return " "
+    return "\N{REPLACEMENT CHARACTER}" if category[0] == "C" else character
 
 
 def _shown(data: Mapping[str, object]) -> dict[str, object]:

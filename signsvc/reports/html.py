@@ -8,7 +8,8 @@ The page holds its own style and no script; every text of a document is escaped.
 from __future__ import annotations
 
 import functools
-from collections.abc import Mapping
+import re
+from collections.abc import Iterable, Mapping
 from datetime import datetime, timedelta, timezone
 from importlib import resources
 from typing import TYPE_CHECKING, Any
@@ -23,6 +24,23 @@ _VIETNAM = timezone(timedelta(hours=7))
 
 _CLASSES = {"TOTAL-PASSED": "good", "TOTAL-FAILED": "bad"}
 _MARKS = {"TOTAL-PASSED": "✓", "TOTAL-FAILED": "✗", "NO-SIGNATURE": "–"}
+_RANKS = ("error", "warning", "info")
+_MAX_REASONS = 5
+
+# Sub-indications for which there is better advice than that of their indication.
+_ADVICE = {
+    "NO_CERTIFICATE_CHAIN_FOUND": "advice_unknown_authority",
+    "NO_CERTIFICATE_CHAIN_FOUND_NO_POE": "advice_unknown_authority",
+    "TRY_LATER": "advice_try_later",
+    "NO_POE": "advice_no_proof_of_time",
+    "REVOKED_NO_POE": "advice_no_proof_of_time",
+    "REVOKED_CA_NO_POE": "advice_no_proof_of_time",
+    "OUT_OF_BOUNDS_NO_POE": "advice_no_proof_of_time",
+    "CRYPTO_CONSTRAINTS_FAILURE_NO_POE": "advice_no_proof_of_time",
+}
+
+# Times inside messages, as the report writes them.
+_INSTANT = re.compile(r"\b\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(?:\.\d+)?Z\b")
 
 
 def render_html(report: Mapping[str, Any], lang: str = "vi", *, nonce: str | None = None) -> str:
@@ -67,7 +85,13 @@ def _helpers(lang: str) -> dict[str, Any]:
         return text("conclusion_" + _code(part.get("indication")), lang)
 
     def message(entry: Mapping[str, Any]) -> str:
-        return str(entry.get("text_vi" if lang == "vi" else "text") or entry.get("code"))
+        said = str(entry.get("text_vi" if lang == "vi" else "text") or entry.get("code"))
+        return _INSTANT.sub(lambda found: local_time(found[0]), said)
+
+    def reasons(report: Mapping[str, Any]) -> list[str]:
+        parts = (report, *(report.get("signatures") or ()))
+        errors = (e for part in parts for e in part.get("messages") or () if e.get("level") == "error")
+        return list(dict.fromkeys(map(message, errors)))[:_MAX_REASONS]
 
     return {
         "t": label,
@@ -78,8 +102,49 @@ def _helpers(lang: str) -> dict[str, Any]:
         "code": _code,
         "local": local_time,
         "octets": _octets,
+        "ranked": _ranked,
+        "reasons": reasons,
+        "advice": lambda report: text(_advice(report), lang),
+        "after": _after,
+        "identified": _identified,
         "known": lambda prefix, word: label(prefix + _code(word)) if word else "",
     }
+
+
+def _ranked(entries: Iterable[Mapping[str, Any]] | None) -> list[Mapping[str, Any]]:
+    """What decides comes first."""
+    return sorted(entries or (), key=lambda e: _RANKS.index(e["level"]) if e.get("level") in _RANKS else len(_RANKS))
+
+
+def _advice(report: Mapping[str, Any]) -> str:
+    """The code of what a reader may do next."""
+    sources = [s.get("time_source") for s in report.get("signatures") or ()]
+    if report.get("indication") == "TOTAL-PASSED" and any(source != "timestamp" for source in sources):
+        return "advice_time_unproven"
+    return _ADVICE.get(str(report.get("sub_indication"))) or "advice_" + _code(report.get("indication"))
+
+
+def _identified(signature: Mapping[str, Any]) -> bool:
+    """Whether a trusted authority vouches for the signer's name."""
+    return any(c.get("id") == "chain" and c.get("result") == "passed" for c in signature.get("checks") or ())
+
+
+def _after(signature: Mapping[str, Any]) -> list[tuple[str, str]]:
+    """What happened to the document after this signature, as (class, label code), each once."""
+    results = {check.get("id"): check.get("result") for check in signature.get("checks") or ()}
+    if results.get("integrity") == "failed":
+        return [("bad", "report_after_broken")]
+    scope = signature.get("scope") or {}
+    changes = scope.get("changes_after") or ()
+    if not changes:
+        return [("good", "report_after_nothing")] if scope.get("type") == "FULL" else []
+    found = [
+        ("bad", "report_after_not_permitted" if change.get("permitted") is False else "report_grade_undefined")
+        if change.get("permitted") is False or change.get("grade") == "undefined"
+        else ("", "report_grade_" + _code(change.get("grade")))
+        for change in changes
+    ]
+    return sorted(dict.fromkeys(found), reverse=True)
 
 
 def _code(word: object) -> str:

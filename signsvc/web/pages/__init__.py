@@ -95,7 +95,8 @@ def _report(report: dict[str, Any]) -> str:
 
     link = url_for("pages.stored", identifier=report["id"]) if state().config.open_verify else None
     fragment = Markup(render_fragment(report, current().lang))  # noqa: S704 - escaped by its own template
-    return render_template("result.html", fragment=fragment, style=Markup(style()), link=link)  # noqa: S704
+    title = text("conclusion_" + report["indication"].lower().replace("-", "_"), current().lang)
+    return render_template("result.html", title=title, fragment=fragment, style=Markup(style()), link=link)  # noqa: S704
 
 
 def _same_origin() -> None:
