@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 
-from signsvc.formats.pdf.change_step import Step, dictionary
+from signsvc.formats.pdf.change_step import Step, dictionary, inherited
 from signsvc.formats.pdf.limits import LimitError, PdfError
 from signsvc.formats.pdf.objects import PdfDict, PdfObject, PdfString
 from signsvc.formats.pdf.parser import Parser
@@ -14,6 +14,7 @@ _MAX_TEXT = 1 << 16  # octets of an appearance that are read
 _STRINGS = re.compile(rb"\((?:[^()\\]|\\[\s\S])*\)|<[0-9A-Fa-f\s]*>|(?<![A-Za-z'\"])(?:Do|BI|Tj|TJ|'|\")(?![A-Za-z])")
 _BASE_ENCODINGS = frozenset({"WinAnsiEncoding", "MacRomanEncoding", "StandardEncoding", "PDFDocEncoding"})
 _SUBTYPES = frozenset({"Type1", "TrueType", "MMType1"})
+_SYMBOLS = ("Symbol", "ZapfDingbats")
 _PASSWORD = 1 << 13  # /Ff: shown as asterisks
 
 
@@ -23,8 +24,8 @@ def differs(step: Step, field: PdfDict, kind: PdfObject, value: PdfObject) -> bo
     Only letters and digits of ASCII are compared, and only where every font of the appearance maps octets to them as
     they are; in all other cases the answer is False.
     """
-    if kind != "Tx" or _flags(step, field) & _PASSWORD:
-        return False
+    if kind != "Tx" or _flags(step, field) & _PASSWORD or inherited(step.new, field, "AA") is not None:
+        return False  # a script may show 1234 as 1,234.00
     text = step.after(value)
     appearance = dictionary(step.new, field.get("AP"))
     stream = step.after(appearance.get("N")) if appearance else None
@@ -54,9 +55,7 @@ def _plain(step: Step, stream: PdfDict) -> bool:
         font is not None
         and font.get("Subtype") in _SUBTYPES
         and step.after(font.get("Encoding")) in (None, *_BASE_ENCODINGS)
-        and not (
-            "Encoding" not in font and ("FontDescriptor" in font or font.get("BaseFont") in ("Symbol", "ZapfDingbats"))
-        )
+        and ("Encoding" in font or not ("FontDescriptor" in font or font.get("BaseFont") in _SYMBOLS))
         for font in found
     )
 
