@@ -37,24 +37,39 @@ log = logging.getLogger(__name__)
 _ENTRY = "from signsvc.verification.worker import main; main()"
 
 
-def _wait(process: subprocess.Popen[bytes]) -> None:
-    process.wait()
+# A worker whose resident memory (octets) is above this after a document is replaced by a fresh one.
+RECYCLE_ABOVE = 512 * 1024**2
+# How a worker that died by itself died, in the word of the limit that was hit.
+_ENDS: dict[int, str] = {
+    signal.SIGXCPU: "cpu",
+    signal.SIGKILL: "memory",
+    signal.SIGSEGV: "crash",
+    signal.SIGABRT: "crash",
+}
 
 
 class Worker:
     """One worker process and the socket to it."""
 
-    def __init__(self, sock: socket.socket, pid: int, reap: Callable[[], None]) -> None:
+    def __init__(self, sock: socket.socket, pid: int, wait: Callable[[float], int | None]) -> None:
+        """`wait` reaps within so many seconds and gives the exit code (negative: the signal), None where it runs."""
         self.sock = sock
         self.pid = pid
-        self._reap = reap
+        self._wait = wait
 
     def stop(self) -> None:
         """Kill and reap; never raises."""
         self.sock.close()
-        with contextlib.suppress(ProcessLookupError):
-            os.kill(self.pid, signal.SIGKILL)
-        self._reap()
+        if self._wait(0) is None:
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(self.pid, signal.SIGKILL)
+            self._wait(10)
+
+    def end(self) -> str:
+        """What ended a worker whose socket broke: ``cpu``, ``memory`` or ``crash``.  Reaps it."""
+        status = self._wait(5)
+        self.stop()
+        return _ENDS.get(-status, "crash") if status is not None else "crash"
 
     @classmethod
     def spawn(cls) -> Worker:
@@ -62,12 +77,19 @@ class Worker:
         ours, theirs = socket.socketpair()
         with theirs:
             process = subprocess.Popen(
-                [sys.executable, "-c", _ENTRY, str(theirs.fileno())],
+                [sys.executable, "-P", "-c", _ENTRY, str(theirs.fileno())],
                 pass_fds=(theirs.fileno(),),
                 stdin=subprocess.DEVNULL,
                 env={k: v for k, v in os.environ.items() if not k.startswith("SIGNSVC_")},
             )
-        return cls(ours, process.pid, lambda: _wait(process))
+
+        def wait(seconds: float) -> int | None:
+            try:
+                return process.wait(seconds)
+            except subprocess.TimeoutExpired:
+                return None
+
+        return cls(ours, process.pid, wait)
 
     @classmethod
     def fork(cls) -> Worker:
@@ -85,12 +107,21 @@ class Worker:
             finally:
                 os._exit(status)
         theirs.close()
+        done: list[int] = []
 
-        def reap() -> None:
-            with contextlib.suppress(ChildProcessError):
-                os.waitpid(pid, 0)
+        def wait(seconds: float) -> int | None:
+            deadline = time.monotonic() + seconds
+            while not done:
+                found, status = os.waitpid(pid, os.WNOHANG)
+                if found:
+                    done.append(os.waitstatus_to_exitcode(status))
+                elif time.monotonic() >= deadline:
+                    return None
+                else:
+                    time.sleep(0.005)
+            return done[0]
 
-        return cls(ours, pid, reap)
+        return cls(ours, pid, wait)
 
 
 class Verifier:
@@ -164,15 +195,19 @@ class Verifier:
         usable: Worker | None = None
         try:
             usable = found or self._start()
-            report = self._converse(usable, path, asked)
+            report, resident = self._converse(usable, path, asked)
+            if resident > RECYCLE_ABOVE:  # grown by one large document: give the memory back
+                self._discard(usable)
+                usable = None
         except frames.FrameTimeoutError:
             self._discard(usable)
             usable = None
             raise DocumentError("document_too_complex", limit="time") from None
         except frames.FrameError:
+            limit = usable.end() if usable else "crash"
             self._discard(usable)
             usable = None
-            raise DocumentError("document_too_complex", limit="cpu or memory") from None
+            raise DocumentError("document_too_complex", limit=limit) from None
         except BaseException as error:
             if not isinstance(error, SignsvcError):  # the conversation was cut: this worker is out of step
                 self._discard(usable)
@@ -182,7 +217,7 @@ class Verifier:
             self._idle.put(usable)
         return Outcome(report)
 
-    def _converse(self, found: Worker, path: Path, request: VerifyRequest) -> dict[str, Any]:
+    def _converse(self, found: Worker, path: Path, request: VerifyRequest) -> tuple[dict[str, Any], int]:
         deadline = time.monotonic() + self._limits.wall_seconds
         fetch = self._cached if request.offline else self._fetch
         frames.send(
@@ -206,7 +241,7 @@ class Verifier:
                 _answer_fetch(found.sock, fetch, answer["fetch"], payload)
             elif "report" in answer:
                 report: dict[str, Any] = answer["report"]
-                return report
+                return report, int(answer.get("resident", 0))
             else:
                 if "trace" in answer:
                     log.error("verification worker failed: %s", answer["trace"])

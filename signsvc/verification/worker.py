@@ -29,7 +29,7 @@ def serve(sock: socket.socket) -> None:
         except frames.FrameError:
             return
         try:
-            answer: dict[str, Any] = {"report": _run(sock, job)}
+            answer: dict[str, Any] = {"report": _run(sock, job), "resident": _resident()}
         except SignsvcError as error:
             answer = {"problem": {"code": error.code, "data": _plain(error.data)}}
         except frames.FrameError:
@@ -87,6 +87,12 @@ def _limit(memory_bytes: int, cpu_seconds: int) -> None:
     _, hard = resource.getrlimit(resource.RLIMIT_CPU)
     cpu = int(used.ru_utime + used.ru_stime) + cpu_seconds + 1
     resource.setrlimit(resource.RLIMIT_CPU, (cpu if hard == resource.RLIM_INFINITY else min(cpu, hard), hard))
+
+
+def _resident() -> int:
+    """Octets of memory in use now."""
+    with Path("/proc/self/statm").open() as file:
+        return int(file.read().split()[1]) * resource.getpagesize()
 
 
 def _plain(data: dict[str, object]) -> dict[str, object]:

@@ -80,7 +80,7 @@ def test_a_worker_that_computes_for_ever_is_stopped_at_the_cpu_limit(forked: Any
     verifier = forked(examine, limits=Limits(cpu_seconds=1, wall_seconds=30))
     with pytest.raises(DocumentError) as caught:
         verifier.verify(document)
-    assert caught.value.data == {"limit": "cpu or memory"}
+    assert caught.value.data == {"limit": "cpu"}
 
 
 def test_a_worker_that_grows_is_told_so(forked: Any, document: Path) -> None:
@@ -91,6 +91,21 @@ def test_a_worker_that_grows_is_told_so(forked: Any, document: Path) -> None:
     with pytest.raises(DocumentError) as caught:
         verifier.verify(document)
     assert (caught.value.code, caught.value.data) == ("document_too_complex", {"limit": "memory"})
+
+
+def test_a_worker_that_stays_large_is_replaced(forked: Any, document: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(pool, "RECYCLE_ABOVE", 200 * 1024**2)
+    kept: list[bytearray] = []
+
+    def examine(path: Path, request: VerifyRequest, **_: Any) -> dict[str, Any]:
+        if request.name == "large":
+            kept.append(bytearray(b"x") * (300 * 1024**2))
+        return {**REPORT, "pid": os.getpid()}
+
+    verifier = forked(examine)
+    first = verifier.verify(document, VerifyRequest(name="small")).report["pid"]
+    assert verifier.verify(document, VerifyRequest(name="large")).report["pid"] == first
+    assert verifier.verify(document, VerifyRequest(name="small")).report["pid"] != first
 
 
 def test_a_defect_in_a_worker_is_an_internal_error_without_its_text(forked: Any, document: Path) -> None:
