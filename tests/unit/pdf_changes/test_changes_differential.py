@@ -199,7 +199,7 @@ def test_what_pyhanko_accepts_is_defined(case: str, pki: test_pki.Pki, tmp_path:
     first = min(signature.signed_revision for signature in reader.embedded_signatures) - more
     for index in range(first, len(document.revisions) - 1):
         changes = compare(document, index)
-        theirs = review(reader, index + more)
+        theirs = review(reader, index + more) if index == first else None
         assert len(changes) == len(document.revisions) - 1 - index
         assert [change for change in changes if change.grade is Grade.UNDEFINED] == []
         # in encrypted files pyHanko takes a visible signature for validation data: it does not look behind its proxies

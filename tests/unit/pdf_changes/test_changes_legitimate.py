@@ -203,19 +203,24 @@ def test_prepared_field_is_signed_later() -> None:
 
 
 def test_many_revisions_cost_what_they_add() -> None:
-    def run(count: int) -> float:
+    """Each signature is compared with all that follow, yet time grows with the file alone."""
+
+    def per_octet(count: int) -> float:
         pdf = Signed()
         for number in range(count):
             pdf.sign(None, cms=b"\x30\x00", room=64, name=f"Ky{number}")  # type: ignore[arg-type]
-        document = Document(pdf.data)
-        start = time.perf_counter()
-        for index in range(2, len(document.revisions)):
-            compare(document, index)
-        return time.perf_counter() - start
+        times = []
+        for _ in range(3):
+            document = Document(pdf.data)
+            start = time.perf_counter()
+            for index in range(2, len(document.revisions)):
+                compare(document, index)
+            times.append(time.perf_counter() - start)
+        assert min(times) < 2
+        return min(times) / len(pdf.data)
 
-    run(5)
-    assert run(80) < 25 * run(10) + 0.05
-    assert run(80) < 2
+    per_octet(5)
+    assert per_octet(80) < 4 * per_octet(10)
 
 
 @pytest.mark.parametrize("style", ["table", "stream"])
