@@ -12,7 +12,17 @@ from signsvc.asn1 import encode
 from signsvc.types import Certificate, CertificateStatus, Change, Grade, Scope
 from signsvc.validation import Role
 from test_pki import der
-from tests.unit.validation.validation_bench import DAY, YEAR, Bench, codes, crl, ocsp, outcome, token_codes
+from tests.unit.validation.validation_bench import (
+    DAY,
+    YEAR,
+    Bench,
+    certificate,
+    codes,
+    crl,
+    ocsp,
+    outcome,
+    token_codes,
+)
 
 PASSED = ("TOTAL-PASSED", None)
 OPEN = ("INDETERMINATE", "OUT_OF_BOUNDS_NO_POE")
@@ -223,3 +233,38 @@ def test_extend_before_an_algorithm_ends(bench: Bench) -> None:
 
 def test_nothing_to_extend_where_it_did_not_pass(bench: Bench) -> None:
     assert bench.judge(bench.document(bench.signer())).signatures[0].extend_before is None
+
+
+def test_list_whose_issuer_stands_below_what_it_judges(bench: Bench) -> None:
+    """A CA that gave one of its own the root's name cannot have it clear itself."""
+    bench.pki.add(
+        "under-root-name",
+        "sub-g2-party",
+        subject=bench.pki.spec("root-g2").subject,
+        issuer="sub-g2-state",
+        key="sub-g2-party",
+    )
+    listed = crl(bench.pki.crl("under-root-name", bench.now, entries=[]))
+    known = certificate(bench.pki.cert("under-root-name"))
+    verdict = bench.judge(bench.document(bench.signer()), [bench.status()[0], listed, known])
+    assert outcome(verdict) == ("INDETERMINATE", "TRY_LATER")
+    assert [str(e.status) for e in verdict.signatures[0].chain] == ["good", "unknown", "not_checked"]
+
+
+def test_answer_with_unknown_critical_extension(bench: Bench) -> None:
+    answer = bench.pki.ocsp("person", "good", at=bench.now, extra=(("1.2.3.4", True, der.null()),))
+    verdict = bench.judge(bench.document(bench.signer()), [ocsp(answer), *bench.status()[1:]])
+    assert outcome(verdict) == ("INDETERMINATE", "TRY_LATER")
+
+
+def test_token_dated_before_its_authority(bench: Bench) -> None:
+    """A back-dated token: its certificate did not exist yet at the time that it names."""
+    bench.pki.add("tsa-young", "tsa1", not_before=bench.day(5))
+    signer = bench.signer()
+    evidence = [*bench.full(), *bench.status("tsa-young")]
+    for day, source in ((4, "claimed"), (6, "timestamp")):
+        token = bench.token(bench.day(day), signer, tsa="tsa-young")
+        verdict = bench.judge(bench.document(signer, token), evidence)
+        assert verdict.signatures[0].time_source == source
+    young = bench.judge(bench.document(signer, bench.token(bench.day(4), signer, tsa="tsa-young")), evidence)
+    assert "timestamp_outside_certificate" in token_codes(young)
