@@ -65,7 +65,9 @@ class Usages:
         self._full: dict[int, list[tuple[int, Entry, Path]]] | None = None
         self._held: dict[tuple[int, Entry], tuple[tuple[Path, int], ...]] = {}
         self._places: dict[int, list[tuple[int, int]]] = {}  # number -> (offset of reference, offset of header)
-        self._packed: dict[int, list[tuple[int, Entry]]] = {}  # number -> objects in object streams
+        # number -> the objects of each object stream whose text mentions it, with a revision to read them in
+        self._packed: dict[int, list[list[tuple[int, Entry, int]]]] = {}
+        self._mentions: dict[int, list[tuple[int, Entry]]] = {}  # the same, narrowed to those that refer to it
         self._sections = sorted(
             (section.offset, section.eof or section.offset) for r in document.revisions for section in r.sections
         )
@@ -109,15 +111,24 @@ class Usages:
                 return None
             if holder[0] >= 0:
                 holders[holder[0]] = holder[1]
-        holders.update(
-            (held, entry) for held, entry in self._packed.get(number, ()) if document.entry(held, index) == entry
-        )
+        holders.update((held, entry) for held, entry in self._mention(number) if document.entry(held, index) == entry)
         return [
             User(held, path)
             for held, entry in holders.items()
             for path, target in self._held_by(held, entry, index)
             if target == number
         ]
+
+    def _mention(self, number: int) -> list[tuple[int, Entry]]:
+        """Objects in object streams that refer to `number`, whatever revision they belong to."""
+        if number not in self._mentions:
+            self._mentions[number] = [
+                (held, entry)
+                for items in self._packed.get(number, ())
+                for held, entry, at in items
+                if any(target == number for _, target in self._held_by(held, entry, at))
+            ]
+        return self._mentions[number]
 
     def _holder(self, at: int, header: int, index: int) -> tuple[int, Entry] | None:
         """The object in force whose text holds offset `at`; number -1 where none does; None where that is unclear."""
@@ -248,12 +259,8 @@ class Usages:
             except PdfError:
                 continue
             found = {target for _, target in _hits(data, 0, len(data))}
-            if -1 not in found and not found & self._interest:
-                continue
-            for held, own, at in items:
-                for _, target in self._held_by(held, own, at):
-                    if target in self._interest:
-                        self._packed.setdefault(target, []).append((held, own))
+            for target in self._interest if -1 in found else found & self._interest:
+                self._packed.setdefault(target, []).append(items)
         return True
 
 
