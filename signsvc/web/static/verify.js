@@ -14,7 +14,9 @@
   for (const name of ["dragleave", "dragend"]) drop.addEventListener(name, over(false));
   drop.addEventListener("drop", (event) => {
     over(false)(event);
-    if (event.dataTransfer.files.length === 1) {
+    if (event.dataTransfer.files.length > 1) {
+      status.textContent = drop.dataset.single;
+    } else if (event.dataTransfer.files.length === 1) {
       input.files = event.dataTransfer.files;
       if (form.reportValidity()) form.requestSubmit();
     }

@@ -1,0 +1,267 @@
+"""The verify page in a real browser: drop a PDF, see the verdict."""
+
+from __future__ import annotations
+
+import base64
+import re
+from pathlib import Path
+
+import pytest
+from playwright.sync_api import expect
+
+from tests.support.service import Service
+from tests.ui.tab import OVERRIDE, OpenTab, Papers, Tab
+
+PASSED = "Chữ ký hợp lệ"
+FAILED = "Chữ ký không hợp lệ"
+OPEN = "Không đủ thông tin xác thực chữ ký"
+
+
+def test_who_when_and_what_next_of_a_good_document(open_tab: OpenTab, papers: Papers) -> None:
+    tab = open_tab()
+    tab.verify(papers.signed)
+    assert tab.verdict == f"✓ {PASSED}"
+    assert tab.page.title().startswith(PASSED)
+    person, agency = tab.facts(1), tab.facts(2)
+    assert person["Người ký"] == "Nguyễn Văn An"
+    assert person["Cơ quan"] == "Văn phòng Sở, Sở Nội vụ, Ủy ban nhân dân tỉnh Thử Nghiệm"
+    assert re.fullmatch(r"\d\d/\d\d/20\d\d \d\d:\d\d:\d\d \+07:00 \(theo dấu thời gian\)", person["Thời gian ký"])
+    assert person["Sau khi ký"] == "điền biểu mẫu hoặc ký thêm; bổ sung dữ liệu xác thực, dấu thời gian"
+    assert agency["Người ký"] == "Ủy ban nhân dân xã Thử Nghiệm"
+    assert agency["Sau khi ký"] == "bổ sung dữ liệu xác thực, dấu thời gian"
+    checks = tab.page.locator("section.signature >> nth=0 >> .checks li").all_inner_texts()
+    assert [check.split("\n") for check in checks] == [
+        ["Tính toàn vẹn", "đạt"],
+        ["Đường dẫn chứng thực", "đạt"],
+        ["Trạng thái thu hồi", "đạt"],
+        ["Dấu thời gian", "đạt"],
+        ["Độ an toàn thuật toán", "đạt"],
+        ["Thay đổi sau khi ký", "đạt"],
+    ]
+    assert tab.page.locator(".signers li").count() == 2
+    expect(tab.page.locator(".advice")).to_contain_text("Đối chiếu người ký và cơ quan")
+    assert tab.page.locator(".reasons").count() == 0
+
+
+def test_switch_to_english_and_back(open_tab: OpenTab, papers: Papers) -> None:
+    tab = open_tab()
+    tab.verify(papers.signed)
+    tab.page.get_by_role("link", name="English").click()
+    assert tab.verdict == "✓ Valid signature"
+    assert tab.page.locator("html").get_attribute("lang") == "en"
+    assert tab.facts()["Signed by"] == "Nguyễn Văn An"
+    assert "Verify another file" in tab.text()
+    tab.page.reload()
+    assert tab.verdict == "✓ Valid signature"
+    tab.page.get_by_role("link", name="Tiếng Việt").click()
+    assert tab.verdict == f"✓ {PASSED}"
+    assert tab.page.locator("html").get_attribute("lang") == "vi"
+
+
+def test_time_that_nobody_proves_is_called_so(open_tab: OpenTab, papers: Papers) -> None:
+    tab = open_tab()
+    tab.verify(papers.plain)
+    assert tab.verdict == f"✓ {PASSED}"
+    facts = tab.facts()
+    assert facts["Thời gian ký"].endswith("(do người ký khai, chưa được chứng minh)")
+    assert facts["Sau khi ký"] == "tài liệu không thay đổi"
+    expect(tab.page.locator(".advice")).to_contain_text("Thời gian ký chưa được chứng minh")
+
+
+def test_a_tampered_document(open_tab: OpenTab, papers: Papers) -> None:
+    tab = open_tab()
+    tab.verify(papers.tampered)
+    assert tab.verdict == f"✗ {FAILED}"
+    assert tab.page.locator(".reasons li").all_inner_texts() == ["Tài liệu đã bị thay đổi."]
+    assert tab.facts()["Sau khi ký"] == "nội dung đã ký không còn nguyên vẹn"
+    expect(tab.page.locator(".advice")).to_contain_text("Không dùng tệp này làm căn cứ")
+    assert not [line for line in tab.page.locator("h1, h2, .signers li").all_inner_texts() if PASSED in line]
+
+
+def test_text_replaced_after_signing(open_tab: OpenTab, papers: Papers) -> None:
+    tab = open_tab()
+    tab.verify(papers.changed)
+    assert tab.verdict == f"✗ {FAILED}"
+    facts = tab.facts()
+    assert facts["Sau khi ký"] == "thay đổi nội dung đã ký"
+    assert facts["Kết luận tại thời điểm ký (chưa xét thay đổi sau đó)"] == PASSED
+    assert "Tài liệu đã bị thay đổi sau khi ký" in tab.page.locator(".reasons").inner_text()
+
+
+def test_a_signer_whom_nobody_vouches_for(open_tab: OpenTab, papers: Papers) -> None:
+    tab = open_tab()
+    tab.verify(papers.unknown)
+    assert tab.verdict == f"? {OPEN}"
+    assert tab.facts()["Người ký"] == "Người Lạ (tên ghi trong chứng thư, chưa được xác thực)"
+    expect(tab.page.locator(".advice")).to_contain_text("không do tổ chức chứng thực đang được tin cậy cấp")
+
+
+def test_colours_tell_the_verdicts_apart(open_tab: OpenTab, papers: Papers) -> None:
+    tab = open_tab()
+    seen = set()
+    for paper in (papers.signed, papers.tampered, papers.unknown):
+        tab.verify(paper)
+        line = tab.page.locator("h1")
+        seen.add(line.evaluate("el => getComputedStyle(el).color + getComputedStyle(el.parentElement).backgroundColor"))
+        assert line.evaluate("el => parseFloat(getComputedStyle(el).fontSize)") >= 32
+    assert len(seen) == 3
+
+
+def test_a_document_without_signatures(open_tab: OpenTab, papers: Papers) -> None:
+    tab = open_tab()
+    tab.verify(papers.unsigned)
+    assert tab.verdict == "– Tài liệu không có chữ ký số"
+    assert tab.page.locator("section.signature").count() == 0
+    expect(tab.page.locator(".advice")).to_contain_text("không phải chữ ký số")
+
+
+def test_what_is_no_pdf_is_said_in_plain_words(open_tab: OpenTab, papers: Papers) -> None:
+    tab = open_tab(refusals=(415,))
+    tab.verify(papers.text)
+    assert tab.verdict == "Không kiểm tra được tệp này"
+    assert "Định dạng tài liệu không được hỗ trợ. Hãy chọn một tệp PDF." in tab.text()
+    tab.page.get_by_role("link", name="Kiểm tra tệp khác").click()
+    tab.verify(papers.plain)
+    assert tab.verdict == f"✓ {PASSED}"
+
+
+def test_an_empty_file(open_tab: OpenTab, tmp_path: Path) -> None:
+    tab = open_tab(refusals=(400, 422))
+    (tmp_path / "empty.pdf").touch()
+    tab.verify(tmp_path / "empty.pdf")
+    assert tab.verdict == "Không kiểm tra được tệp này"
+    assert "Tài liệu rỗng." in tab.text()
+
+
+def test_no_file_chosen(open_tab: OpenTab) -> None:
+    tab = open_tab()
+    tab.open("/verify")
+    tab.page.locator("#submit").click()
+    assert tab.page.locator("#document:invalid").count() == 1
+    assert tab.page.locator("#submit").is_enabled()
+
+
+def test_without_scripts(open_tab: OpenTab, papers: Papers) -> None:
+    tab = open_tab(java_script_enabled=False)
+    tab.verify(papers.signed)
+    assert tab.verdict == f"✓ {PASSED}"
+    assert not any(url.endswith(".js") for url in tab.requests)
+    tab.page.locator("section.signature summary >> nth=0").click()
+    expect(tab.page.get_by_text("PAdES B-LTA").first).to_be_visible()
+    tab.verify(papers.tampered)
+    assert tab.verdict == f"✗ {FAILED}"
+
+
+def drop(tab: Tab, *paths: Path) -> None:
+    files = [[path.name, base64.b64encode(path.read_bytes()).decode()] for path in paths]
+    transfer = tab.page.evaluate_handle(
+        """(files) => { const transfer = new DataTransfer();
+        for (const [name, content] of files)
+          transfer.items.add(new File([Uint8Array.from(atob(content), (c) => c.charCodeAt(0))], name, {type: "application/pdf"}));
+        return transfer; }""",
+        files,
+    )
+    for event in ("dragenter", "dragover", "drop"):
+        tab.page.dispatch_event("#document", event, {"dataTransfer": transfer})
+
+
+def test_drop_a_file(open_tab: OpenTab, papers: Papers) -> None:
+    tab = open_tab()
+    tab.open("/verify")
+    with tab.page.expect_navigation():
+        drop(tab, papers.signed)
+    assert tab.verdict == f"✓ {PASSED}"
+    assert "signed.pdf" in tab.page.locator(".kicker").inner_text()
+
+
+def test_several_dropped_files_are_not_sent(open_tab: OpenTab, papers: Papers) -> None:
+    tab = open_tab()
+    tab.open("/verify")
+    drop(tab, papers.signed, papers.plain)
+    expect(tab.page.locator("#status")).to_have_text("Mỗi lần chỉ kiểm tra một tệp.")
+    assert tab.page.locator("#document").evaluate("el => el.files.length") == 0
+
+
+def test_keyboard_alone(open_tab: OpenTab, papers: Papers) -> None:
+    tab = open_tab()
+    tab.open("/verify")
+    focused = "document.activeElement.id || document.activeElement.tagName"
+    tab.page.keyboard.press("Tab")
+    expect(tab.page.get_by_role("link", name="Bỏ qua đến nội dung")).to_be_in_viewport()
+    tab.page.keyboard.press("Enter")
+    tab.page.keyboard.press("Tab")
+    assert tab.page.evaluate(focused) == "document"
+    outline = "getComputedStyle(document.activeElement).outlineStyle"
+    assert tab.page.evaluate(outline) == "solid"
+    with tab.page.expect_file_chooser() as chooser:
+        tab.page.keyboard.press("Enter")
+    chooser.value.set_files(papers.signed)
+    tab.page.keyboard.press("Tab")
+    assert tab.page.evaluate(focused) == "SUMMARY"
+    tab.page.keyboard.press("Tab")
+    assert tab.page.evaluate(focused) == "submit"
+    assert tab.page.evaluate(outline) == "solid"
+    with tab.page.expect_navigation():
+        tab.page.keyboard.press("Enter")
+    assert tab.verdict == f"✓ {PASSED}"
+
+
+def test_the_form_can_be_used_again_after_going_back(open_tab: OpenTab, papers: Papers) -> None:
+    tab = open_tab()
+    tab.verify(papers.plain)
+    tab.page.go_back()
+    expect(tab.page.locator("#submit")).to_be_enabled()
+    tab.page.locator("#document").set_input_files(papers.tampered)
+    with tab.page.expect_navigation():
+        tab.page.locator("#submit").click()
+    assert tab.verdict == f"✗ {FAILED}"
+
+
+def test_choosing_a_policy(open_tab: OpenTab, papers: Papers) -> None:
+    tab = open_tab()
+    tab.open("/verify")
+    tab.page.get_by_text("Tùy chọn").click()
+    policies = tab.page.get_by_label("Chính sách xác thực").locator("option")
+    assert policies.count() == 4
+    tab.page.get_by_label("Chính sách xác thực").select_option("luu-tru")
+    tab.page.locator("#document").set_input_files(papers.signed)
+    with tab.page.expect_navigation():
+        tab.page.locator("#submit").click()
+    assert "luu-tru" in tab.page.locator("section[aria-labelledby='document']").inner_text()
+
+
+@pytest.mark.parametrize("lang", ["vi", "en"])
+def test_hostile_names_stay_texts(lang: str, open_tab: OpenTab, papers: Papers) -> None:
+    tab = open_tab()
+    tab.verify(papers.hostile, lang)
+    facts = tab.facts()
+    name, agency = facts["Người ký" if lang == "vi" else "Signed by"], facts["Cơ quan" if lang == "vi" else "Agency"]
+    assert name.startswith("<script>document.title='x'</script>An�fdp.txt�[31m�")
+    assert agency == "</dd><img src=x onerror=\"document.title='x'\">{{7*7}}�"
+    assert facts["Lý do" if lang == "vi" else "Reason"].startswith("<style>*{display:none}</style>�")
+    content = tab.page.content()
+    assert not re.search("[\x00-\x08\x0b\x0c\x0e-\x1f\x7f\u2028\u2066" + OVERRIDE + "]", content)
+    assert tab.page.title() != "x"
+    assert tab.page.locator("main img, main script, main style").count() == 0
+
+
+def test_hostile_names_stay_texts_in_the_report(service: Service, papers: Papers) -> None:
+    report = service.verify(papers.hostile.read_bytes())
+    text = report.body.decode("utf-8")
+    assert OVERRIDE not in text
+    assert "\\u202e" not in text.lower()
+    assert "\\u001b" not in text.lower()
+    assert report.json["signatures"][0]["signed_by"].startswith("<script>")
+
+
+def test_scripts_that_are_not_ours_do_not_run(open_tab: OpenTab) -> None:
+    """The policy is in force: what slipped past the escaping would still be refused."""
+    tab = open_tab()
+    tab.open("/verify")
+    tab.page.evaluate(
+        """() => { const script = document.createElement("script"); script.textContent = "document.title = 'x'";
+        document.body.append(script); document.body.setAttribute("onclick", "document.title = 'x'"); document.body.click(); }"""
+    )
+    assert tab.page.title() != "x"
+    assert any("Content Security Policy" in said for said in tab.complaints)
+    tab.complaints.clear()
