@@ -13,7 +13,6 @@ from signsvc.formats.pdf.xref import PACKED, PLAIN
 from signsvc.types import Grade
 
 _MAX_CLIMB = 20_000  # objects visited upwards from one that no rule explains
-_MAX_ADDED_STREAM = 1 << 26
 
 
 def judge(step: Step) -> None:
@@ -327,39 +326,27 @@ def _added(step: Step) -> None:
     for number in step.added:
         if step.users(number) and climb(step, number, step.old.index)[0]:
             step.refuse("dangling_reference_filled")
-    for number in step.added.keys() - step.holders:
-        _holder_filled(step, number)
-    for number in step.holders & step.added.keys():
         _holder_filled(step, number)
 
 
 def _holder_filled(step: Step, number: int) -> None:
     """An object stream that older cross-references named before it existed would bring their objects to life."""
-    entry = step.added[number]
-    if entry.kind != PLAIN:
+    if step.added[number].kind != PLAIN:
         return
     try:
-        value = step.document.object_of(number, entry, step.new.index)
+        value = step.document.object_of(number, step.added[number], step.new.index)
         if not isinstance(value, Stream) or value.dictionary.get("Type") != "ObjStm":
             return
-        data = value.decode(_MAX_ADDED_STREAM)
-        count, first = value.dictionary.get("N"), value.dictionary.get("First")
-        if type(count) is not int or type(first) is not int:
-            return
-        held = data[: max(0, first)].split()[: max(0, 2 * count) : 2]
+        places = step.document.object_stream(number, step.new.index).places
     except LimitError:
         raise
     except PdfError:
         return
-    for word in held:
-        if not word.isdigit() or len(word) > 10:
-            continue
-        found = step.new.entry(int(word))
-        if found is not None and found.kind == PACKED and found.where == number:
-            own = step.new.own_entry(int(word))
-            if own != found:
-                step.refuse("dangling_reference_filled")
-                return
+    for held, _ in places:
+        found = step.new.entry(held)
+        if found and found.kind == PACKED and found.where == number and step.new.own_entry(held) != found:
+            step.refuse("dangling_reference_filled")
+            return
 
 
 def _freed(step: Step) -> None:

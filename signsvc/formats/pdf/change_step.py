@@ -10,7 +10,7 @@ from signsvc.formats.pdf.document import Document, Revision
 from signsvc.formats.pdf.limits import LimitError, PdfError
 from signsvc.formats.pdf.objects import Name, PdfBool, PdfDict, PdfObject, PdfString, Ref
 from signsvc.formats.pdf.stream import Stream
-from signsvc.formats.pdf.xref import FREE, PACKED, PLAIN, Entry
+from signsvc.formats.pdf.xref import FREE, PLAIN, Entry
 from signsvc.types import Grade
 
 _ORDER = {grade: place for place, grade in enumerate(Grade)}
@@ -59,7 +59,6 @@ class Step:
         self.freed: list[int] = []
         self.explained: set[int] = set()
         self.new_widgets: set[int] = set()
-        self.holders: set[int] = set()  # object streams that hold objects of this revision
         self._read()
 
     def _read(self) -> None:
@@ -69,8 +68,6 @@ class Step:
             before = document.entry(number, index - 1)
             if after is None or after == before:
                 continue
-            if after.kind == PACKED:
-                self.holders.add(after.where)
             if before is None or before.kind == FREE:
                 if after.kind != FREE:
                     self.added[number] = after

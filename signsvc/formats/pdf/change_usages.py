@@ -249,11 +249,10 @@ class Usages:
                 holder = document.entry(entry.where, revision.index)
                 if holder is not None and holder.kind == PLAIN:
                     holders.setdefault((entry.where, holder), []).append((number, entry, revision.index))
-        for (number, entry), items in holders.items():
+        for (number, _), items in holders.items():
             index = items[0][2]
             try:
-                stream = document.object_of(number, entry, index)
-                data = stream.decode() if isinstance(stream, Stream) else b""
+                data = document.object_stream(number, index).data
             except LimitError:
                 raise
             except PdfError:

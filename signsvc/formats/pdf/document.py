@@ -195,7 +195,7 @@ class Document:
         self.reencrypted = False  # revisions name different encryption dictionaries
         self._later: dict[int, list[tuple[int, Entry]]] = {}
         self._cache: dict[tuple[int, int, int, int, int], PdfObject] = {}
-        self._packed: dict[tuple[int, int], _Packed] = {}
+        self._packed: dict[tuple[int, int], ObjectStream] = {}
         self._depth = 0
         self.memo: dict[str, object] = {}  # what others work out about the document and want once
         try:
@@ -363,27 +363,34 @@ class Document:
         )
 
     def _from_packed(self, number: int, entry: Entry, index: int) -> PdfObject:
-        holder = self.entry(entry.where, index)
+        return self.object_stream(entry.where, index).get(number, entry.extra)
+
+    def object_stream(self, number: int, index: int) -> ObjectStream:
+        """Object stream `number` in revision `index`, decoded once.  Raises PdfError, LimitError."""
+        holder = self.entry(number, index)
         if holder is None or holder.kind != PLAIN:
             raise PdfError("object stream that is no plain object")
-        place = (entry.where, holder.where)
+        place = (number, holder.where)
         packed = self._packed.get(place)
         if packed is None:
             self._depth += 1
             try:
                 if self._depth > 4:
                     raise PdfError("object streams form a loop")
-                stream = self.object_of(entry.where, holder, index)
+                stream = self.object_of(number, holder, index)
                 if not isinstance(stream, Stream):
                     raise PdfError("object stream that is no stream")
-                packed = self._packed[place] = _Packed(stream, self.parser, self.limits)
+                packed = self._packed[place] = ObjectStream(stream, self.parser, self.limits)
             finally:
                 self._depth -= 1
-        return packed.get(number, entry.extra)
+        return packed
 
 
-class _Packed:
-    """The objects of one object stream (ISO 32000-2 §7.5.7), each parsed when asked for."""
+class ObjectStream:
+    """The objects of one object stream (ISO 32000-2 §7.5.7), each parsed when asked for.
+
+    `data` are its decoded octets; `places` the object numbers with the offset of each in them.
+    """
 
     def __init__(self, stream: Stream, parser: Parser, limits: PdfLimits) -> None:
         first, count = stream.dictionary.get("First"), stream.dictionary.get("N")
@@ -391,13 +398,13 @@ class _Packed:
             raise PdfError("malformed object stream")
         if count > limits.object_stream:
             raise LimitError("object_stream")
-        self._data = stream.decode()
+        self.data = stream.decode()
         self._shared = parser
         self._depth = limits.depth
         self.places: list[tuple[int, int]] = []
         pos = 0
         for _ in range(count):
-            pair = _PACKED_PAIR.match(self._data, pos)
+            pair = _PACKED_PAIR.match(self.data, pos)
             if pair is None or first < 0:
                 raise PdfError("malformed object stream")
             pos = pair.end()
@@ -405,10 +412,11 @@ class _Packed:
         self._values: dict[int, PdfObject] = {}
 
     def get(self, number: int, index: int) -> PdfObject:
+        """The object at place `index`, which the stream has to call `number`.  Raises PdfError."""
         if not 0 <= index < len(self.places) or self.places[index][0] != number:
             raise PdfError("object stream without this object")
         if index not in self._values:
-            parser = Parser(self._data, tokens=self._shared.tokens, depth=self._depth)
+            parser = Parser(self.data, tokens=self._shared.tokens, depth=self._depth)
             try:
                 self._values[index] = parser.read(self.places[index][1])[0]
             finally:
@@ -439,4 +447,4 @@ def _resolved_filters(revision: Revision, dictionary: PdfDict) -> PdfDict:
     return result
 
 
-__all__ = ["Document", "Physical", "Revision"]
+__all__ = ["Document", "ObjectStream", "Physical", "Revision"]
