@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import stat
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -76,6 +77,7 @@ def examine(settings: Settings) -> Iterator[Line]:
         "write /etc/signsvc/signsvc.toml or set SIGNSVC_CONFIG",
     )
     yield _directory("data_dir", settings.data_dir)
+    yield _private("run_dir", settings.run_dir)
     yield from _trust(settings)
     yield from _keys(settings)
     if settings.tsa:
@@ -93,6 +95,16 @@ def _directory(what: str, path: Path) -> Line:
     if os.access(place, os.W_OK) and place.is_dir():
         return Line(what, True, str(path))
     return Line(what, False, f"{path} is not writable", f"install -d -o signsvc -m 0750 {path}")
+
+
+def _private(what: str, path: Path) -> Line:
+    """Where the token processes listen: this user's alone, or made so when first needed."""
+    if not path.exists():
+        return _directory(what, path)
+    found = path.lstat()
+    if stat.S_ISDIR(found.st_mode) and found.st_uid == os.geteuid() and not found.st_mode & 0o077:
+        return Line(what, True, str(path))
+    return Line(what, False, f"{path} must be a directory of this user alone", f"install -d -o signsvc -m 0700 {path}")
 
 
 def _trust(settings: Settings) -> Iterator[Line]:
@@ -152,6 +164,8 @@ def _pin(name: str, source: str) -> Line:
     kind, _, rest = source.partition(":")
     if kind == "file" and not Path(rest).is_file():
         return Line(name, False, f"PIN file {rest} does not exist", f"install -m 0400 /dev/stdin {rest}")
+    if kind == "file" and not os.access(rest, os.R_OK):
+        return Line(name, False, f"PIN file {rest} cannot be read by this user", f"chown {os.geteuid()} {rest}")
     if kind == "file" and Path(rest).stat().st_mode & 0o077:
         return Line(name, None, f"PIN file {rest} can be read by others", f"chmod 0400 {rest}")
     if kind == "env" and rest not in os.environ:
@@ -163,6 +177,8 @@ def _api_keys(settings: Settings) -> Iterator[Line]:
     if not settings.auth.required:
         yield Line("api keys", None, "auth.required is off: anybody may call /v1", "auth.required = true")
         return
+    from sqlalchemy.exc import SQLAlchemyError
+
     from signsvc.store import Store
 
     store = Store(settings.database_url, settings.blob_dir)
@@ -170,6 +186,10 @@ def _api_keys(settings: Settings) -> Iterator[Line]:
         active = [k for k in store.api_keys.list() if k.disabled_at is None]
     except SignsvcError as error:
         yield Line("api keys", False, error.text("en"), "correct store.database_url")
+        return
+    except (SQLAlchemyError, OSError) as error:
+        reason = str(getattr(error, "orig", None) or error).partition("\n")[0]
+        yield Line("database", False, f"cannot be opened: {reason}", "correct data_dir or store.database_url")
         return
     finally:
         store.close()

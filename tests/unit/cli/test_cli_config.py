@@ -1,0 +1,67 @@
+"""``signsvc config check``: each thing that stops the service is named with what mends it, and stops no other check."""
+
+from __future__ import annotations
+
+import json
+import os
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from signsvc.cli import config
+from signsvc.cli.root import main
+
+
+@pytest.fixture
+def data(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    place = tmp_path / "data"
+    place.mkdir(mode=0o700)
+    monkeypatch.setenv("SIGNSVC_DATA_DIR", str(place))
+    monkeypatch.setenv("SIGNSVC_CONFIG", str(tmp_path / "signsvc.toml"))
+    (tmp_path / "signsvc.toml").write_text('mode = "production"\n')
+    return place
+
+
+def lines(capsys: pytest.CaptureFixture[str]) -> dict[str, dict[str, Any]]:
+    with pytest.raises(SystemExit) as ended:
+        main(["config", "check", "--json"])
+    assert ended.value.code == 4  # no root is installed
+    return {line["what"]: line for line in json.loads(capsys.readouterr().out)}
+
+
+def test_the_runtime_directory_must_be_private(data: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    run = data / "run"
+    assert lines(capsys)["run_dir"]["ok"] is True
+    run.mkdir(mode=0o700)
+    assert lines(capsys)["run_dir"]["ok"] is True
+    run.chmod(0o750)
+    found = lines(capsys)["run_dir"]
+    assert found["ok"] is False
+    assert found["mend"] == f"install -d -o signsvc -m 0700 {run}"
+    run.rmdir()
+    run.symlink_to(data)
+    assert lines(capsys)["run_dir"]["ok"] is False
+
+
+def test_a_database_that_does_not_open_is_one_line(data: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert lines(capsys)["api keys"]["ok"] is None
+    for rest in data.glob("signsvc.db*"):
+        rest.unlink()
+    (data / "signsvc.db").write_bytes(b"no database " * 100)
+    found = lines(capsys)
+    assert found["database"]["ok"] is False
+    assert "not a database" in found["database"]["detail"]
+    assert {"data_dir", "trust", "credentials"} <= found.keys()
+
+
+def test_a_pin_file_of_somebody_else_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    pin = tmp_path / "token-pin"
+    pin.touch(mode=0o400)
+    assert config._pin("token office", f"file:{pin}").ok is True
+    pin.chmod(0o444)
+    assert config._pin("token office", f"file:{pin}").ok is None
+    # Root may read everything: the answer of a user who may not.
+    monkeypatch.setattr(os, "access", lambda path, mode: str(path) != str(pin))
+    line = config._pin("token office", f"file:{pin}")
+    assert (line.ok, line.mend) == (False, f"chown {os.geteuid()} {pin}")
