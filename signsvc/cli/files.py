@@ -5,14 +5,16 @@ from __future__ import annotations
 import sys
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TypeVar
+from typing import TYPE_CHECKING, TypeVar
 
 import click
 
 from signsvc.errors import RequestError
+
+if TYPE_CHECKING:
+    from concurrent.futures import Future
 
 T = TypeVar("T")
 
@@ -86,6 +88,8 @@ def ordered(work: Callable[[Path], T], paths: Sequence[Path], jobs: int) -> Iter
         for path in paths:
             yield path, work(path)
         return
+    from concurrent.futures import ThreadPoolExecutor
+
     with ThreadPoolExecutor(jobs) as pool:
         waiting: deque[tuple[Path, Future[T]]] = deque()
         for path in paths:

@@ -9,7 +9,6 @@ from __future__ import annotations
 import importlib
 import os
 import sys
-import traceback
 
 import click
 
@@ -90,6 +89,8 @@ def main(args: list[str] | None = None) -> None:
     except Exception as error:  # noqa: BLE001 - Python's own exit code 1 would say TOTAL-FAILED
         show_error(InternalError())
         if os.environ.get("SIGNSVC_DEBUG"):
+            import traceback
+
             traceback.print_exc()
         else:
             click.echo(f"{type(error).__name__}; SIGNSVC_DEBUG=1 shows where", err=True)

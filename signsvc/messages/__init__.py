@@ -9,10 +9,14 @@ Codes are unique over all files; a test proves it.
 from __future__ import annotations
 
 import functools
-import tomllib
+import re
 from collections.abc import Mapping
-from importlib import resources
-from typing import Any, NamedTuple
+from pathlib import Path
+from typing import NamedTuple
+
+_FOLDER = Path(__file__).parent
+# The part of TOML that these files keep to; reading all of TOML would take longer than a verification.
+_LINE = re.compile(r'\[(?P<code>[a-z0-9_.]+)\]|(?P<key>[a-z_]+) = "(?P<value>[^"\\]*)"|(?:#.*)?')
 
 
 class Message(NamedTuple):
@@ -30,9 +34,9 @@ class Message(NamedTuple):
 def catalogue() -> Mapping[str, Message]:
     """All finding and label messages by code (everything except ``problems.toml``)."""
     found: dict[str, Message] = {}
-    for entry in resources.files(__name__).iterdir():
-        if entry.name.endswith(".toml") and entry.name != "problems.toml":
-            for code, table in tomllib.loads(entry.read_text("utf-8")).items():
+    for path in _FOLDER.glob("*.toml"):
+        if path.name != "problems.toml":
+            for code, table in tables(path).items():
                 if code in found:
                     raise ValueError(f"message code defined twice: {code}")
                 found[code] = Message(code=code, **table)
@@ -40,9 +44,28 @@ def catalogue() -> Mapping[str, Message]:
 
 
 @functools.cache
-def problems() -> Mapping[str, Mapping[str, Any]]:
+def problems() -> Mapping[str, Mapping[str, str]]:
     """The problem texts (``title`` and ``detail`` in vi and en) by problem code."""
-    return tomllib.loads((resources.files(__name__) / "problems.toml").read_text("utf-8"))
+    return tables(_FOLDER / "problems.toml")
+
+
+def tables(path: Path) -> dict[str, dict[str, str]]:
+    """The tables of a message file: TOML of nothing but ``[code]`` and ``key = "text"``, one a line, without escapes.
+
+    Raises `ValueError` for anything else.
+    """
+    found: dict[str, dict[str, str]] = {}
+    table: dict[str, str] | None = None
+    for number, line in enumerate(path.read_text("utf-8").splitlines(), 1):
+        match = _LINE.fullmatch(line)
+        code, key, value = match.groups() if match else (None, None, None)
+        if code is not None and code not in found:
+            table = found[code] = {}
+        elif key is not None and value is not None and table is not None and key not in table:
+            table[key] = value
+        elif match is None or code or key:
+            raise ValueError(f'{path.name}, line {number}: not a new [code] or key = "text"')
+    return found
 
 
 class _Blank(dict[str, object]):

@@ -32,7 +32,6 @@ import unicodedata
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
-from importlib import resources
 from pathlib import Path
 from typing import Any
 
@@ -123,10 +122,9 @@ def load_all(directory: Path | None = None) -> Mapping[str, Profile]:
 @functools.cache
 def _builtin() -> Mapping[str, Profile]:
     found: dict[str, Profile] = {}
-    for entry in sorted((resources.files("signsvc.trust") / "profiles").iterdir(), key=lambda e: e.name):
-        if entry.name.endswith(".toml"):
-            profile = parse(entry.read_text("utf-8"), entry.name)
-            found[profile.id] = profile
+    for path in sorted((Path(__file__).parent / "profiles").glob("*.toml")):
+        profile = parse(path.read_text("utf-8"), path.name)
+        found[profile.id] = profile
     return found
 
 

@@ -4,23 +4,23 @@ from __future__ import annotations
 
 import functools
 from collections.abc import Iterable, Mapping
-from importlib import resources
 from pathlib import Path
 
 from signsvc.errors import ConfigError, RequestError
 from signsvc.validation.policy import Policy, parse
 
 DEFAULT = "hon-hop"
+_FOLDER = Path(__file__).parent
 
 
 @functools.cache
 def _packaged(name: str) -> Policy:
-    return parse((resources.files(__name__) / name).read_bytes(), name)
+    return parse((_FOLDER / name).read_bytes(), name)
 
 
 def builtin() -> Mapping[str, Policy]:
     """The built-in policies by id."""
-    names = sorted(entry.name for entry in resources.files(__name__).iterdir() if entry.name.endswith(".toml"))
+    names = sorted(path.name for path in _FOLDER.glob("*.toml"))
     return {policy.id: policy for policy in map(_packaged, names)}
 
 
