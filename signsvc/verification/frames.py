@@ -1,4 +1,4 @@
-"""Frames between the service and a verification worker: a JSON header and raw octets, both with a length.
+"""Frames between the service and a worker: a JSON header and raw octets, both with a length.
 
 No pickle crosses this line: a worker that a hostile document took over must not be able to run code in its parent.
 """
@@ -25,25 +25,32 @@ class FrameTimeoutError(FrameError):
     """The deadline passed."""
 
 
-def send(sock: socket.socket, header: dict[str, Any], payload: bytes = b"") -> None:
-    """Send one frame.  Raises `FrameError` where the other side is gone."""
-    encoded = json.dumps(header, separators=(",", ":"), ensure_ascii=False).encode()
+def send(sock: socket.socket, header: dict[str, Any], payload: bytes = b"", *, deadline: float | None = None) -> None:
+    """Send one frame; `deadline` is a `time.monotonic` instant.  Raises `FrameError` where the other side is gone,
+    `FrameTimeoutError` where it does not read."""
+    encoded = json.dumps(header, separators=(",", ":"), ensure_ascii=False).encode("utf-8", "surrogatepass")
     try:
-        sock.sendall(_HEAD.pack(len(encoded), len(payload)) + encoded)
-        if payload:
-            sock.sendall(payload)
+        for part in (_HEAD.pack(len(encoded), len(payload)) + encoded, payload):
+            if deadline is not None:
+                sock.settimeout(max(deadline - time.monotonic(), 0.001))
+            sock.sendall(part)
+        sock.settimeout(None)
+    except TimeoutError:
+        raise FrameTimeoutError from None
     except OSError as error:
         raise FrameError("send") from error
 
 
-def receive(sock: socket.socket, deadline: float | None = None) -> tuple[dict[str, Any], bytes]:
+def receive(
+    sock: socket.socket, deadline: float | None = None, *, max_payload: int = MAX_PAYLOAD
+) -> tuple[dict[str, Any], bytes]:
     """The next frame; `deadline` is a `time.monotonic` instant.  Raises `FrameError`, `FrameTimeoutError`."""
     header_size, payload_size = _HEAD.unpack(_exactly(sock, _HEAD.size, deadline))
-    if header_size > MAX_HEADER or payload_size > MAX_PAYLOAD:
+    if header_size > MAX_HEADER or payload_size > max_payload:
         raise FrameError("frame too large")
     try:
         header = json.loads(_exactly(sock, header_size, deadline))
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         raise FrameError("frame is not JSON") from error
     if not isinstance(header, dict):
         raise FrameError("frame is not an object")

@@ -72,6 +72,21 @@ class TrustSource:
     extra_profiles: tuple[str, ...] = ()
     policy_directories: tuple[Path, ...] = ()
 
+    def to_json(self) -> dict[str, Any]:
+        return {
+            "trust_dir": str(self.directory),
+            "extra_profiles": list(self.extra_profiles),
+            "policy_directories": [str(p) for p in self.policy_directories],
+        }
+
+    @classmethod
+    def from_json(cls, data: dict[str, Any]) -> TrustSource:
+        return cls(
+            directory=Path(data["trust_dir"]),
+            extra_profiles=tuple(data["extra_profiles"]),
+            policy_directories=tuple(Path(p) for p in data["policy_directories"]),
+        )
+
 
 @dataclass(frozen=True, slots=True)
 class Outcome:

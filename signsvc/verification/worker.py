@@ -8,30 +8,33 @@ from __future__ import annotations
 import resource
 import socket
 import sys
-import traceback
 from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from signsvc.errors import PROBLEMS, DocumentError, InternalError, SignsvcError, UpstreamError
+from signsvc.errors import PROBLEMS, SignsvcError, UpstreamError
 from signsvc.verification import frames
 from signsvc.verification.model import TrustSource, VerifyRequest, fetch_to_json
+from signsvc.verification.processes import plain
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from signsvc.trust.fetching import Fetch, FetchRequest
 
 
-def serve(sock: socket.socket) -> None:
-    """Answer jobs until the parent closes the socket."""
+def serve(sock: socket.socket, run: Callable[[socket.socket, dict[str, Any]], dict[str, Any]] | None = None) -> None:
+    """Answer jobs until the parent closes the socket; `run` does one (None: a verification)."""
+    run = run or _run
     while True:
         try:
             job, _ = frames.receive(sock)
         except frames.FrameError:
             return
         try:
-            answer: dict[str, Any] = {"report": _run(sock, job), "resident": _resident()}
+            answer: dict[str, Any] = {"result": run(sock, job), "resident": _resident()}
         except SignsvcError as error:
-            answer = {"problem": {"code": error.code, "data": _plain(error.data)}}
+            answer = {"problem": {"code": error.code, "data": plain(error.data)}}
         except frames.FrameError:
             return
         except MemoryError:
@@ -39,6 +42,8 @@ def serve(sock: socket.socket) -> None:
         except RecursionError:
             answer = {"problem": {"code": "document_too_complex", "data": {"limit": "depth"}}}
         except Exception:  # noqa: BLE001 - the process boundary: a defect of ours must not look like a dead worker
+            import traceback
+
             answer = {"problem": {"code": "internal_error", "data": {}}, "trace": traceback.format_exc(limit=-8)}
         try:
             frames.send(sock, answer)
@@ -48,37 +53,35 @@ def serve(sock: socket.socket) -> None:
 
 def _run(sock: socket.socket, job: dict[str, Any]) -> dict[str, Any]:
     path = Path(job["path"])
-    _limit(job["memory_bytes"] + path.stat().st_size, job["cpu_seconds"])
+    limit(job["memory_bytes"] + path.stat().st_size, job["cpu_seconds"])
     from signsvc.verification.engine import examine
 
-    trust = TrustSource(
-        directory=Path(job["trust_dir"]),
-        extra_profiles=tuple(job["extra_profiles"]),
-        policy_directories=tuple(Path(p) for p in job["policy_directories"]),
-    )
     return examine(
         path,
         VerifyRequest.from_json(job["request"]),
-        trust=trust,
-        fetch=_fetcher(sock) if job["fetch"] else None,
+        trust=TrustSource.from_json(job),
+        fetch=fetcher(sock) if job["fetch"] else None,
         now=datetime.fromisoformat(job["now"]),
         report_id=job["report_id"],
     )
 
 
-def _fetcher(sock: socket.socket) -> Fetch:
+def fetcher(sock: socket.socket) -> Fetch:
+    """Values of the network, asked of the parent."""
+
     def fetch(request: FetchRequest) -> bytes:
         frames.send(sock, {"fetch": fetch_to_json(request)}, request.body or b"")
         answer, payload = frames.receive(sock)
         if "problem" in answer:
-            code = answer["problem"]["code"]
-            raise UpstreamError(code if code in PROBLEMS else "outbound_failed", **answer["problem"]["data"])
+            code, data = answer["problem"]["code"], answer["problem"]["data"]
+            raise UpstreamError(code if code in PROBLEMS else "outbound_failed", **data)
         return payload
 
     return fetch
 
 
-def _limit(memory_bytes: int, cpu_seconds: int) -> None:
+def limit(memory_bytes: int, cpu_seconds: int) -> None:
+    """Allow this process so many octets of address space, and so many seconds of CPU from now on."""
     # Soft limits only move below the hard ones, so that a long-lived worker can be given a new allowance per job.
     used = resource.getrusage(resource.RUSAGE_SELF)
     _, hard = resource.getrlimit(resource.RLIMIT_AS)
@@ -93,21 +96,6 @@ def _resident() -> int:
     """Octets of memory in use now."""
     with Path("/proc/self/statm").open() as file:
         return int(file.read().split()[1]) * resource.getpagesize()
-
-
-def _plain(data: dict[str, object]) -> dict[str, object]:
-    return {k: v if isinstance(v, str | int | float | bool | None) else str(v) for k, v in data.items()}
-
-
-def problem(answer: dict[str, Any]) -> SignsvcError:
-    """The error that a worker reported, rebuilt on the parent's side; unknown codes are an internal error."""
-    code = str(answer.get("code"))
-    data = answer.get("data")
-    facts = {str(k): v for k, v in data.items()} if isinstance(data, dict) else {}
-    if code not in PROBLEMS:
-        return InternalError()
-    kind = DocumentError if PROBLEMS[code].status < 500 else InternalError
-    return kind(code, **facts)
 
 
 def harden() -> None:

@@ -14,12 +14,12 @@ from typing import Any
 
 import pytest
 
-from signsvc.errors import BusyError, DocumentError, SignsvcError, UpstreamError
+from signsvc.errors import BusyError, DocumentError, InternalError, SignsvcError, UpstreamError
 from signsvc.trust.fetching import FetchRequest
-from signsvc.verification import Limits, TrustSource, Verifier, VerifyRequest, engine, frames, pool, worker
+from signsvc.verification import Limits, TrustSource, Verifier, VerifyRequest, engine, frames, processes
 from signsvc.verification.model import fetch_from_json, fetch_to_json
 
-REPORT = {"id": "rep_x", "indication": "NO-SIGNATURE", "sub_indication": None, "signatures": []}
+REPORT = {"indication": "NO-SIGNATURE", "sub_indication": None, "signatures": []}
 
 
 @pytest.fixture
@@ -35,8 +35,11 @@ def forked(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[Any]:
     made: list[Verifier] = []
 
     def make(examine: Any, **options: Any) -> Verifier:
-        monkeypatch.setattr(engine, "examine", examine)
-        monkeypatch.setattr(pool.Worker, "spawn", pool.Worker.fork)
+        def named(*args: Any, report_id: str, **options: Any) -> dict[str, Any]:
+            return {"id": report_id, **examine(*args, report_id=report_id, **options)}
+
+        monkeypatch.setattr(engine, "examine", named)
+        monkeypatch.setattr(processes.Worker, "spawn", processes.Worker.fork)
         verifier = Verifier(TrustSource(tmp_path), fork=True, **options)
         made.append(verifier)
         return verifier
@@ -94,7 +97,7 @@ def test_a_worker_that_grows_is_told_so(forked: Any, document: Path) -> None:
 
 
 def test_a_worker_that_stays_large_is_replaced(forked: Any, document: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(pool, "RECYCLE_ABOVE", 200 * 1024**2)
+    monkeypatch.setattr(processes, "RECYCLE_ABOVE", 200 * 1024**2)
     kept: list[bytearray] = []
 
     def examine(path: Path, request: VerifyRequest, **_: Any) -> dict[str, Any]:
@@ -196,7 +199,7 @@ def test_a_worker_gone_mad_cannot_ask_for_anything_else(wish: dict[str, Any]) ->
 
 
 def test_an_answer_with_an_unknown_code_is_internal() -> None:
-    assert worker.problem({"code": "made_up", "data": {"a": 1}}).code == "internal_error"
+    assert processes.problem({"code": "made_up", "data": {"a": 1}}).code == "internal_error"
 
 
 def test_frames_refuse_nonsense() -> None:
@@ -207,3 +210,73 @@ def test_frames_refuse_nonsense() -> None:
             frames.receive(right)
         with pytest.raises(frames.FrameTimeoutError):
             frames.receive(left, time.monotonic() + 0.05)
+
+
+# a worker that was taken over ----------------------------------------------------------------------------------
+def test_a_worker_cannot_put_its_report_in_the_place_of_another(forked: Any, document: Path) -> None:
+    with pytest.raises(InternalError):
+        forked(lambda *_, **__: {**REPORT, "id": "rep_of_somebody_else"}).verify(document)
+
+
+def test_a_worker_out_of_step_is_not_asked_again(forked: Any, document: Path) -> None:
+    """A wish that makes no sense ends the conversation: the worker still waits for its answer."""
+
+    def examine(path: Path, request: VerifyRequest, *, fetch: Any, **_: Any) -> dict[str, Any]:
+        if request.name == "bad":
+            fetch(FetchRequest("file", "/etc/passwd"))
+        return {**REPORT, "pid": os.getpid()}
+
+    verifier = forked(examine, fetch=lambda _: b"")
+    first = verifier.verify(document, VerifyRequest(name="good")).report["pid"]
+    with pytest.raises(InternalError):
+        verifier.verify(document, VerifyRequest(name="bad"))
+    assert verifier.verify(document, VerifyRequest(name="good")).report["pid"] != first
+
+
+def test_a_worker_that_does_not_read_its_answer_is_stopped(forked: Any, document: Path) -> None:
+    def examine(path: Path, request: VerifyRequest, *, fetch: Any, **_: Any) -> dict[str, Any]:
+        sock = fetch.__closure__[0].cell_contents
+        frames.send(sock, {"fetch": fetch_to_json(FetchRequest("crl", "http://crl.example/"))})
+        time.sleep(60)
+        return REPORT
+
+    verifier = forked(examine, fetch=lambda _: bytes(64 << 20), limits=Limits(wall_seconds=1))
+    begun = time.monotonic()
+    with pytest.raises(DocumentError) as caught:
+        verifier.verify(document)
+    assert caught.value.data == {"limit": "time"}
+    assert time.monotonic() - begun < 10
+
+
+def test_a_worker_cannot_make_its_parent_take_large_wishes(forked: Any, document: Path) -> None:
+    def examine(path: Path, request: VerifyRequest, *, fetch: Any, **_: Any) -> dict[str, Any]:
+        fetch(FetchRequest("ocsp", "http://ocsp.example/", bytes(processes.MAX_WISH + 1)))
+        return REPORT
+
+    with pytest.raises(DocumentError):
+        forked(examine, fetch=lambda _: b"").verify(document)
+
+
+def test_a_worker_that_went_while_idle_is_no_fault_of_the_next_document(forked: Any, document: Path) -> None:
+    verifier = forked(lambda *_, **__: {**REPORT, "pid": os.getpid()})
+    first = verifier.verify(document).report["pid"]
+    os.kill(first, signal.SIGKILL)
+    time.sleep(0.1)
+    assert verifier.verify(document).report["pid"] != first
+
+
+def test_a_worker_knows_nothing_of_the_environment_of_its_parent(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("TOKEN_PIN", "1234")
+    monkeypatch.setenv("SIGNSVC_TSA__0__PASSWORD", "secret")
+    made = processes.Worker.spawn("signsvc.verification.worker")
+    try:
+        deadline = time.monotonic() + 10
+        while b"main()" not in Path(f"/proc/{made.pid}/cmdline").read_bytes():
+            assert time.monotonic() < deadline
+            time.sleep(0.01)
+        held = Path(f"/proc/{made.pid}/environ").read_bytes()
+    finally:
+        made.stop()
+    assert b"PATH=" in held
+    assert b"1234" not in held
+    assert b"secret" not in held

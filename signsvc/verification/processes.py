@@ -1,0 +1,278 @@
+"""Worker processes that see hostile octets, and how a parent speaks with one it does not trust.
+
+A worker is used by one thread at a time.  It answers its job or asks its parent for something by name; a worker that
+dies, hangs, exceeds its limits or loses the thread of the conversation is replaced.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import importlib
+import logging
+import os
+import queue
+import signal
+import socket
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from signsvc.errors import BusyError, DocumentError, InternalError, SignsvcError
+from signsvc.verification import frames
+
+log = logging.getLogger(__name__)
+
+# What a worker asks for is small: an OCSP request, a digest.
+MAX_WISH = 1 << 20
+# Values that a document needs are tens; a worker that wants more than this is not reading one.
+MAX_WISHES = 5_000
+# A worker whose resident memory (octets) is above this after a document is replaced by a fresh one.
+RECYCLE_ABOVE = 512 * 1024**2
+# How a worker that died by itself died, in the word of the limit that was hit.
+_ENDS: dict[int, str] = {
+    signal.SIGXCPU: "cpu",
+    signal.SIGKILL: "memory",
+    signal.SIGSEGV: "crash",
+    signal.SIGABRT: "crash",
+}
+# A parser needs no more of the environment than an interpreter does: a PIN may stand in any other variable.
+_ENVIRONMENT = frozenset(("PATH", "HOME", "LANG", "LANGUAGE", "TZ", "TMPDIR", "LD_LIBRARY_PATH", "VIRTUAL_ENV"))
+_PREFIXES = ("PYTHON", "LC_")
+
+# What a worker may ask for: the value asked with and its octets -> a header and octets.
+Answers = Mapping[str, Callable[[Any, bytes], tuple[dict[str, Any], bytes]]]
+
+
+class Worker:
+    """One worker process and the socket to it."""
+
+    def __init__(self, sock: socket.socket, pid: int, wait: Callable[[float], int | None]) -> None:
+        """`wait` reaps within so many seconds and gives the exit code (negative: the signal), None where it runs."""
+        self.sock = sock
+        self.pid = pid
+        self.waiting = False  # for us: only such a worker may be given a job
+        self._wait = wait
+
+    def stop(self) -> None:
+        """Kill and reap; never raises."""
+        self.sock.close()
+        if self._wait(0) is None:
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(self.pid, signal.SIGKILL)
+            self._wait(10)
+
+    def end(self) -> str:
+        """What ended a worker whose socket broke: ``cpu``, ``memory`` or ``crash``.  Reaps it."""
+        status = self._wait(5)
+        self.stop()
+        return _ENDS.get(-status, "crash") if status is not None else "crash"
+
+    @classmethod
+    def spawn(cls, module: str) -> Worker:
+        """A fresh interpreter that runs `module`'s `main`: nothing of this process is inherited but one socket."""
+        ours, theirs = socket.socketpair()
+        with theirs:
+            process = subprocess.Popen(
+                # Not ``-m``: the package imports the module first, and running it again would make two of it.
+                [sys.executable, "-P", "-c", f"from {module} import main; main()", str(theirs.fileno())],
+                pass_fds=(theirs.fileno(),),
+                stdin=subprocess.DEVNULL,
+                env=environment(),
+            )
+
+        def wait(seconds: float) -> int | None:
+            try:
+                return process.wait(seconds)
+            except subprocess.TimeoutExpired:
+                return None
+
+        return cls(ours, process.pid, wait)
+
+    @classmethod
+    def fork(cls, module: str) -> Worker:
+        """A fork of this process that runs `module`'s `serve`: for a command line with a single thread, where a new
+        interpreter costs too much."""
+        loaded: Any = importlib.import_module(module)
+        ours, theirs = socket.socketpair()
+        pid = os.fork()
+        if pid == 0:
+            status = 1
+            try:
+                ours.close()
+                signal.signal(signal.SIGINT, signal.SIG_IGN)
+                loaded.harden()
+                loaded.serve(theirs)
+                status = 0
+            finally:
+                os._exit(status)
+        theirs.close()
+        done: list[int] = []
+
+        def wait(seconds: float) -> int | None:
+            deadline = time.monotonic() + seconds
+            while not done:
+                found, status = os.waitpid(pid, os.WNOHANG)
+                if found:
+                    done.append(os.waitstatus_to_exitcode(status))
+                elif time.monotonic() >= deadline:
+                    return None
+                else:
+                    time.sleep(0.005)
+            return done[0]
+
+        return cls(ours, pid, wait)
+
+
+def environment() -> dict[str, str]:
+    """The part of this process's environment that a worker gets."""
+    return {k: v for k, v in os.environ.items() if k in _ENVIRONMENT or k.startswith(_PREFIXES)}
+
+
+class Pool:
+    """A fixed number of workers that run one module.  Thread-safe; make one per process, after any fork."""
+
+    def __init__(self, module: str, workers: int, *, fork: bool = False, busy_after: float = 30.0) -> None:
+        """`fork` starts the first workers by fork, at once; others start on first use.  `busy_after` is how many
+        seconds a caller waits for a free worker."""
+        self._module = module
+        self._busy_after = busy_after
+        self._idle: queue.LifoQueue[Worker | None] = queue.LifoQueue()
+        self._all: set[Worker] = set()
+        self._lock = threading.Lock()
+        self._closed = False
+        for _ in range(workers):
+            made = Worker.fork(module) if fork else None
+            if made is not None:
+                self._all.add(made)
+            self._idle.put(made)
+
+    def close(self) -> None:
+        """Stop all workers; running jobs fail."""
+        with self._lock:
+            self._closed = True
+            workers, self._all = self._all, set()
+        for found in workers:
+            found.stop()
+
+    def warm(self) -> None:
+        """Start every worker now, so that the first callers do not wait for interpreters."""
+        taken = [self._idle.get() for _ in range(self._idle.qsize())]
+        for found in taken:
+            self._idle.put(found or self._start())
+
+    def run(self, job: dict[str, Any], answers: Answers, *, seconds: float, asking: float | None = None) -> Any:
+        """What a worker makes of `job`, in `seconds`; with `asking`, the time in which it waits for us does not
+        count, up to so many seconds.
+
+        What `answers` raises goes to the worker as a problem; where the job fails for that problem, the original is
+        raised.  Raises `DocumentError` (``document_too_complex``) for a worker that came to an end, what it reports,
+        `InternalError` for defects, and `BusyError` where no worker was free in time.
+        """
+        try:
+            found = self._idle.get(timeout=self._busy_after)
+        except queue.Empty:
+            raise BusyError from None
+        usable: Worker | None = None
+        try:
+            usable = found or self._start()
+            try:
+                _begin(usable, job, seconds)
+            except frames.FrameError:  # it went while it was idle: that says nothing of this job
+                self._discard(usable)
+                usable = self._start()
+                _begin(usable, job, seconds)
+            answer = _converse(usable, answers, seconds, asking)
+            if _resident(answer) > RECYCLE_ABOVE:  # grown by one large document: give the memory back
+                usable.waiting = False
+        except frames.FrameTimeoutError:
+            raise DocumentError("document_too_complex", limit="time") from None
+        except frames.FrameError:
+            limit = usable.end() if usable else "crash"
+            raise DocumentError("document_too_complex", limit=limit) from None
+        finally:
+            if usable is not None and not usable.waiting:
+                self._discard(usable)
+                usable = None
+            self._idle.put(usable)
+        return answer["result"]
+
+    def _start(self) -> Worker:
+        made = Worker.spawn(self._module)
+        made.waiting = True
+        with self._lock:
+            if self._closed:
+                made.stop()
+                raise InternalError
+            self._all.add(made)
+        return made
+
+    def _discard(self, found: Worker) -> None:
+        with self._lock:
+            self._all.discard(found)
+        found.stop()
+
+
+def _begin(found: Worker, job: dict[str, Any], seconds: float) -> None:
+    """Give a worker its job.  Raises `FrameError`."""
+    found.waiting = False
+    frames.send(found.sock, job, deadline=time.monotonic() + seconds)
+
+
+def _converse(found: Worker, answers: Answers, seconds: float, asking: float | None) -> dict[str, Any]:
+    """The answer with a ``result``.  The worker is `waiting` again exactly where it has answered."""
+    deadline = time.monotonic() + seconds
+    last = deadline + (asking or 0.0)
+    raised: SignsvcError | None = None
+    for _ in range(MAX_WISHES):
+        answer, payload = frames.receive(found.sock, deadline, max_payload=MAX_WISH)
+        wish = next((name for name in answers if name in answer), None)
+        if wish is None:
+            found.waiting = True
+            if "result" not in answer:
+                raise _problem(answer, raised)
+            return answer
+        begun = time.monotonic()
+        try:
+            reply, value = answers[wish](answer[wish], payload)
+        except SignsvcError as error:
+            raised = error
+            reply, value = {"problem": {"code": error.code, "data": plain(error.data)}}, b""
+        except (ValueError, KeyError, TypeError, ArithmeticError, AttributeError):
+            log.exception("a worker's wish cannot be answered")  # it speaks nonsense, or we do
+            raise InternalError from None
+        if asking is not None:
+            deadline = min(deadline + time.monotonic() - begun, last)
+        frames.send(found.sock, reply, value, deadline=max(deadline, time.monotonic() + 1))
+    raise frames.FrameTimeoutError
+
+
+def _problem(answer: dict[str, Any], raised: SignsvcError | None) -> SignsvcError:
+    if "trace" in answer:
+        log.error("worker failed: %s", answer["trace"])
+    found = problem(answer.get("problem"))
+    return raised if raised is not None and raised.code == found.code else found
+
+
+def _resident(answer: dict[str, Any]) -> int:
+    found = answer.get("resident")
+    return found if isinstance(found, int) else RECYCLE_ABOVE + 1
+
+
+def problem(answer: object) -> SignsvcError:
+    """The error that the other side reported, rebuilt; unknown codes are an internal error."""
+    from signsvc.errors import PROBLEMS
+
+    if not isinstance(answer, dict) or answer.get("code") not in PROBLEMS:
+        return InternalError()
+    code, data = str(answer["code"]), answer.get("data")
+    facts = {str(k): v for k, v in data.items()} if isinstance(data, dict) else {}
+    kind = DocumentError if PROBLEMS[code].status < 500 else InternalError
+    return kind(code, **facts)
+
+
+def plain(data: Mapping[str, object]) -> dict[str, object]:
+    """An error's facts as JSON can say them."""
+    return {k: v if isinstance(v, str | int | float | bool | None) else str(v) for k, v in data.items()}
