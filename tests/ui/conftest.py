@@ -13,7 +13,7 @@ from signsvc.samples import path as sample
 from tests.pdf_writer import PdfWriter
 from tests.support.installation import Installation
 from tests.support.service import Service, running
-from tests.ui.tab import DESKTOP, HOSTILE_AGENCY, HOSTILE_NAME, HOSTILE_REASON, OpenTab, Papers, Tab
+from tests.ui.tab import DESKTOP, HOSTILE_AGENCY, HOSTILE_NAME, HOSTILE_REASON, INTRANET, OpenTab, Papers, Tab
 
 CHROMIUM = "/usr/bin/chromium"
 OPTIONS = (
@@ -24,6 +24,7 @@ OPTIONS = (
     "--disable-background-networking",
     "--disable-component-update",
     "--disable-sync",
+    f"--host-resolver-rules=MAP {INTRANET} 127.0.0.1",
 )
 
 
@@ -50,11 +51,13 @@ def open_tab(browser: Browser, service: Service) -> Iterator[OpenTab]:
     opened: list[tuple[Tab, tuple[int, ...]]] = []
     contexts: list[BrowserContext] = []
 
-    def open_one(*, size: tuple[int, int] = DESKTOP, refusals: tuple[int, ...] = (), **options: Any) -> Tab:
+    def open_one(
+        *, host: str = "127.0.0.1", size: tuple[int, int] = DESKTOP, refusals: tuple[int, ...] = (), **options: Any
+    ) -> Tab:
         context = browser.new_context(viewport={"width": size[0], "height": size[1]}, **options)
         context.set_default_timeout(30_000)
         contexts.append(context)
-        tab = Tab(context.new_page(), f"http://{service.bind}")
+        tab = Tab(context.new_page(), f"http://{host}:{service.bind.rpartition(':')[2]}")
         tab.page.on("console", lambda said: tab.complaints.append(said.text))
         tab.page.on("pageerror", lambda error: tab.complaints.append(str(error)))
         tab.page.on("dialog", lambda dialog: (tab.complaints.append(dialog.message), dialog.dismiss()))

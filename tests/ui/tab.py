@@ -11,6 +11,9 @@ from playwright.sync_api import Page
 DESKTOP = (1280, 900)
 MOBILE = (360, 740)
 
+# A host name without TLS, as on an office network: browsers send it less than they send the loopback address.
+INTRANET = "van-thu.test"
+
 # Control characters, mark-up and a right-to-left override, as a forger would write them into a certificate.
 OVERRIDE = "\N{RIGHT-TO-LEFT OVERRIDE}"
 HOSTILE_NAME = f"<script>document.title='x'</script>An{OVERRIDE}fdp.txt\x1b[31m\x00"

@@ -10,7 +10,7 @@ import pytest
 from playwright.sync_api import expect
 
 from tests.support.service import Service
-from tests.ui.tab import OVERRIDE, OpenTab, Papers, Tab
+from tests.ui.tab import INTRANET, OVERRIDE, OpenTab, Papers, Tab
 
 PASSED = "Chữ ký hợp lệ"
 FAILED = "Chữ ký không hợp lệ"
@@ -172,6 +172,28 @@ def test_drop_a_file(open_tab: OpenTab, papers: Papers) -> None:
         drop(tab, papers.signed)
     assert tab.verdict == f"✓ {PASSED}"
     assert "signed.pdf" in tab.page.locator(".kicker").inner_text()
+
+
+def test_on_an_office_network_without_tls(open_tab: OpenTab, papers: Papers) -> None:
+    tab = open_tab(host=INTRANET)
+    tab.verify(papers.signed)
+    assert tab.verdict == f"✓ {PASSED}"
+
+
+def test_a_form_of_another_site_is_refused(open_tab: OpenTab, service: Service) -> None:
+    tab = open_tab(host=INTRANET, refusals=(403,))
+    tab.page.route(
+        "**/elsewhere",
+        lambda route: route.fulfill(
+            body="<form id=f method=post enctype=multipart/form-data></form>", content_type="text/html"
+        ),
+    )
+    tab.open("/elsewhere")
+    with tab.page.expect_navigation() as answer:
+        tab.page.evaluate("to => { f.action = to; f.submit(); }", f"http://{service.bind}/verify")
+    assert answer.value.status == 403
+    assert "forbidden" in tab.text()
+    tab.requests.clear()  # the service is another origin here, on purpose
 
 
 def test_several_dropped_files_are_not_sent(open_tab: OpenTab, papers: Papers) -> None:
