@@ -109,6 +109,8 @@ def _walk(walk: _Walk, strength: Strength) -> None:
         walk.ends.append(sunset)
         if sunset <= context.present:
             limit = Limit(sunset, "trust_anchor_sunset", "trust_anchor_sunset")
+            if len(path) == 1 and walk.proven > sunset:
+                walk.findings.append(_about("trust_anchor_sunset", path[-1], since=shown(sunset)))
     for depth in range(len(path) - 2, -1, -1):
         certificate, issuer = path[depth], path[depth + 1]
         exists = walk.proven if depth == 0 else context.exists_since(certificate)

@@ -42,11 +42,14 @@ class Context:
         *,
         now: datetime | None = None,
     ) -> Context:
-        """A context over `evidence` and further `certificates` found in the document.
+        """A context over `evidence`, what counts most first, and further `certificates` found in the document.
 
         `now` is when we are, where the validation time lies in the past.
         """
-        items = tuple({item.id: item for item in evidence}.values())
+        distinct: dict[str, EvidenceItem] = {}
+        for item in evidence:
+            distinct.setdefault(item.id, item)
+        items = tuple(distinct.values())
         data = RevocationData(items)
         pool = dict.fromkeys(certificates)
         pool.update(dict.fromkeys(_certificates_of(items)))

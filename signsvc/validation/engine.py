@@ -49,7 +49,7 @@ def validate(
         policy,
         material,
         at or now,
-        (*embedded_evidence(document), *evidence),
+        (*evidence, *embedded_evidence(document)),
         embedded_certificates(document),
         now=now,
     )

@@ -12,13 +12,15 @@ from signsvc.types import Certificate, Finding, names
 from signsvc.validation import policy_tree
 from signsvc.validation.name_constraints import NAME_CONSTRAINTS, Constraints
 
+BASIC_CONSTRAINTS = "2.5.29.19"
+
 # Extensions that are processed here or by the caller; an unknown critical one makes a certificate unusable.
 PROCESSED = frozenset(
     (
         "2.5.29.15",  # keyUsage
         "2.5.29.17",  # subjectAltName
         "2.5.29.18",  # issuerAltName
-        "2.5.29.19",  # basicConstraints
+        BASIC_CONSTRAINTS,
         NAME_CONSTRAINTS,
         "2.5.29.31",  # cRLDistributionPoints
         "2.5.29.32",  # certificatePolicies
@@ -36,7 +38,8 @@ PROCESSED = frozenset(
 def check_path(path: Sequence[Certificate]) -> tuple[Finding, ...]:
     """What breaks the rules in a path, leaf first and anchor last; empty where nothing does.  Never raises.
 
-    Of the anchor only name and key count, and its name constraints (RFC 5937); it is trusted as it is.
+    Of the anchor name and key count, its constraints (RFC 5937), and whether it says itself that it issues nothing: a
+    trusted end certificate speaks for itself alone.
     """
     try:
         return tuple(_check(path))
@@ -48,6 +51,7 @@ def _check(path: Sequence[Certificate]) -> Iterator[Finding]:
     constraints = Constraints()
     if len(path) > 1:
         constraints.add(path[-1])
+        yield from _issuing(path[-1], anchor=True)
     room: int | None = path[-1].basic_constraints[1] if len(path) > 1 else None
     for depth in range(len(path) - 2, -1, -1):
         certificate, issuer = path[depth], path[depth + 1]
@@ -61,12 +65,8 @@ def _check(path: Sequence[Certificate]) -> Iterator[Finding]:
             yield Finding.of("name_constraint_violated", subject=subject, name=certificate.common_name)
         if depth == 0:
             break
-        is_ca, length = certificate.basic_constraints
-        if not is_ca:
-            yield Finding.of("issuer_is_no_ca", subject=subject, name=certificate.common_name)
-        usage = certificate.key_usage
-        if usage is not None and "key_cert_sign" not in usage:
-            yield Finding.of("issuer_may_not_issue", subject=subject, name=certificate.common_name)
+        yield from _issuing(certificate)
+        _, length = certificate.basic_constraints
         if not certificate.self_issued:
             if room == 0:
                 yield Finding.of("path_length_exceeded", subject=subject, name=certificate.common_name)
@@ -76,3 +76,14 @@ def _check(path: Sequence[Certificate]) -> Iterator[Finding]:
         constraints.add(certificate)
     if policy_tree.constrained(path) and not policy_tree.satisfied(path):
         yield Finding.of("certificate_policy_missing")
+
+
+def _issuing(certificate: Certificate, *, anchor: bool = False) -> Iterator[Finding]:
+    """Whether a certificate may issue others; an anchor may be one of the first version, which cannot say so."""
+    subject = certificate.sha256.hex()
+    said = not anchor or certificate.extension(BASIC_CONSTRAINTS) is not None
+    if said and not certificate.is_ca:
+        yield Finding.of("issuer_is_no_ca", subject=subject, name=certificate.common_name)
+    usage = certificate.key_usage
+    if usage is not None and "key_cert_sign" not in usage:
+        yield Finding.of("issuer_may_not_issue", subject=subject, name=certificate.common_name)

@@ -1,7 +1,7 @@
 """What revocation data says about a certificate: authentic facts, before relevance and freshness are judged.
 
 Data is authentic where its signature verifies with the key of the CA that issued the certificate, of another
-certificate of that CA's name with a path of its own, or (OCSP) of a responder that the CA delegated.
+list issuer that the authorities above that CA certified, or (OCSP) of a responder that the CA delegated.
 """
 
 from __future__ import annotations
@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING
 from signsvc.algorithms import SignatureCheck
 from signsvc.asn1 import DerError
 from signsvc.types import Certificate, EvidenceItem, EvidenceKind
+from signsvc.validation.path_checks import check_path
 from signsvc.validation.pool import Pool
 
 if TYPE_CHECKING:
@@ -56,12 +57,14 @@ class Fact:
 
 
 class RevocationData:
-    """The CRLs and OCSP responses of one validation; what cannot be read is left out."""
+    """The CRLs and OCSP responses of one validation; what cannot be read, or stands behind the first thousand, is left
+    out: put what a document does not control first."""
 
     def __init__(self, items: Sequence[EvidenceItem]) -> None:
         self.unreadable: list[str] = []
         self._crls: list[tuple[EvidenceItem, Crl]] = []
         self._responses: list[tuple[EvidenceItem, OcspResponse]] = []
+        self.unreadable += [item.id for item in items[MAX_ITEMS:]]
         for item in items[:MAX_ITEMS]:
             try:
                 self._read(item)
@@ -197,10 +200,25 @@ def _crl_signer(
 ) -> Certificate | None:
     if crl.issued_by(issuer) and crl.verify(issuer) is SignatureCheck.VALID:
         return issuer
+    above: set[Certificate] | None = None
     for other in pool.named(crl.issuer_der):
-        # A re-keyed CA, or an indirect CRL's issuer: it must have a path of its own, and not over what it judges.
+        # A re-keyed CA, or an indirect CRL's issuer.
         if other in (issuer, certificate) or not crl.issued_by(other) or crl.verify(other) is not SignatureCheck.VALID:
             continue
-        if any(certificate not in path for path in paths(other)):
+        if above is None:
+            above = {issuer, *(member for path in paths(issuer) for member in path)}
+        if any(_vouched(path, certificate, above) for path in paths(other)):
             return other
     return None
+
+
+def _vouched(path: Path, certificate: Certificate, above: set[Certificate]) -> bool:
+    """Whether a path may vouch for another list issuer than the CA itself (RFC 5280 §6.3.3 (f)).
+
+    Anybody with a certificate can issue one that bears the CA's name, and so can any other authority: the path keeps
+    the rules, says that its end signs lists, and holds nobody but the authorities above the certificate in question.
+    """
+    usage = path[0].key_usage
+    if certificate in path or usage is None or "crl_sign" not in usage or not above.issuperset(path[1:]):
+        return False
+    return not check_path(path)

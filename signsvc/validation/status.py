@@ -63,7 +63,14 @@ def status_of(
     if revoked is not None and revoked.revoked_at is not None:
         return _revoked(certificate, revoked, revoked.revoked_at, proven, depth)
     notes: list[Finding] = []
-    newest = max((f for f in facts if f.status is not FactStatus.UNKNOWN), key=lambda f: f.this_update, default=None)
+    # What cannot know the certificate does not say that a suspension was lifted.
+    knowing = (
+        f
+        for f in facts
+        if f.status is FactStatus.ON_HOLD
+        or (f.status is FactStatus.GOOD and not _unfit(context, certificate, issuer, f, None))
+    )
+    newest = max(knowing, key=lambda f: f.this_update, default=None)
     if newest is not None and newest.status is FactStatus.ON_HOLD and newest.revoked_at is not None:
         entry = _entry(certificate, CertificateStatus.ON_HOLD, newest)
         if proven < newest.revoked_at:

@@ -146,11 +146,11 @@ def test_certificates_without_revocation(bench: Bench) -> None:
 
 
 def test_responder_that_the_ca_revoked(bench: Bench) -> None:
-    bench.pki.add("ocsp-checked", "ocsp-sub-g2-state", nocheck=False)
-    answer = bench.pki.ocsp("person", "good", at=bench.now, signer="ocsp-checked")
+    bench.pki.add("ocsp-on-lists", "ocsp-sub-g2-state", nocheck=False)
+    answer = bench.pki.ocsp("person", "good", at=bench.now, signer="ocsp-on-lists")
     others = bench.status()[1:]
     assert outcome(bench.judge(bench.document(bench.signer()), [ocsp(answer), *others])) == PASSED
-    serial = Certificate.from_der(bench.pki.cert("ocsp-checked")).serial_number
+    serial = Certificate.from_der(bench.pki.cert("ocsp-on-lists")).serial_number
     revoking = bench.pki.crl("sub-g2-state", bench.day(1), entries=[(serial, bench.day(0), "keyCompromise")])
     verdict = bench.judge(bench.document(bench.signer()), [ocsp(answer), crl(revoking), *others])
     assert outcome(verdict) == ("INDETERMINATE", "TRY_LATER")
