@@ -270,6 +270,14 @@ simple(
     "field_name_taken",
 )
 simple(
+    "signature_name_with_period",
+    lambda p: {
+        90: b"<< /FT /Sig /T (A.B) /Rect [0 0 0 0] >>",
+        1: p.catalog().replace(b"/Fields [", b"/Fields [90 0 R "),
+    },
+    "field_name_taken",
+)
+simple(
     "signature_reuses_value",
     lambda p: {
         90: b"<< /FT /Sig /T (Ky2) /V %d 0 R /Rect [0 0 0 0] >>" % p.signature,
@@ -436,6 +444,31 @@ def packed_objects_replaced(style: str) -> PdfWriter:
     found = next(n for n in range(1, 60) if b"\n%d 0 obj\n<< /Type /ObjStm" % n in pdf.data)
     body = b"<< /Type /Font /Subtype /Type1 /BaseFont /Symbol >>"
     pdf.update({found: stream(b"5 0 " + body, b"/Type /ObjStm /N 1 /First 4")}, plain=(found,))
+    return pdf
+
+
+@attack("object_stream_replaced")
+def packed_objects_freed(style: str) -> PdfWriter:
+    pdf = Signed("stream")
+    found = next(n for n in range(1, 60) if b"\n%d 0 obj\n<< /Type /ObjStm" % n in pdf.data)
+    pdf.update({90: b"[]"}, free=(found,), plain=(90,))
+    return pdf
+
+
+@attack("page_added", "pages_replaced", "object_changed")
+def field_is_page_tree(style: str) -> PdfWriter:
+    """A node of the page tree that calls itself a signature field gets a kid that is a page and a signature field."""
+    tree = b"<< /Type /Pages /Count 3 /Kids [3 0 R 6 0 R 7 0 R%s] /FT /Sig /T (Cay) >>"
+    pdf = Signed(style, extra={2: tree % b""})
+    pdf.update({2: tree % b" 90 0 R", 90: b"<< /Type /Page /FT /Sig /T (Trang) /Parent 2 0 R /MediaBox [0 0 9 9] >>"})
+    return pdf
+
+
+@attack("field_malformed", "page_added")
+def field_is_nameless_page_tree(style: str) -> PdfWriter:
+    tree = b"<< /Kids [3 0 R 6 0 R 7 0 R%s] /FT /Sig /T (Cay) >>"
+    pdf = Signed(style, extra={2: tree % b""})
+    pdf.update({2: tree % b" 90 0 R", 90: b"<< /FT /Sig /T (Trang) /Parent 2 0 R /Contents 4 0 R >>"})
     return pdf
 
 

@@ -26,6 +26,10 @@ _QUIET = frozenset({"Ff", "Type", "StructParent", "P"})
 _SHOWN = frozenset({"AP", "AS", "DA", "Q", "F"})
 _SIGNING = _QUIET | _SHOWN | {"V", "M"}
 _FILLING = _QUIET | _SHOWN | {"V", "I", "M", "RV"}
+# Entries of page tree nodes, name and number trees, actions and file specifications: an object made to be a field and
+# one of those as well does not get a field's freedom.
+_FOREIGN = frozenset({"Count", "Names", "Nums", "Limits", "S", "EF", "UF"})
+_OF_PAGES = frozenset({"MediaBox", "Resources", "Annots", "Kids", "Names", "Nums"})
 _FORM_QUIET = frozenset({"SigFlags", "NeedAppearances", "DA", "Q"})
 
 
@@ -112,12 +116,16 @@ def _new_field(step: Step, ref: Ref, names: set[str], parent: PdfDict | None) ->
     if kind != "Sig":
         step.refuse("field_added", field=name)
         return
-    if title is None or title in names:
+    if title is None or title in names or "." in title:
         step.refuse("field_name_taken", field=name)
         return
     names.add(title)
     widgets = list(_widgets(step, ref, node))
     for number, widget in widgets:
+        more = _OF_PAGES - {"Kids"} if widget is node else _OF_PAGES
+        text = isinstance(step.after(widget.get("Contents")), PdfString | None)
+        if widget.get("Type") not in (None, "Annot") or widget.keys() & more or not text:
+            step.refuse("field_malformed", field=name)
         step.new_widgets.add(number)
         if number not in step.added:
             step.refuse("field_prepared", field=name)
@@ -181,8 +189,11 @@ def _signed(step: Step, name: str, node: PdfDict, value: PdfDict | None, *, visi
 
 def is_field(step: Step, node: PdfDict) -> bool:
     """Whether an object of the old revision is a form field or a widget of one."""
-    return any("FT" in found for found in parents(step.old, node)) and (
-        "FT" in node or "T" in node or node.get("Subtype") == "Widget"
+    return (
+        ("FT" in node or "T" in node or node.get("Subtype") == "Widget")
+        and node.get("Type") in (None, "Annot")
+        and not node.keys() & _FOREIGN
+        and any("FT" in found for found in parents(step.old, node))
     )
 
 

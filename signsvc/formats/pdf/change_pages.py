@@ -82,7 +82,7 @@ def _added(step: Step, item: PdfObject, value: PdfDict, place: int | None, befor
     action = dictionary(step.new, value.get("A"))
     if "AA" in value or (action is not None and (step.after(action.get("S")) in _RUNS or "Next" in action)):
         step.refuse("action_added", page=place)
-    step.note(Grade.ANNOTATION, "annotation_added", page=place)
+    step.note(Grade.ANNOTATION, "annotation_opaque" if kind in _OPAQUE else "annotation_added", page=place)
     if kind in _OPAQUE and _overlaps(step, value, before, widgets=True):
         step.refuse("annotation_over_field", page=place)
     elif kind in _OPAQUE and _overlaps(step, value, before, widgets=False):

@@ -127,7 +127,10 @@ def _by_place(
 ) -> bool:
     """Judge an object by the only reference to it; False where no rule covers that."""
     if isinstance(old, Stream) and old.dictionary.get("Type") == "ObjStm":
-        step.refuse("object_stream_replaced")
+        if _in_use(step, number):
+            step.refuse("object_stream_replaced")
+        else:
+            step.note(Grade.UNREACHED, "object_unreached")
         return True
     users = step.users(number)
     if not users:
@@ -349,9 +352,24 @@ def _holder_filled(step: Step, number: int) -> None:
             return
 
 
+def _in_use(step: Step, number: int) -> bool:
+    """Whether objects of the new revision are still looked for in the object stream `number` of the old one."""
+    try:
+        places = step.document.object_stream(number, step.old.index).places
+    except LimitError:
+        raise
+    except PdfError:
+        return True
+    found = [step.new.entry(held) for held, _ in places]
+    return any(entry and entry.kind == PACKED and entry.where == number for entry in found)
+
+
 def _freed(step: Step) -> None:
     for number in step.freed:
-        if step.usages.of(number, step.new.index) and climb(step, number, step.new.index)[0]:
+        old = _before(step, number)
+        if isinstance(old, Stream) and old.dictionary.get("Type") == "ObjStm" and _in_use(step, number):
+            step.refuse("object_stream_replaced")
+        elif step.usages.of(number, step.new.index) and climb(step, number, step.new.index)[0]:
             step.refuse("object_freed")
         elif not step.users(number):
             step.note(Grade.UNREACHED, "object_freed_unused")

@@ -10,11 +10,12 @@ from __future__ import annotations
 
 from signsvc.formats.pdf import docmdp
 from signsvc.formats.pdf.change_rules import judge
-from signsvc.formats.pdf.change_step import Notes, Step
+from signsvc.formats.pdf.change_step import Notes, Step, dictionary, items
 from signsvc.formats.pdf.change_usages import Usages
 from signsvc.formats.pdf.docmdp import Restrictions
 from signsvc.formats.pdf.document import Document
 from signsvc.formats.pdf.limits import LimitError, PdfError
+from signsvc.formats.pdf.objects import Ref
 from signsvc.formats.pdf.xref import FREE
 from signsvc.types import Change, Grade
 
@@ -59,7 +60,7 @@ class _Steps:
                 if (entry := revision.own_entry(number)) is not None
                 and (entry.kind != FREE or document.entry(number, revision.index - 1) is not None)
             }
-            self._usages = Usages(document, interest)
+            self._usages = Usages(document, interest | _number_tree(document))
         return self._usages
 
     def restrictions(self, index: int) -> Restrictions:
@@ -78,6 +79,17 @@ class _Steps:
             found = found.tightened(docmdp.of_signatures(revision, notes.signatures))
             self._restrictions[at] = self._restrictions[at - 1].tightened(found)
         return self._restrictions[index]
+
+
+def _number_tree(document: Document) -> set[int]:
+    """The upper nodes of /ParentTree: where a lower one changes, who refers to these is asked as well."""
+    found: set[int] = set()
+    for revision in (document.revisions[0], document.revisions[-1]):
+        catalog = dictionary(revision, revision.trailer.get("Root")) or {}
+        tree = (dictionary(revision, catalog.get("StructTreeRoot")) or {}).get("ParentTree")
+        kids = items(revision, (dictionary(revision, tree) or {}).get("Kids"))[:_MAX_OBJECTS]
+        found.update(node.num for node in (tree, *kids) if isinstance(node, Ref))
+    return found
 
 
 def compare(document: Document, index: int) -> tuple[Change, ...]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 
+from signsvc.formats import pades
 from signsvc.formats.pdf import Document
 from signsvc.formats.pdf.changes import compare
 from signsvc.messages import catalogue
@@ -28,3 +29,11 @@ def test_nothing_after_the_signature(style: str) -> None:
     document = Document(Signed(style).data)
     assert len(document.revisions) == 3
     assert compare(document, 2) == ()
+
+
+@pytest.mark.parametrize("name", ATTACKS)
+def test_the_signature_says_so(name: str) -> None:
+    """By the road that a verification takes, whatever became of the form."""
+    view = pades.read(ATTACKS[name][0]("table").data)
+    assert view.signatures
+    assert any(change.grade is Grade.UNDEFINED for change in view.signatures[0].scope.changes_after)
