@@ -104,11 +104,13 @@ def _from_crl(
 ) -> Answer | None:
     if crl.problem is not None or not crl.covers(certificate):
         return None
-    # A re-keyed CA signs its list with either key; an indirect list is signed by another authority.
-    signers = [issuer, *(c for c in known if c != issuer and names.same(c.subject_der, crl.issuer_der))]
-    if not any(crl.issued_by(s) and crl.verify(s) is SignatureCheck.VALID for s in signers[:5]):
-        return None
-    return Answer(_adequate(certificate, crl.this_update, crl.next_update, now))
+    if crl.issued_by(issuer) and crl.verify(issuer) is SignatureCheck.VALID:
+        return Answer(_adequate(certificate, crl.this_update, crl.next_update, now))
+    # A re-keyed CA signs its list with either key, another authority an indirect one.  Anybody may have made a
+    # certificate with the name: such a list is taken along, but keeps nobody from asking further.
+    others = [c for c in known if c != issuer and names.same(c.subject_der, crl.issuer_der)]
+    known_signer = any(crl.issued_by(s) and crl.verify(s) is SignatureCheck.VALID for s in others[:5])
+    return Answer(adequate=False) if known_signer else None
 
 
 def _responders(known: Iterable[Certificate], issuer: Certificate) -> Sequence[Certificate]:

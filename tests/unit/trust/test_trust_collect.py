@@ -239,6 +239,19 @@ def test_responders_are_looked_after_by_lists_alone(
     assert pki.cert("ocsp-checked") in [item.der for item in found[EvidenceKind.CERTIFICATE]]
 
 
+def test_a_list_by_a_namesake_keeps_nobody_from_asking(
+    material: TrustMaterial, network: Network, cert: CertOf, pki: test_pki.Pki
+) -> None:
+    """Any holder of a certificate can issue one with the CA's name and sign an empty list with it."""
+    pki.add("collected-namesake", "sub-g2-state-rekeyed", issuer="person2")
+    have = (crl_item(pki, "collected-namesake", entries=[]),)
+    pool = (cert("collected-namesake"), cert("person2"))
+    found = gather(material, network, cert("revoked"), pool=pool, have=have)
+    answers = [OcspResponse.parse(item.der) for item in found[EvidenceKind.OCSP]]
+    told = [a.single(cert("revoked"), cert("sub-g2-state")) for a in answers]
+    assert [single.status for single in told if single is not None] == [OcspStatus.REVOKED]
+
+
 # Addresses out of certificates -------------------------------------------------------------------------------------
 
 
