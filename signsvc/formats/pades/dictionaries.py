@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 
+from signsvc.formats.pades.byterange import parse
 from signsvc.formats.pades.fields import SignatureField
 from signsvc.formats.pdf import (
     PLAIN,
@@ -44,6 +45,7 @@ class SignatureDictionary:
     replaced: bool = False  # a later revision writes other values under the same number
     removed: bool = False  # a field of its own revision holds it, none of the newest does
     orphan: bool = False  # no field holds it
+    forgotten: bool = False  # no revision defines it, though it stands in the file and covers it
 
     @property
     def contents(self) -> bytes | None:
@@ -55,15 +57,18 @@ class SignatureDictionary:
 def scan(document: Document) -> list[SignatureDictionary]:
     """Every dictionary with a /ByteRange in an object that some revision of the file defines, in file order.
 
-    Where the file needs repair every object counts.  Raises LimitError.
+    One that no revision defines counts where its range leaves out exactly its own /Contents: somebody appended a file
+    that forgets the signed one.  Where the file needs repair every object counts.  Raises LimitError.
     """
     found: list[SignatureDictionary] = []
     for offset in _holders(document):
         number = _number_at(document, offset)
         defined = _defined(document, number, offset) if number is not None else ()
-        if document.revisions and not defined:
-            continue  # what looks like an object inside a stream
         physical = _read(document, offset)
+        if document.revisions and not defined:
+            # what looks like an object inside a stream, or a signature cut off
+            found.extend(s for s in (_of(document, physical, ()) if physical else ()) if _over_itself(document, s))
+            continue
         if physical is None:
             if defined:
                 found.append(SignatureDictionary(number, offset, {}, None, readable=False, defined=defined))
@@ -72,6 +77,13 @@ def scan(document: Document) -> list[SignatureDictionary]:
         if len(found) > document.limits.signatures:
             raise LimitError("signatures")
     return found
+
+
+def _over_itself(document: Document, source: SignatureDictionary) -> bool:
+    """Whether the range of an object that no revision defines names the very place where it stands in this file."""
+    covered = parse(source.dictionary.get("ByteRange"), document.size)
+    source.forgotten = covered is not None and source.span == (covered.before, covered.after)
+    return source.forgotten
 
 
 def of_field(document: Document, revision: Revision, item: SignatureField) -> SignatureDictionary | None:

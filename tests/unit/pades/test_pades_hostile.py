@@ -289,3 +289,26 @@ def test_a_dictionary_in_an_object_stream_covers_nothing(pki: test_pki.Pki) -> N
     (signature,) = pades.read(pdf.data).signatures
     assert signature.scope.type == "PARTIAL"
     assert "byte_range_gap" in {f.code for f in signature.findings}
+
+
+def test_signature_that_an_appended_file_forgets(pki: test_pki.Pki) -> None:
+    """A whole new file behind the signed one, without /Prev: no revision knows the signature, its octets still stand.
+
+    The same octets inside an attachment are no signature of this file.
+    """
+    pdf = PdfWriter()
+    pdf.sign(pki)
+    signed = pdf.data
+    pdf.prev, pdf.fields, pdf.annotations = None, [], []
+    pdf.update(
+        {
+            1: pdf.catalog(),
+            2: b"<< /Type /Pages /Count 1 /Kids [3 0 R] >>",
+            3: b"<< /Type /Page /Parent 2 0 R /MediaBox [0 0 595 842] >>",
+        }
+    )
+    (signature,) = pades.read(pdf.data).signatures
+    assert {"signature_removed", "byte_range_not_at_revision_end"} <= {f.code for f in signature.findings}
+    assert signature.scope.type == "PARTIAL"
+    attached = b"<< /Type /EmbeddedFile /Length %d >>\nstream\n%s\nendstream" % (len(signed), signed)
+    assert not pades.read(PdfWriter(extra={20: attached}).data).signatures
