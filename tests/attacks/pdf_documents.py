@@ -60,7 +60,7 @@ class Signed(PdfWriter):
             COVER: COVERING,
             LOOSE: b"<< /Type /Annot /Subtype /Widget /FT /Tx /T (Khac) /V (999) /P 3 0 R /Rect [1 1 2 2] >>",
             COMMENT: NOTE,
-            XMP: stream(b"<?xpacket?><x:xmpmeta/>", b"/Type /Metadata /Subtype /XML"),
+            XMP: stream(b'<x:xmpmeta xmlns:x="adobe:ns:meta/"/>', b"/Type /Metadata /Subtype /XML"),
             TAGS: b"<< /Type /StructTreeRoot /K [] /ParentTree << /Nums [] >> /ParentTreeNextKey 0 >>",
             FILE: stream(b"dinh kem"),
         } | (extra or {})

@@ -23,6 +23,8 @@ from signsvc.formats.pades import write
 from signsvc.formats.pdf import Document
 from signsvc.formats.pdf.changes import compare
 from signsvc.types import EvidenceItem, EvidenceKind, Grade, Origin
+from tests.attacks.pdf_additions import DEFINED
+from tests.attacks.pdf_documents import ATTACKS, Signed
 from tests.pdf_writer import PdfWriter
 
 SAMPLES = Path(signsvc.__file__).parent / "samples"
@@ -206,3 +208,42 @@ def test_what_pyhanko_accepts_is_defined(case: str, pki: test_pki.Pki, tmp_path:
         if isinstance(theirs, DiffResult) and not reader.encrypted:
             assert max(LEVELS[change.grade] for change in changes) <= theirs.modification_level
         assert all(change.permitted is not False for change in changes)
+
+
+# Where stock pyHanko is content with what is refused here, and why it is refused.
+STRICTER = {
+    "replace_by_appearance": "what a field shows changes and its value does not",
+    "replace_by_appearance_in_place": "the same, in the stream itself",
+    "replace_by_prepared_appearance": "an appearance that lay unused in the signed file is switched on",
+    "replace_by_other_text": "the new appearance shows another text than the new value",
+    "field_hidden": "a field of the signed file vanishes",
+    "field_hidden_while_filled": "the same, under cover of a new value",
+    "signature_runs_script": "a new field carries an action",
+    "form_fonts_replaced": "a font of the form is exchanged, and with it what fields show",
+    "dangling_content": "page content that the signed file names and only the later revision holds",
+}
+
+
+@pytest.mark.parametrize("name", ATTACKS)
+def test_what_is_refused_here_and_accepted_there(name: str) -> None:
+    data = ATTACKS[name][0]("table").data
+    theirs = review(PdfFileReader(BytesIO(data), strict=False), 2)
+    assert isinstance(theirs, DiffResult) is (name in STRICTER)
+
+
+# What is graded here and refused by stock pyHanko: comments (it has no rule for P=3), odd but harmless stores, objects
+# that nothing shows, arrays of the store rewritten in their place, tags, direct for indirect.
+LENIENT = {
+    "store array in place", "odd VRI key", "foreign key in the store", "store dropped", "direct for indirect",
+    "object nothing uses", "objects that use each other", "signature named in the tags", "comment",
+    "free text beside the fields", "comment answered",
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("case", DEFINED)
+def test_what_is_graded_here_and_refused_there(case: str) -> None:
+    _, objects, options = DEFINED[case]
+    pdf = Signed(**options)  # type: ignore[arg-type]
+    pdf.update(objects(pdf))
+    theirs = review(PdfFileReader(BytesIO(pdf.data), strict=False), 2)
+    assert isinstance(theirs, DiffResult) is (case not in LENIENT)
