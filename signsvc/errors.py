@@ -13,7 +13,7 @@ from __future__ import annotations
 
 from typing import ClassVar, NamedTuple
 
-from signsvc.messages import catalogue, problems, text
+from signsvc.messages import catalogue, problems, reason_text, text
 
 
 class ProblemSpec(NamedTuple):
@@ -55,10 +55,15 @@ def _rebuild(kind: type[SignsvcError], code: str, data: dict[str, object]) -> Si
 
 
 def _worded(data: dict[str, object], lang: str) -> dict[str, object]:
-    """`data` with reasons that have a label (``reason_<word>``) in words."""
-    reason = data.get("reason")
-    label = f"reason_{reason}".replace("-", "_")
-    return {**data, "reason": text(label, lang)} if isinstance(reason, str) and label in catalogue() else data
+    """`data` with short words of ours (reasons, limits, tries left) replaced by what people read."""
+    found = dict(data)
+    if isinstance(reason := data.get("reason"), str):
+        found["reason"] = reason_text(reason, lang)
+    for key, prefix in (("limit", "limit"), ("tries_left", "tries")):
+        label = f"{prefix}_{data.get(key)}".replace(" ", "_")
+        if label in catalogue():
+            found[key] = text(label, lang)
+    return found
 
 
 class _Blank(dict[str, object]):

@@ -68,6 +68,7 @@ class AuthSettings(_Section):
     """Who may call."""
 
     open_verify: bool | None = None  # the verify page without an API key; None: in trial mode only
+    open_metrics: bool | None = None  # /metrics without an API key; None: in trial mode only
     required: bool = True  # API keys on /v1
 
 
@@ -127,12 +128,14 @@ class TsaSettings(_Section):
 
 
 class LimitSettings(_Section):
-    """Limits of one verification worker."""
+    """Limits of one worker process, and how many of them a process of the service has."""
 
     memory_bytes: int = Field(2 * GIB, ge=256 * MIB)
     cpu_seconds: int = Field(60, ge=1)
     wall_seconds: float = Field(120, gt=0)
-    workers: int = Field(default_factory=lambda: os.cpu_count() or 2, ge=1)
+    workers: int = Field(default_factory=lambda: os.cpu_count() or 2, ge=1)  # that verify
+    # that write; mostly they wait for timestamps, of which an authority is asked for four at a time
+    signing_workers: int = Field(4, ge=1, le=256)
 
 
 class Settings(BaseSettings):

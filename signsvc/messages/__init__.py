@@ -82,4 +82,36 @@ def text(code: str, lang: str = "vi", data: Mapping[str, object] | None = None) 
     return template.format_map(_Blank(data or {})) if "{" in template else template
 
 
-__all__ = ["Message", "catalogue", "problems", "text"]
+def reason_text(reason: str, lang: str = "vi") -> str:
+    """The reason of a problem in `lang`: a short word (``timeout``), a phrase in English, or several of them after
+    names (``tsa1: timeout; tsa2: nonce``).  What the catalogue does not know stays as it is.
+    """
+    label = "reason_" + reason.replace("-", "_")
+    if label in catalogue():
+        return text(label, lang)
+    if lang != "en":
+        for pattern, code in _phrases():
+            if found := pattern.fullmatch(reason):
+                return text(code, lang, found.groupdict())
+    name, colon, rest = reason.partition("; ")
+    if colon:
+        return f"{reason_text(name, lang)}; {reason_text(rest, lang)}"
+    name, colon, rest = reason.partition(": ")
+    return f"{name}: {reason_text(rest, lang)}" if colon else reason.replace("http_", "HTTP ")
+
+
+@functools.cache
+def _phrases() -> tuple[tuple[re.Pattern[str], str], ...]:
+    """Patterns of the English reasons, the most exact first; an ellipsis stands for anything."""
+    found = []
+    for code, message in catalogue().items():
+        if code.startswith("reason_"):
+            parts = re.split(r"\{(\w+)\}|(…)", message.en)
+            groups = [f"(?P<{name}>.*)" if name else ".*" for name in parts[1::3]]
+            fixed = [re.escape(part) for part in parts[::3]]
+            pattern = "".join(a + b for a, b in zip(fixed, [*groups, ""], strict=True))
+            found.append((len(groups), -len(message.en), re.compile(pattern, re.DOTALL), code))
+    return tuple(entry[2:] for entry in sorted(found, key=lambda entry: entry[:2]))
+
+
+__all__ = ["Message", "catalogue", "problems", "reason_text", "text"]

@@ -124,7 +124,7 @@ def _visible(value: Any) -> Visible:
     if isinstance(page, bool) or not isinstance(page, int) or page == 0:
         raise _invalid("visible.page: a number from 1, or -1 for the last page")
     if template is not None and template not in TEMPLATES:
-        raise _invalid("visible.template: unknown")
+        raise _invalid(f"visible.template: no such template; known: {', '.join(TEMPLATES)}")
     if not isinstance(rect, list | tuple) or len(rect) != 4:
         raise _invalid("visible.rect: four numbers")
     numbers = [float(n) for n in rect if isinstance(n, int | float) and not isinstance(n, bool) and math.isfinite(n)]

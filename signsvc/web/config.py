@@ -21,6 +21,7 @@ class WebConfig:
     public_url: str = ""
     key_required: bool = True
     open_verify: bool = True
+    open_metrics: bool = False
     keep_documents: bool = True
 
     @property
@@ -30,6 +31,7 @@ class WebConfig:
     @classmethod
     def of(cls, settings: Settings) -> Self:
         server = settings.server
+        trial = settings.mode == "trial"
         return cls(
             body=BodyLimits(
                 max_bytes=server.max_body_bytes,
@@ -42,7 +44,8 @@ class WebConfig:
             policy=settings.policy,
             public_url=(server.public_url or "").rstrip("/"),
             key_required=settings.auth.required,
-            open_verify=settings.mode == "trial" if settings.auth.open_verify is None else settings.auth.open_verify,
+            open_verify=trial if settings.auth.open_verify is None else settings.auth.open_verify,
+            open_metrics=trial if settings.auth.open_metrics is None else settings.auth.open_metrics,
             keep_documents=settings.store.keep_documents,
         )
 

@@ -54,8 +54,10 @@ class Operation:
     summary: str
     tag: str
     scopes: tuple[Scope, ...] | None = None  # None: open to everyone
+    open_by: str = ""  # the switch of `WebConfig` that opens it to everyone
     description: str = ""
     query: type[BaseModel] | None = None
+    with_raw: type[BaseModel] | None = None  # its plain members may stand in the query beside a raw body
     bodies: Mapping[str, Media] = field(default_factory=dict)
     answers: Mapping[int, Mapping[str, Media]] = field(default_factory=dict)
     headers: Mapping[str, str] = field(default_factory=dict)
@@ -71,7 +73,9 @@ def operation(described: Operation) -> Callable[[Callable[..., Any]], Callable[.
             state = current_app.extensions["signsvc.state"]
             if described.scopes is not None:
                 config = current_app.extensions["signsvc"]
-                auth.require(request, state.services.store, described.scopes, key_required=config.key_required)
+                opened = bool(described.open_by) and getattr(config, described.open_by)
+                required = config.key_required and not opened
+                auth.require(request, state.services.store, described.scopes, key_required=required)
             if described.query is not None:
                 try:
                     values["query"] = described.query.model_validate(request.args.to_dict())
@@ -150,6 +154,12 @@ def _describe(path: str, described: Operation, references: Mapping[type[BaseMode
         parameters += [
             {"name": name, "in": "query", "required": name in required, "schema": _plain(prop)}
             for name, prop in schema["properties"].items()
+        ]
+    if described.with_raw is not None:
+        parameters += [
+            {"name": name, "in": "query", "required": False, "schema": _plain(prop)}
+            for name, prop in described.with_raw.model_json_schema()["properties"].items()
+            if "$ref" not in str(prop) and prop.get("type") not in ("array", "object")
         ]
     parameters += [
         {"name": name, "in": "header", "required": False, "description": text, "schema": {"type": "string"}}

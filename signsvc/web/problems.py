@@ -12,7 +12,7 @@ from http import HTTPStatus
 from typing import Any
 
 from flask import Flask, Response, current_app, render_template, request
-from pydantic import ValidationError
+from pydantic import BaseModel, ValidationError
 from werkzeug.exceptions import HTTPException, RequestEntityTooLarge
 
 from signsvc.errors import InternalError, RequestError, SignsvcError
@@ -47,14 +47,19 @@ class InvalidMembersError(RequestError):
         super().__init__("invalid_request", reason=f"{errors[0]['pointer'] or '/'}: {errors[0]['message']}")
 
 
-def invalid(error: ValidationError) -> InvalidMembersError:
-    """The problem for values that do not fit a model: pointers and messages, never the values themselves."""
+def invalid(error: ValidationError, model: type[BaseModel] | None = None) -> InvalidMembersError:
+    """The problem for values that do not fit a model: pointers and messages, never the values themselves.
+
+    `model` lets the message for an unknown member at the top name those that are known.
+    """
+    known = f"a member that is not known; known: {', '.join(model.model_fields)}" if model else None
     members = []
     for entry in error.errors(include_url=False, include_context=False, include_input=False)[:20]:
         # An unknown member's name is the caller's text; only names of ours are shown.
         parts = entry["loc"][:-1] if entry["type"] == "extra_forbidden" else entry["loc"]
         pointer = "".join(f"/{part}" for part in parts if isinstance(part, int | str))
-        members.append({"pointer": pointer, "code": entry["type"], "message": entry["msg"]})
+        message = known if known and not pointer and entry["type"] == "extra_forbidden" else entry["msg"]
+        members.append({"pointer": pointer, "code": entry["type"], "message": message})
     return InvalidMembersError(members)
 
 

@@ -58,7 +58,9 @@ def version() -> Response:
         "metrics",
         "Prometheus metrics",
         "service",
+        description="With an API key, unless `auth.open_metrics` is set; open in trial mode.",
         scopes=(Scope.READ,),
+        open_by="open_metrics",
         answers={200: {"text/plain": {"type": "string"}}},
     )
 )

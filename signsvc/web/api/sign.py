@@ -95,6 +95,7 @@ Model = TypeVar("Model", bound=BaseModel)
         scopes=(Scope.SIGN,),
         bodies={"multipart/form-data": _form("SignRequest"), PDF: BINARY, "application/json": SignJson},
         answers=_ANSWERS,
+        with_raw=SignRequest,
         headers=_HEADERS,
         problems=(*_PROBLEMS, *_KEY_PROBLEMS),
     )
@@ -126,6 +127,7 @@ def sign() -> Response:
         scopes=(Scope.SIGN,),
         bodies={"multipart/form-data": _form("ExtendRequest"), PDF: BINARY, "application/json": ExtendJson},
         answers=_ANSWERS,
+        with_raw=ExtendRequest,
         headers=_HEADERS,
         problems=_PROBLEMS,
     )
@@ -150,7 +152,7 @@ def _produce(kind: str, model: type[Model], prepare: Callable[[Model], Work]) ->
         try:
             params = model.model_validate(body.params)
         except ValidationError as error:
-            raise invalid(error) from None
+            raise invalid(error, model) from None
         ticket = _claim(key, kind, body.document.sha256, params) if key else None
         if ticket is not None and ticket.answer is not None:
             return _stored(dict(ticket.answer), wants_json)

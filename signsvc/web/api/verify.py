@@ -64,6 +64,7 @@ FORM: dict[str, Any] = {
         ),
         bodies={"multipart/form-data": FORM, PDF: BINARY, "application/json": VerifyJson},
         answers={200: {"application/json": Report, "text/html": {"type": "string"}}},
+        with_raw=VerifyParams,
         headers={"Content-Digest": "RFC 9530 digest of the body", "Accept-Language": "vi or en"},
         problems=("policy_not_found", "trust_profile_not_found", "not_acceptable"),
     )
@@ -84,7 +85,7 @@ def run(body: bodies.Body, default_policy: str) -> dict[str, Any]:
     try:
         params = VerifyParams.model_validate(body.params)
     except ValidationError as error:
-        raise invalid(error) from None
+        raise invalid(error, VerifyParams) from None
     supplied: dict[str, list[bytes]] = {
         "trust_anchors": list(params.trust_anchors),
         "certificates": list(params.certificates),

@@ -104,3 +104,45 @@ def test_an_unknown_code_is_a_defect() -> None:
         errors.DocumentError("no_such_code")
     with pytest.raises(KeyError):
         Finding.of("no_such_code")
+
+
+def _reasons() -> dict[str, str]:
+    """Reasons written as plain literals where an error of a caller is raised, with the file that holds them."""
+    found = {}
+    for path in PACKAGE.rglob("*.py"):
+        for node in ast.walk(ast.parse(path.read_text("utf-8"))):
+            if isinstance(node, ast.Call) and getattr(node.func, "id", "") in ("RequestError", "DocumentError"):
+                for keyword in node.keywords:
+                    if keyword.arg == "reason" and isinstance(keyword.value, ast.Constant):
+                        found[str(keyword.value.value)] = path.name
+    return found
+
+
+def test_reasons_of_callers_errors_are_in_vietnamese_too() -> None:
+    reasons = _reasons()
+    assert len(reasons) > 30
+    missing = {r: f for r, f in reasons.items() if not VIETNAMESE.search(messages.reason_text(r, "vi"))}
+    assert not missing
+
+
+@pytest.mark.parametrize(
+    ("reason", "vi"),
+    [
+        ("/at: Input should be a valid datetime or date, input is too short", "/at: cần thời điểm theo RFC 3339, ví dụ 2026-11-23T08:00:00Z"),
+        ("root.crt: not DER or PEM (CERTIFICATE)", "root.crt: không phải DER hay PEM (CERTIFICATE)"),
+        ("tsa1: timeout; tsa2: http_503", "tsa1: quá thời hạn chờ; tsa2: HTTP 503"),
+        ("level: Input should be 'B-T' or 'B-LT'", "level: giá trị phải là 'B-T' or 'B-LT'"),
+        ("count: Input should be a valid integer, got a number", "count: cần một số nguyên"),
+        ("nothing of this kind", "nothing of this kind"),
+    ],
+)  # fmt: skip
+def test_reasons_in_words(reason: str, vi: str) -> None:
+    assert messages.reason_text(reason, "vi") == vi
+
+
+def test_limits_and_tries_in_words() -> None:
+    assert "bộ nhớ" in errors.DocumentError("document_too_complex", limit="memory").text("vi")
+    assert "1024 byte" in errors.RequestError("document_too_large", limit=1024).text("vi")
+    wrong = errors.TokenError("pin_incorrect", tries_left="last")
+    assert "chỉ còn một" in wrong.text("vi")
+    assert wrong.data == {"tries_left": "last"}

@@ -210,9 +210,11 @@ def staged(tmp_path: Path) -> Iterator[Staged]:
     """Make an application; keyword arguments go to the server section, `auth` and `store` to theirs."""
     stores: list[Store] = []
 
-    def make(*, auth: dict[str, Any] | None = None, store: dict[str, Any] | None = None, **server: Any) -> Stage:
+    def make(
+        *, mode: str = "trial", auth: dict[str, Any] | None = None, store: dict[str, Any] | None = None, **server: Any
+    ) -> Stage:
         settings = Settings(
-            mode="trial",
+            mode=mode,
             data_dir=tmp_path,
             server=ServerSettings(**{"workers": 1, **server}),
             auth=AuthSettings(**(auth or {})),

@@ -43,7 +43,11 @@ class TestVerify:
         response = stage.client.post("/v1/verify", data=form({"policy": "cong-vu"}), headers=stage.auth("verify"))
         assert response.status_code == 200
         report = response.get_json()
-        assert report["document"] == {**report["document"], "name": "công văn.pdf", "sha256": hashlib.sha256(PDF).hexdigest()}
+        assert report["document"] == {
+            **report["document"],
+            "name": "công văn.pdf",
+            "sha256": hashlib.sha256(PDF).hexdigest(),
+        }
         assert report["policy"]["id"] == "cong-vu"
         assert response.headers["Content-Location"] == f"/v1/reports/{report['id']}"
         again = stage.client.get(f"/v1/reports/{report['id']}", headers=stage.auth("read"))
@@ -161,9 +165,7 @@ class TestBodies:
         assert len(stage.services.verifier.requests) == 1
 
     def test_digest_over_multipart(self, stage: Any) -> None:
-        body = (
-            b'--b\r\nContent-Disposition: form-data; name="document"; filename="a"\r\n\r\n' + PDF + b"\r\n--b--\r\n"
-        )
+        body = b'--b\r\nContent-Disposition: form-data; name="document"; filename="a"\r\n\r\n' + PDF + b"\r\n--b--\r\n"
         for data, status in ((body, 200), (PDF, 400)):
             response = stage.client.post(
                 "/v1/verify",
@@ -264,7 +266,9 @@ class TestSign:
     def test_others_documents_and_reports_are_hidden(self, stage: Any) -> None:
         headers = {**stage.auth("sign"), "Accept": "application/json"}
         answer = stage.client.post("/v1/sign", data=form(SIGN), headers=headers).get_json()
-        other = stage.services.store.api_keys.create("b", ["sign"], now=__import__("datetime").datetime.now(__import__("datetime").UTC))
+        other = stage.services.store.api_keys.create(
+            "b", ["sign"], now=__import__("datetime").datetime.now(__import__("datetime").UTC)
+        )
         for href in (answer["document"]["href"], answer["report"]["href"]):
             response = stage.client.get(href, headers={"Authorization": f"Bearer {other.secret}"})
             assert problem(response)["code"] == "not_found"
@@ -315,7 +319,9 @@ class TestSign:
 
 
 class TestIdempotency:
-    def post(self, stage: Any, key: str, params: dict[str, Any] | None = None, scope: str = "sign", data: bytes = PDF) -> Any:
+    def post(
+        self, stage: Any, key: str, params: dict[str, Any] | None = None, scope: str = "sign", data: bytes = PDF
+    ) -> Any:
         headers = {**stage.auth(scope), "Idempotency-Key": key}
         return stage.client.post("/v1/sign", data=form(params or SIGN, data), headers=headers)
 
@@ -379,11 +385,9 @@ class TestKeys:
             ("read", "post", "/v1/extend", 403),
             ("sign", "post", "/v1/verify", 403),
             ("verify", "get", "/v1/credentials", 403),
-            ("verify", "get", "/metrics", 403),
             ("sign", "get", "/v1/credentials", 200),
             ("verify", "get", "/v1/policies", 200),
             ("verify", "get", "/v1/profiles", 200),
-            ("admin", "get", "/metrics", 200),
         ],
     )
     def test_scopes(self, stage: Any, scope: str, method: str, path: str, status: int) -> None:
@@ -392,7 +396,9 @@ class TestKeys:
         if status == 403:
             assert problem(response)["code"] == "forbidden"
 
-    @pytest.mark.parametrize("value", ["", "Bearer", "Bearer sk_wrong", "Basic c2s6", "Bearer " + "x" * 5000, "Bearer é"])
+    @pytest.mark.parametrize(
+        "value", ["", "Bearer", "Bearer sk_wrong", "Basic c2s6", "Bearer " + "x" * 5000, "Bearer é"]
+    )
     def test_wrong_keys(self, stage: Any, value: str) -> None:
         for path in ("/v1/credentials", "/v1/reports/rep_1", "/v1/documents/" + "0" * 64):
             response = stage.client.get(path, headers={"Authorization": value} if value else {})
@@ -415,7 +421,9 @@ class TestKeys:
         assert response.status_code == 200
         response.close()
 
-    @pytest.mark.parametrize("path", ["/healthz", "/readyz", "/version", "/openapi.json", "/docs", "/docs/problems", "/verify"])
+    @pytest.mark.parametrize(
+        "path", ["/healthz", "/readyz", "/version", "/openapi.json", "/docs", "/docs/problems", "/verify"]
+    )
     def test_open_doors(self, stage: Any, path: str) -> None:
         assert stage.client.get(path).status_code == 200
 
@@ -509,7 +517,9 @@ class TestHeaders:
         trace = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01"
         response = stage.client.get("/v1/nothing", headers={"X-Request-ID": "call.7", "traceparent": trace})
         assert response.headers["X-Request-ID"] == "call.7"
-        assert re.fullmatch("00-0af7651916cd43dd8448eb211c80319c-(?!b7ad6b7169203331)[0-9a-f]{16}-01", response.headers["traceparent"])
+        assert re.fullmatch(
+            "00-0af7651916cd43dd8448eb211c80319c-(?!b7ad6b7169203331)[0-9a-f]{16}-01", response.headers["traceparent"]
+        )
         for wrong in ("bad id", "x" * 65, "a\u00e9"):
             response = stage.client.get("/v1/nothing", headers={"X-Request-ID": wrong, "traceparent": "00-zz"})
             assert response.headers["X-Request-ID"] != wrong
@@ -549,7 +559,9 @@ class TestPages:
         assert "Định dạng tài liệu không được hỗ trợ" in response.text
         assert stage.client.get("/x", headers={"Accept": "text/html"}).mimetype == "text/html"
 
-    @pytest.mark.parametrize("headers", [{"Sec-Fetch-Site": "cross-site"}, {"Origin": "https://evil.example"}, {"Origin": "null"}])
+    @pytest.mark.parametrize(
+        "headers", [{"Sec-Fetch-Site": "cross-site"}, {"Origin": "https://evil.example"}, {"Origin": "null"}]
+    )
     def test_other_sites_cannot_post(self, stage: Any, headers: dict[str, str]) -> None:
         assert problem(stage.client.post("/verify", data=form(), headers=headers))["code"] == "forbidden"
         assert stage.services.verifier.requests == []
@@ -608,6 +620,30 @@ class TestContract:
         for rule in stage.app.url_map.iter_rules():
             if rule.rule.startswith("/v1/"):
                 assert stage.app.view_functions[rule.endpoint].operation.scopes, rule.rule
+
+    def test_members_of_a_raw_body_stand_in_the_query(self, stage: Any) -> None:
+        paths = stage.client.get("/openapi.json").get_json()["paths"]
+        for path, names in (
+            ("/v1/sign", {"profile", "credential", "reason", "field"}),
+            ("/v1/extend", {"level"}),
+            ("/v1/verify", {"policy", "at", "offline"}),
+        ):
+            query = {p["name"] for p in paths[path]["post"]["parameters"] if p["in"] == "query"}
+            assert names <= query
+            assert not query & {"visible", "metadata", "trust_anchors"}
+
+    def test_metrics_are_open_in_trials_only_or_when_said_so(self, staged: Any) -> None:
+        for mode, said, scope, status in (
+            ("trial", None, None, 200),
+            ("trial", False, None, 401),
+            ("production", None, None, 401),
+            ("production", None, "verify", 403),
+            ("production", None, "read", 200),
+            ("production", True, None, 200),
+        ):
+            stage = staged(mode=mode, auth={"open_metrics": said})
+            headers = stage.auth(scope) if scope else {}
+            assert stage.client.get("/metrics", headers=headers).status_code == status
 
     def test_metrics(self, stage: Any) -> None:
         stage.client.post("/v1/verify", data=form(), headers=stage.auth())
