@@ -13,7 +13,7 @@ from __future__ import annotations
 
 from typing import ClassVar, NamedTuple
 
-from signsvc.messages import catalogue, problems, reason_text, text
+from signsvc.messages import catalogue, filled, problems, reason_text, text
 
 
 class ProblemSpec(NamedTuple):
@@ -41,7 +41,7 @@ class SignsvcError(Exception):
         """One sentence for people in `lang` (``vi`` or ``en``)."""
         entry = problems().get(self.code, {})
         template = str(entry.get(lang, self.code))
-        return template.format_map(_Blank(_worded(self.data, lang))) if "{" in template else template
+        return filled(template, _worded(self.data, lang), lang) if "{" in template else template
 
     def __str__(self) -> str:
         return f"{self.code}: {self.text('en')}"
@@ -64,11 +64,6 @@ def _worded(data: dict[str, object], lang: str) -> dict[str, object]:
         if label in catalogue():
             found[key] = text(label, lang)
     return found
-
-
-class _Blank(dict[str, object]):
-    def __missing__(self, key: str) -> str:
-        return "?"
 
 
 class InternalError(SignsvcError):

@@ -38,29 +38,28 @@ def create(name: str, scopes: tuple[str, ...], as_json: bool) -> int:
 
 
 @apikey.command("list", help="Show all keys, without secrets.")
-@click.option("--json", "as_json", is_flag=True, help="Print JSON, one key per line.")
+@click.option("--json", "as_json", is_flag=True, help="Print JSON, one key a line.")
 def list_(as_json: bool) -> int:
     keys = _store().api_keys.list()
     if as_json:
         for key in keys:
             click.echo(json.dumps(_shown(key), ensure_ascii=False))
         return 0
+    import sys
+
     from rich.console import Console
     from rich.table import Table
 
-    table = Table("id", "prefix", "name", "scopes", "created", "last used", "revoked")
+    table = Table(
+        "Mã / Id", "Tên / Name", "Quyền / Scopes", "Tạo / Created", "Dùng / Used", "Thu hồi / Revoked", box=None
+    )
+    table.columns[0].no_wrap = True  # what `revoke` wants, whole
     for key in keys:
         shown = _shown(key)
-        table.add_row(
-            key.id,
-            key.prefix + "…",
-            key.name,
-            " ".join(shown["scopes"]),
-            shown["created_at"],
-            shown["last_used_at"] or "–",
-            shown["disabled_at"] or "–",
-        )
-    Console().print(table)
+        days = (shown[name] for name in ("created_at", "last_used_at", "disabled_at"))
+        table.add_row(key.id, key.name, " ".join(shown["scopes"]), *(day[:10] if day else "–" for day in days))
+    # A pipe has no width of its own: wide enough that nothing is cut.
+    Console(width=None if sys.stdout.isatty() else 200, highlight=False, markup=False).print(table)
     return 0
 
 

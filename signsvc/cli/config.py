@@ -45,7 +45,8 @@ def check(as_json: bool) -> int:
 
 
 @config.command("show")
-def show_settings() -> None:
+@click.option("--json", "as_json", is_flag=True, help="One JSON document on standard output, as without it.")
+def show_settings(as_json: bool) -> None:  # noqa: ARG001 - one form only
     """Print the settings in force as JSON (they hold no secrets, only where secrets are)."""
     from signsvc.settings import Settings
 

@@ -30,7 +30,8 @@ def list_profiles(as_json: bool) -> None:
 
 @profile.command("show")
 @click.argument("profile_id", metavar="ID")
-def show_profile(profile_id: str) -> None:
+@click.option("--json", "as_json", is_flag=True, help="One JSON document on standard output, as without it.")
+def show_profile(profile_id: str, as_json: bool) -> None:  # noqa: ARG001 - one form only
     """One profile as JSON."""
     from signsvc.settings import Settings
     from signsvc.signing import profiles

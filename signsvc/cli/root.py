@@ -86,6 +86,9 @@ def main(args: list[str] | None = None) -> None:
         # The reader of our output is gone; keep the interpreter's own flush at exit from failing again.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         sys.exit(EXIT_PROBLEM)
+    except OSError as error:
+        click.echo(f"{error.filename or ''}: {error.strerror or type(error).__name__}".removeprefix(": "), err=True)
+        sys.exit(EXIT_PROBLEM)
     except Exception as error:  # noqa: BLE001 - Python's own exit code 1 would say TOTAL-FAILED
         show_error(InternalError())
         if os.environ.get("SIGNSVC_DEBUG"):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
@@ -58,14 +59,26 @@ def targets(paths: Sequence[Path], out: Path | None, out_dir: Path | None, suffi
     if out is not None and (out_dir is not None or len(todo) != 1):
         raise click.UsageError("--out takes one file and goes without --out-dir")
     if out is not None:
+        _writable(out.absolute().parent, "--out")
         return {todo[0]: out}
     if out_dir is not None:
-        out_dir.mkdir(parents=True, exist_ok=True)
+        try:
+            out_dir.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            raise click.UsageError(f"--out-dir: {out_dir}: {error.strerror}") from None
+        _writable(out_dir, "--out-dir")
         found = {path: out_dir / path.name for path in todo}
         if len(set(found.values())) != len(todo):
             raise click.UsageError("two files have the same name; use two runs")
         return found
     return {path: path.with_name(f"{path.stem}{suffix}{path.suffix}") for path in todo}
+
+
+def _writable(directory: Path, option: str) -> None:
+    if not directory.is_dir():
+        raise click.UsageError(f"{option}: there is no directory {directory}")
+    if not os.access(directory, os.W_OK):
+        raise click.UsageError(f"{option}: {directory} is not writable")
 
 
 def run(

@@ -15,7 +15,7 @@ _MARKS = {"passed": "✓", "failed": "✗", "unknown": "?", "not_applicable": "�
 _WORDS = {
     "vi": {"time": "Thời gian ký", "timestamp": "dấu thời gian", "claimed": "do người ký khai", "org": "Cơ quan",
            "as_signed": "Khi ký", "policy": "Chính sách", "covers": "Phạm vi", "doc_ts": "Dấu thời gian tài liệu",
-           "decision": "Tiếp nhận"},
+           "decision": "Quyết định"},
     "en": {"time": "Signing time", "timestamp": "timestamp", "claimed": "claimed by the signer", "org": "Agency",
            "as_signed": "As signed", "policy": "Policy", "covers": "Scope", "doc_ts": "Document timestamp",
            "decision": "Acceptance"},
@@ -53,7 +53,8 @@ def render(report: dict[str, Any], path: str, lang: str = "vi") -> str:
     if "acceptance" in report:
         decision = report["acceptance"]
         reasons = "; ".join(r["text_vi" if lang == "vi" else "text"] for r in decision["reasons"])
-        lines.append(f"  {words['decision']}: {decision['decision']}" + (f" ({reasons})" if reasons else ""))
+        word = message(f"decision_{decision['decision']}", lang)
+        lines.append(f"  {words['decision']}: {word} [{decision['decision']}]" + (f": {reasons}" if reasons else ""))
     lines.append(f"  {words['policy']}: {report['policy']['id']} {report['policy']['version']}")
     return "\n".join(lines)
 

@@ -19,6 +19,9 @@ _FOLDER = Path(__file__).parent
 _LINE = re.compile(r'\[(?P<code>[a-z0-9_.]+)\]|(?P<key>[a-z_]+) = "(?P<value>[^"\\]*)"|(?:#.*)?')
 
 
+_TIME = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(?:\.\d+)?Z")
+
+
 class Message(NamedTuple):
     """What is known of one code."""
 
@@ -79,7 +82,26 @@ def text(code: str, lang: str = "vi", data: Mapping[str, object] | None = None) 
     if message is None:
         return code
     template = message.en if lang == "en" else message.vi
-    return template.format_map(_Blank(data or {})) if "{" in template else template
+    return filled(template, data or {}, lang) if "{" in template else template
+
+
+def filled(template: str, data: Mapping[str, object], lang: str) -> str:
+    """`template` with its places filled; in Vietnamese, times are Vietnam's and written as people there do."""
+    shown = {key: _local(value) for key, value in data.items()} if lang == "vi" else data
+    return template.format_map(_Blank(shown))
+
+
+def _local(value: object) -> object:
+    """``28/12/2025 07:00:00 +07:00`` for an RFC 3339 time in UTC; other values as they are."""
+    if not (isinstance(value, str) and _TIME.fullmatch(value)):
+        return value
+    from datetime import datetime, timedelta, timezone
+
+    moment = datetime.fromisoformat(value)
+    try:
+        return moment.astimezone(timezone(timedelta(hours=7))).strftime("%d/%m/%Y %H:%M:%S +07:00")
+    except OverflowError:  # the last hours of year 9999
+        return value
 
 
 def reason_text(reason: str, lang: str = "vi") -> str:
@@ -114,4 +136,4 @@ def _phrases() -> tuple[tuple[re.Pattern[str], str], ...]:
     return tuple(entry[2:] for entry in sorted(found, key=lambda entry: entry[:2]))
 
 
-__all__ = ["Message", "catalogue", "problems", "reason_text", "text"]
+__all__ = ["Message", "catalogue", "filled", "problems", "reason_text", "text"]

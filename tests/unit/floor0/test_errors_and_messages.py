@@ -146,3 +146,11 @@ def test_limits_and_tries_in_words() -> None:
     wrong = errors.TokenError("pin_incorrect", tries_left="last")
     assert "chỉ còn một" in wrong.text("vi")
     assert wrong.data == {"tries_left": "last"}
+
+
+def test_times_are_vietnams_in_vietnamese() -> None:
+    late = errors.CredentialError("certificate_expired", not_after="2025-12-31T20:00:00Z")
+    assert "01/01/2026 03:00:00 +07:00" in late.text("vi")
+    assert "2025-12-31T20:00:00Z" in late.text("en")
+    never = errors.CredentialError("certificate_expired", not_after="9999-12-31T23:59:59Z")
+    assert "9999-12-31T23:59:59Z" in never.text("vi")
