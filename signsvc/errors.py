@@ -13,7 +13,7 @@ from __future__ import annotations
 
 from typing import ClassVar, NamedTuple
 
-from signsvc.messages import catalogue, filled, problems, reason_text, text
+from signsvc.messages import catalogue, filled, problems, text
 
 
 class ProblemSpec(NamedTuple):
@@ -55,10 +55,8 @@ def _rebuild(kind: type[SignsvcError], code: str, data: dict[str, object]) -> Si
 
 
 def _worded(data: dict[str, object], lang: str) -> dict[str, object]:
-    """`data` with short words of ours (reasons, limits, tries left) replaced by what people read."""
+    """`data` with short words of ours (limits, tries left) replaced by what people read."""
     found = dict(data)
-    if isinstance(reason := data.get("reason"), str):
-        found["reason"] = reason_text(reason, lang)
     for key, prefix in (("limit", "limit"), ("tries_left", "tries")):
         label = f"{prefix}_{data.get(key)}".replace(" ", "_")
         if label in catalogue():

@@ -87,7 +87,9 @@ def text(code: str, lang: str = "vi", data: Mapping[str, object] | None = None) 
 
 def filled(template: str, data: Mapping[str, object], lang: str) -> str:
     """`template` with its places filled; in Vietnamese, times are Vietnam's and written as people there do."""
-    shown = {key: _local(value) for key, value in data.items()} if lang == "vi" else data
+    shown = {key: _local(value) for key, value in data.items()} if lang == "vi" else dict(data)
+    if isinstance(reason := data.get("reason"), str):
+        shown["reason"] = reason_text(reason, lang)
     return template.format_map(_Blank(shown))
 
 
