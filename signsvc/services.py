@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from signsvc.keys.pins import Secret
     from signsvc.net import HttpClient
     from signsvc.signing import SigningService
+    from signsvc.signing.pool import SigningPool
     from signsvc.store import Store
     from signsvc.trust import EvidenceClient, TrustMaterial, TrustStore, TsaClient, TsaConfig
     from signsvc.types import Certificate
@@ -67,9 +68,9 @@ class Services:
 
     def close(self) -> None:
         """End what was started: workers, token processes, database connections."""
-        for name in ("verifier", "keyring", "store"):
+        for name in ("signing", "verifier", "keyring", "store"):
             part = self.__dict__.pop(name, None)
-            if part is not None:
+            if part is not None and hasattr(part, "close"):
                 part.close()
 
     @property
@@ -153,7 +154,21 @@ class Services:
         )
 
     @cached_property
-    def signing(self) -> SigningService:
+    def signing(self) -> SigningService | SigningPool:
+        """In the service, where documents are anybody's, by worker processes; on the command line in this one."""
+        if self._shared_tokens:
+            from signsvc.signing.pool import SigningPool
+            from signsvc.verification import Limits
+
+            limits = self.settings.limits
+            return SigningPool(
+                self.trust_source,
+                verifier=self.verifier,
+                fetch=None if self._offline else self.evidence.fetch,
+                tsa=self.tsa if self.settings.tsa else None,
+                limits=Limits(limits.memory_bytes, limits.cpu_seconds, limits.wall_seconds),
+                workers=limits.signing_workers,
+            )
         from signsvc.signing import SigningService
 
         return SigningService(

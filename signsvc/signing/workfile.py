@@ -14,7 +14,7 @@ from typing import BinaryIO
 from signsvc.errors import DocumentError, InternalError, StorageError
 
 CHUNK = 1 << 20
-_FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
+FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 
 
 class WorkFile:
@@ -69,7 +69,7 @@ def work_file(source: Path, target: Path) -> Iterator[WorkFile]:
             work = WorkFile(stream, path, target, size)
             yield work
     except OSError as error:
-        if error.errno in _FULL:
+        if error.errno in FULL:
             raise StorageError("storage_full") from None
         raise InternalError from error
     finally:

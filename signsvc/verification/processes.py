@@ -20,6 +20,7 @@ import time
 from collections.abc import Callable, Mapping
 from typing import Any
 
+from signsvc import errors
 from signsvc.errors import BusyError, DocumentError, InternalError, SignsvcError
 from signsvc.verification import frames
 
@@ -41,6 +42,12 @@ _ENDS: dict[int, str] = {
 # A parser needs no more of the environment than an interpreter does: a PIN may stand in any other variable.
 _ENVIRONMENT = frozenset(("PATH", "HOME", "LANG", "LANGUAGE", "TZ", "TMPDIR", "LD_LIBRARY_PATH", "VIRTUAL_ENV"))
 _PREFIXES = ("PYTHON", "LC_")
+
+_KINDS: dict[str, type[SignsvcError]] = {
+    name: kind
+    for name in errors.__all__
+    if isinstance(kind := getattr(errors, name), type) and issubclass(kind, SignsvcError)
+}
 
 # What a worker may ask for: the value asked with and its octets -> a header and octets.
 Answers = Mapping[str, Callable[[Any, bytes], tuple[dict[str, Any], bytes]]]
@@ -66,6 +73,7 @@ class Worker:
 
     def end(self) -> str:
         """What ended a worker whose socket broke: ``cpu``, ``memory`` or ``crash``.  Reaps it."""
+        self.sock.close()  # one that only speaks nonsense ends now
         status = self._wait(5)
         self.stop()
         return _ENDS.get(-status, "crash") if status is not None else "crash"
@@ -239,7 +247,7 @@ def _converse(found: Worker, answers: Answers, seconds: float, asking: float | N
             reply, value = answers[wish](answer[wish], payload)
         except SignsvcError as error:
             raised = error
-            reply, value = {"problem": {"code": error.code, "data": plain(error.data)}}, b""
+            reply, value = {"problem": describe(error)}, b""
         except (ValueError, KeyError, TypeError, ArithmeticError, AttributeError):
             log.exception("a worker's wish cannot be answered")  # it speaks nonsense, or we do
             raise InternalError from None
@@ -263,14 +271,19 @@ def _resident(answer: dict[str, Any]) -> int:
 
 def problem(answer: object) -> SignsvcError:
     """The error that the other side reported, rebuilt; unknown codes are an internal error."""
-    from signsvc.errors import PROBLEMS
-
-    if not isinstance(answer, dict) or answer.get("code") not in PROBLEMS:
+    if not isinstance(answer, dict) or answer.get("code") not in errors.PROBLEMS:
         return InternalError()
     code, data = str(answer["code"]), answer.get("data")
     facts = {str(k): v for k, v in data.items()} if isinstance(data, dict) else {}
-    kind = DocumentError if PROBLEMS[code].status < 500 else InternalError
+    kind = _KINDS.get(str(answer.get("kind"))) or (
+        DocumentError if errors.PROBLEMS[code].status < 500 else InternalError
+    )
     return kind(code, **facts)
+
+
+def describe(error: SignsvcError) -> dict[str, Any]:
+    """What `problem` makes an error of again."""
+    return {"code": error.code, "kind": type(error).__name__, "data": plain(error.data)}
 
 
 def plain(data: Mapping[str, object]) -> dict[str, object]:

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 from signsvc.errors import PROBLEMS, SignsvcError, UpstreamError
 from signsvc.verification import frames
 from signsvc.verification.model import TrustSource, VerifyRequest, fetch_to_json
-from signsvc.verification.processes import plain
+from signsvc.verification.processes import describe
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -34,7 +34,7 @@ def serve(sock: socket.socket, run: Callable[[socket.socket, dict[str, Any]], di
         try:
             answer: dict[str, Any] = {"result": run(sock, job), "resident": _resident()}
         except SignsvcError as error:
-            answer = {"problem": {"code": error.code, "data": plain(error.data)}}
+            answer = {"problem": describe(error)}
         except frames.FrameError:
             return
         except MemoryError:

@@ -1,0 +1,201 @@
+"""Signing in worker processes: documents are opened elsewhere, keys and network stay here.
+
+A worker that a hostile document takes over can have its own job's digests signed, no more often than an honest one
+asks, with the algorithm of the profile; it never holds a key, a PIN or a way to the network.
+"""
+
+from __future__ import annotations
+
+import os
+import stat
+import tempfile
+from collections.abc import Callable
+from dataclasses import asdict, dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from signsvc.asn1 import DerError
+from signsvc.errors import ConfigError, InternalError, StorageError
+from signsvc.signing import wire
+from signsvc.signing.algorithm import choose
+from signsvc.signing.model import SignParams, SignResult, TrustInput
+from signsvc.signing.workfile import FULL
+from signsvc.verification import Limits, TrustSource, VerifyRequest
+from signsvc.verification.pool import fetching
+from signsvc.verification.processes import Pool
+
+if TYPE_CHECKING:
+    from signsvc.keys.signer import Signer
+    from signsvc.signing.material import Timestamper
+    from signsvc.signing.profiles import Profile
+    from signsvc.signing.service import Verifies
+    from signsvc.trust import Fetch
+
+# Seconds in which token, authorities and network may keep one document waiting: two timestamps of the slowest
+# authority known (two minutes each), its revocation values, and the key.
+ASKING_SECONDS = 900.0
+# A second signature is asked for where the room kept for a timestamp was too small.
+MAX_SIGNATURES = 2
+MAX_TIMESTAMPS = 8
+MAX_CHECKS = 2
+_DIGESTS = ("sha256", "sha384", "sha512")
+
+
+class SigningPool:
+    """`SigningService` in a fixed number of worker processes.  Thread-safe; make one per process, after any fork."""
+
+    def __init__(
+        self,
+        trust: TrustSource,
+        *,
+        verifier: Verifies,
+        fetch: Fetch | None = None,
+        tsa: Timestamper | None = None,
+        limits: Limits | None = None,
+        workers: int = 1,
+        busy_after: float = 30.0,
+        clock: Callable[[], datetime] = lambda: datetime.now(UTC),
+    ) -> None:
+        """`fetch`, `tsa` and `verifier` as in `SigningService`; `limits` per document, `busy_after` as in
+        `Verifier`."""
+        self._trust = trust
+        self._verifier = verifier
+        self._fetch = fetch
+        self._tsa = tsa
+        self._limits = limits or Limits()
+        self._clock = clock
+        self._pool = Pool("signsvc.signing.worker", workers, busy_after=busy_after)
+
+    def close(self) -> None:
+        """Stop all workers; running signings fail."""
+        self._pool.close()
+
+    def warm(self) -> None:
+        """Start every worker now."""
+        self._pool.warm()
+
+    def sign(
+        self,
+        source: Path,
+        target: Path,
+        *,
+        profile: Profile,
+        signer: Signer,
+        params: SignParams | None = None,
+        trust: TrustInput | None = None,
+        tsa: Timestamper | None = None,
+        deadline: float | None = None,
+    ) -> SignResult:
+        """See `SigningService.sign`; besides, `DocumentError` (``document_too_complex``) where a limit was hit and
+        `BusyError` where no worker was free in time."""
+        job = {
+            "op": "sign",
+            "profile": asdict(profile),
+            "params": wire.params_to_json(params or SignParams()),
+            "chain": wire.certificates_to_json(signer.certificate_chain),
+        }
+        trust = trust or TrustInput()
+        desk = _Desk(self._clock, tsa or self._tsa, self._verifier, trust, profile.policy, signer, profile, deadline)
+        return self._run(job, source, target, desk)
+
+    def extend(
+        self,
+        source: Path,
+        target: Path,
+        *,
+        level: str,
+        policy: str = "hon-hop",
+        trust: TrustInput | None = None,
+        tsa: Timestamper | None = None,
+    ) -> SignResult:
+        """See `SigningService.extend`; besides, what `sign` raises."""
+        job = {"op": "extend", "level": level, "policy": policy, "chain": []}
+        desk = _Desk(self._clock, tsa or self._tsa, self._verifier, trust or TrustInput(), policy)
+        return self._run(job, source, target, desk)
+
+    def _run(self, job: dict[str, Any], source: Path, target: Path, desk: _Desk) -> SignResult:
+        try:
+            # Whatever becomes of the worker, what it left goes with this directory.
+            with tempfile.TemporaryDirectory(prefix=".signsvc-", dir=target.parent) as name:
+                desk.directory = Path(name)
+                made = desk.directory / "signed"
+                job |= {
+                    **self._trust.to_json(),
+                    "source": str(source),
+                    "target": str(made),
+                    "trust": wire.trust_to_json(desk.trust),
+                    "fetch": self._fetch is not None,
+                    "tsa": desk.tsa is not None,
+                    "memory_bytes": self._limits.memory_bytes,
+                    "cpu_seconds": self._limits.cpu_seconds,
+                }
+                answers = {
+                    "fetch": fetching(self._fetch),
+                    "sign": desk.sign,
+                    "timestamp": desk.timestamp,
+                    "verify": desk.verify,
+                }
+                answer = self._pool.run(job, answers, seconds=self._limits.wall_seconds, asking=ASKING_SECONDS)
+                try:
+                    result = wire.result_from_json(answer, desk.signer.certificate if desk.signer else None)
+                    if not stat.S_ISREG(made.lstat().st_mode):
+                        raise ValueError
+                except (KeyError, TypeError, ValueError, AttributeError, DerError, FileNotFoundError):
+                    raise InternalError from None
+                made.replace(target)
+                return result
+        except OSError as error:
+            if error.errno in FULL:
+                raise StorageError("storage_full") from None
+            raise InternalError from error
+
+
+@dataclass(slots=True)
+class _Desk:
+    """Answers one worker's wishes for one document."""
+
+    clock: Callable[[], datetime]
+    tsa: Timestamper | None
+    verifier: Verifies
+    trust: TrustInput
+    policy: str
+    signer: Signer | None = None
+    profile: Profile | None = None
+    deadline: float | None = None
+    directory: Path = Path()
+    signatures: int = 0
+    timestamps: int = 0
+    checks: int = 0
+
+    def sign(self, wish: Any, _: bytes) -> tuple[dict[str, Any], bytes]:
+        self.signatures += 1
+        if self.signer is None or self.profile is None or self.signatures > MAX_SIGNATURES:
+            raise ValueError("no signature is due")
+        algorithm = choose(self.profile, self.signer.certificate)
+        return {"ok": True}, self.signer.sign(bytes.fromhex(wish), algorithm, deadline=self.deadline)
+
+    def timestamp(self, wish: Any, _: bytes) -> tuple[dict[str, Any], bytes]:
+        digest, name = wish
+        self.timestamps += 1
+        if name not in _DIGESTS or self.timestamps > MAX_TIMESTAMPS:
+            raise ValueError("no timestamp is due")
+        if self.tsa is None:
+            raise ConfigError("configuration_invalid", reason="no timestamp authority is configured ([[tsa]])")
+        token = self.tsa.timestamp(bytes.fromhex(digest), name, now=self.clock())
+        return wire.token_to_json(token), token.der
+
+    def verify(self, wish: Any, _: bytes) -> tuple[dict[str, Any], bytes]:
+        name, policy = wish
+        self.checks += 1
+        path = self.directory / os.path.basename(name)  # noqa: PTH119 - a text of the worker's, not yet a path
+        if policy != self.policy or self.checks > MAX_CHECKS or not stat.S_ISREG(path.lstat().st_mode):
+            raise ValueError("no check is due")
+        request = VerifyRequest(
+            policy=policy,
+            trust_anchors=self.trust.trust_anchors,
+            certificates=self.trust.certificates,
+            crls=self.trust.crls,
+            offline=self.trust.offline,
+        )
+        return {"report": self.verifier.verify(path, request).report}, b""

@@ -1,0 +1,128 @@
+"""A signing worker: one process that opens hostile documents for writing under limits.
+
+It has no key, no network and no verifier: a digest to sign, a timestamp, a network value, the check of the written
+file are asked of its parent.  pyHanko and asn1crypto run here, in one thread (their classes complete themselves on
+first use and are not safe between threads).
+"""
+
+from __future__ import annotations
+
+import functools
+import resource
+import socket
+import sys
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from signsvc.algorithms import SignatureAlgorithm
+from signsvc.errors import InternalError
+from signsvc.signing import wire
+from signsvc.signing.profiles import Profile
+from signsvc.signing.service import SigningService
+from signsvc.types import Certificate
+from signsvc.verification import Outcome, TrustSource, VerifyRequest, frames, worker
+from signsvc.verification.processes import problem
+
+if TYPE_CHECKING:
+    from signsvc.trust import Fetch
+
+# What it writes is a document with a few revisions more: no device is filled by one document.
+_MOST_WRITTEN = 8 * 1024**3
+
+
+@dataclass(frozen=True, slots=True)
+class _Token:
+    der: bytes
+    gen_time: datetime
+    tsa: str
+    certificate: Certificate
+    certificates: tuple[Certificate, ...]
+
+
+class _Parent:
+    """The other end of the socket, in the parts that `SigningService` needs: key, authority, verifier."""
+
+    def __init__(self, sock: socket.socket, chain: tuple[Certificate, ...] = ()) -> None:
+        self._sock = sock
+        self._chain = chain
+
+    @property
+    def certificate(self) -> Certificate:
+        return self._chain[0]
+
+    @property
+    def certificate_chain(self) -> tuple[Certificate, ...]:
+        return self._chain
+
+    def sign(self, digest: bytes, algorithm: SignatureAlgorithm, *, deadline: float | None = None) -> bytes:  # noqa: ARG002
+        """The parent knows the algorithm and the deadline."""
+        return self._ask({"sign": digest.hex()})[1]
+
+    def timestamp(self, digest: bytes, digest_name: str, *, now: datetime) -> _Token:  # noqa: ARG002
+        found, der = self._ask({"timestamp": [digest.hex(), digest_name]})
+        (own,) = wire.certificates_from_json([found["certificate"]])
+        gen_time = wire.moment(found["gen_time"])
+        if gen_time is None:
+            raise InternalError
+        return _Token(der, gen_time, found["tsa"], own, wire.certificates_from_json(found["certificates"]))
+
+    def verify(self, path: Path, request: VerifyRequest | None = None) -> Outcome:
+        """The parent knows what was asked with; it is told where the file is."""
+        policy = (request or VerifyRequest()).policy
+        return Outcome(self._ask({"verify": [path.name, policy]})[0]["report"])
+
+    def _ask(self, wish: dict[str, Any]) -> tuple[dict[str, Any], bytes]:
+        frames.send(self._sock, wish)
+        answer, payload = frames.receive(self._sock)
+        if "problem" in answer:
+            raise problem(answer["problem"])
+        return answer, payload
+
+
+def serve(sock: socket.socket) -> None:
+    """Answer jobs until the parent closes the socket."""
+    worker.serve(sock, functools.partial(_run, {}))
+
+
+def _run(services: dict[bool, SigningService], sock: socket.socket, job: dict[str, Any]) -> dict[str, Any]:
+    source, target = Path(job["source"]), Path(job["target"])
+    worker.limit(job["memory_bytes"] + source.stat().st_size, job["cpu_seconds"])
+    parent = _Parent(sock, wire.certificates_from_json(job["chain"]))
+    service = services.get(job["fetch"])
+    if service is None:
+        # Kept between jobs: it learns the size of tokens.
+        fetch: Fetch | None = worker.fetcher(sock) if job["fetch"] else None
+        service = SigningService(TrustSource.from_json(job), verifier=parent, fetch=fetch)
+        services[job["fetch"]] = service
+    trust = wire.trust_from_json(job["trust"])
+    tsa = parent if job["tsa"] else None
+    if job["op"] == "extend":
+        result = service.extend(source, target, level=job["level"], policy=job["policy"], trust=trust, tsa=tsa)
+    else:
+        result = service.sign(
+            source,
+            target,
+            profile=Profile(**job["profile"]),
+            signer=parent,
+            params=wire.params_from_json(job["params"]),
+            trust=trust,
+            tsa=tsa,
+        )
+    return wire.result_to_json(result)
+
+
+def harden() -> None:
+    """Take from this process what it never needs: core files, and writing without end."""
+    resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
+    resource.setrlimit(resource.RLIMIT_FSIZE, (_MOST_WRITTEN, _MOST_WRITTEN))
+
+
+def main() -> None:
+    harden()
+    with socket.socket(fileno=int(sys.argv[1])) as sock:
+        serve(sock)
+
+
+__all__ = ["harden", "main", "serve"]
