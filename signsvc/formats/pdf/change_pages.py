@@ -22,13 +22,41 @@ _OPAQUE = frozenset({"FreeText", "Stamp", "Redact", "Square", "Circle", "Polygon
 _CONVERSATION = frozenset({"Popup", "M", "NM", "StructParent", "P", "Open", "CreationDate", "IRT", "RT"})
 _RUNS = frozenset({"JavaScript", "Launch", "ImportData", "SubmitForm", "Rendition", "Movie", "Sound", "Hide"})
 _MAX_DEPTH = 64
-_MAX_WIDGETS = 2_000  # widgets of one page that overlap is looked for
+_MAX_WIDGETS = 2_000  # annotations of one page that overlap is looked for
+_MAX_DIRECT = 500  # annotations of one page that are no objects of their own; each may be looked for among all
+
+
+class Boxes:
+    """Where the annotations of a page stood before, looked at when the first question comes."""
+
+    def __init__(self, annotations: list[PdfObject]) -> None:
+        self._annotations = annotations
+        self._found: list[tuple[bool, tuple[float, float, float, float]]] | None = None
+
+    def meet(self, step: Step, value: PdfDict, *, widgets: bool) -> bool:
+        """Whether `value` overlaps one of them that is (or is not) a widget."""
+        if self._found is None:
+            self._found = [found for item in self._annotations[:_MAX_WIDGETS] if (found := self._box(step, item))]
+        box = rectangle(step, value)
+        return box is not None and any(
+            box[0] < there[2] and there[0] < box[2] and box[1] < there[3] and there[1] < box[3]
+            for widget, there in self._found
+            if widget is widgets
+        )
+
+    def _box(self, step: Step, item: PdfObject) -> tuple[bool, tuple[float, float, float, float]] | None:
+        found = dictionary(step.new, item)
+        kind = step.after(found.get("Subtype")) if found else None
+        if found is None or kind in ("Popup", "Link") or not is_visible(step, found):
+            return None
+        box = rectangle(step, found)
+        return (kind == "Widget", box) if box else None
 
 
 def page(step: Step, number: int, old: PdfDict, new: PdfDict) -> None:
     """A page dictionary."""
     keys = step.differing(old, new)
-    place = page_number(step.old, number)
+    place = page_number(step, number)
     if keys & _CONTENT:
         step.refuse("page_content_changed", page=place)
     elif keys - {"Annots", "Tabs"}:
@@ -45,14 +73,17 @@ def annots(step: Step, old: PdfObject, new: PdfObject, place: int | None) -> Non
     kept = {item for item in after if isinstance(item, Ref)}
     known = {item for item in before if isinstance(item, Ref)}
     fresh: list[PdfObject] = [item for item in after if not isinstance(item, Ref)]
+    if len(fresh) > _MAX_DIRECT:
+        step.refuse("page_changed", page=place)
+        return
     for shown in before:
         if isinstance(shown, Ref):
             continue
         match = next((other for other in fresh if step.same(shown, other)), None)
         if match is None:
             step.refuse("annotation_removed", page=place)
-        else:
-            fresh.remove(match)
+            break
+        fresh.remove(match)
     if any(item not in kept and step.before(item) is not None for item in known):
         step.refuse("annotation_removed", page=place)
     # drawn in the order of the array: what was drawn below stays below
@@ -60,19 +91,20 @@ def annots(step: Step, old: PdfObject, new: PdfObject, place: int | None) -> Non
     if list(order) != list(dict.fromkeys(item for item in after if isinstance(item, Ref) and item in known)):
         step.refuse("annotation_order_changed", page=place)
     come = [item for item in after if isinstance(item, Ref) and item not in known]
+    boxes = Boxes(before)
     for item in (*fresh, *come):
         value = dictionary(step.new, item)
         if value is None:
             if step.after(item) is not None:
                 step.refuse("page_changed", page=place)
             continue
-        _added(step, item, value, place, before)
+        _added(step, item, value, place, boxes)
 
 
-def _added(step: Step, item: PdfObject, value: PdfDict, place: int | None, before: list[PdfObject]) -> None:
+def _added(step: Step, item: PdfObject, value: PdfDict, place: int | None, boxes: Boxes) -> None:
     kind = step.after(value.get("Subtype"))
     if kind == "Widget":
-        _widget(step, item, value, place, before)
+        _widget(step, item, value, place, boxes)
         return
     if not isinstance(kind, str) or kind not in _COMMENTS:
         step.refuse("annotation_kind", page=place)
@@ -83,13 +115,13 @@ def _added(step: Step, item: PdfObject, value: PdfDict, place: int | None, befor
     if "AA" in value or (action is not None and (step.after(action.get("S")) in _RUNS or "Next" in action)):
         step.refuse("action_added", page=place)
     step.note(Grade.ANNOTATION, "annotation_opaque" if kind in _OPAQUE else "annotation_added", page=place)
-    if kind in _OPAQUE and _overlaps(step, value, before, widgets=True):
+    if kind in _OPAQUE and boxes.meet(step, value, widgets=True):
         step.refuse("annotation_over_field", page=place)
-    elif kind in _OPAQUE and _overlaps(step, value, before, widgets=False):
+    elif kind in _OPAQUE and boxes.meet(step, value, widgets=False):
         step.note(Grade.ANNOTATION, "annotation_overlaps", page=place)
 
 
-def _widget(step: Step, item: PdfObject, value: PdfDict, place: int | None, before: list[PdfObject]) -> None:
+def _widget(step: Step, item: PdfObject, value: PdfDict, place: int | None, boxes: Boxes) -> None:
     number = item.num if isinstance(item, Ref) else -1
     if number not in step.new_widgets:
         # a signature field that stood in the form may be placed on its page when it is signed
@@ -99,30 +131,14 @@ def _widget(step: Step, item: PdfObject, value: PdfDict, place: int | None, befo
         step.note(Grade.FORM_OR_SIGNATURE)
     if is_visible(step, value):
         step.note(Grade.FORM_OR_SIGNATURE, page=place)
-        if _overlaps(step, value, before, widgets=True):
+        if boxes.meet(step, value, widgets=True):
             step.note(Grade.FORM_OR_SIGNATURE, "signature_overlaps", page=place)
-
-
-def _overlaps(step: Step, value: PdfDict, others: list[PdfObject], *, widgets: bool) -> bool:
-    box = rectangle(step, value)
-    if box is None:
-        return False
-    for other in others[:_MAX_WIDGETS]:
-        found = dictionary(step.new, other)
-        if found is None or (step.after(found.get("Subtype")) == "Widget") is not widgets:
-            continue
-        if step.after(found.get("Subtype")) in ("Popup", "Link") or not is_visible(step, found):
-            continue
-        there = rectangle(step, found)
-        if there and box[0] < there[2] and there[0] < box[2] and box[1] < there[3] and there[1] < box[3]:
-            return True
-    return False
 
 
 def annotation(step: Step, old: PdfDict, new: PdfDict) -> None:
     """An annotation that was there before and is no widget."""
     keys = step.differing(old, new)
-    place = _page_of(step.old, old)
+    place = _page_of(step, old)
     if keys <= _CONVERSATION:
         step.note(Grade.ANNOTATION, "annotation_answered", page=place)
     elif keys & {"A", "AA"}:
@@ -131,14 +147,15 @@ def annotation(step: Step, old: PdfDict, new: PdfDict) -> None:
         step.refuse("annotation_changed", page=place)
 
 
-def _page_of(revision: Revision, value: PdfDict) -> int | None:
+def _page_of(step: Step, value: PdfDict) -> int | None:
     above = value.get("P")
-    return page_number(revision, above.num) if isinstance(above, Ref) else None
+    return page_number(step, above.num) if isinstance(above, Ref) else None
 
 
-def page_number(revision: Revision, number: int) -> int | None:
-    """The place of the page object `number` in its document, counted from 1; None where it is none."""
-    quick = _climb(revision, number)
+def page_number(step: Step, number: int) -> int | None:
+    """The place of the page object `number` in the old revision, counted from 1; None where it is none."""
+    revision = step.old
+    quick = _climb(step, revision, number)
     if quick is not None:
         return quick
     try:
@@ -149,7 +166,18 @@ def page_number(revision: Revision, number: int) -> int | None:
         return None
 
 
-def _climb(revision: Revision, number: int) -> int | None:
+def _places(step: Step, kids: list[PdfObject]) -> dict[Ref, int]:
+    """Where each reference stands in an array; arrays are shared between revisions and looked through once."""
+    found = step.usages.kids.get(id(kids))
+    if found is None or found[0] is not kids:
+        places = {ref: at for at, ref in enumerate(kids) if isinstance(ref, Ref)}
+        if len(places) < len(kids):
+            places = {}
+        found = step.usages.kids[id(kids)] = kids, places
+    return found[1]
+
+
+def _climb(step: Step, revision: Revision, number: int) -> int | None:
     """The place by way of /Parent, proven by each parent's /Kids, where every node before it tells its /Count."""
     place, root = 1, revision.root
     entry = revision.entry(number)
@@ -166,9 +194,9 @@ def _climb(revision: Revision, number: int) -> int | None:
             return None
         parent = dictionary(revision, above)
         kids = items(revision, parent.get("Kids")) if parent else []
-        if parent is None or kids.count(ref) != 1:
+        at = _places(step, kids).get(ref)
+        if parent is None or at is None:
             return None
-        at = kids.index(ref)
         if parent.get("Count") == len(kids):
             place += at
         else:
@@ -184,6 +212,8 @@ def _climb(revision: Revision, number: int) -> int | None:
 
 def tree(step: Step) -> None:
     """The page tree is another one: say which pages came or went."""
+    if step.notes.reasons.keys() & {"pages_replaced", "page_removed", "page_added"}:
+        return
     try:
         before = [ref for ref, _ in step.old.pages()]
         after = [ref for ref, _ in step.new.pages()]

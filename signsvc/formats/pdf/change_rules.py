@@ -12,6 +12,7 @@ from signsvc.formats.pdf.stream import Stream
 from signsvc.formats.pdf.xref import PACKED, PLAIN
 from signsvc.types import Grade
 
+_MAX_EXPLORED = 40_000  # objects visited for one step; after that its undefined changes are no longer explained
 _MAX_CLIMB = 20_000  # objects visited upwards from one that no rule explains
 
 
@@ -260,7 +261,7 @@ def _annotations_array(step: Step, number: int, old: PdfObject, new: PdfObject) 
         return False
     if not isinstance(old, list) or not isinstance(new, list):
         return False
-    change_pages.annots(step, old, new, change_pages.page_number(step.old, user.number))
+    change_pages.annots(step, old, new, change_pages.page_number(step, user.number))
     return True
 
 
@@ -278,13 +279,16 @@ def _before(step: Step, number: int) -> PdfObject:
 
 def _unexplained(step: Step, number: int) -> None:
     """An object that no rule explains: does anything that is shown lead to it?"""
+    if step.explored >= _MAX_EXPLORED:
+        step.refuse("object_changed")
+        return
     reached, pages = climb(step, number, step.old.index)
     if not reached:
         step.note(Grade.UNREACHED, "object_unreached")
         return
     old, _ = step.changed.get(number, (None, None))
     for page in sorted(pages)[:100]:
-        step.refuse("page_content_changed", page=change_pages.page_number(step.old, page))
+        step.refuse("page_content_changed", page=change_pages.page_number(step, page))
     if not pages:
         step.refuse("signature_dictionary_changed" if _is_signature(old) else "object_changed")
 
@@ -299,6 +303,9 @@ def climb(step: Step, number: int, index: int) -> tuple[bool, set[int]]:
     tops = {value.num for value in revision.trailer.values() if isinstance(value, Ref)}
     pages: set[int] = set()
     pending, seen, reached = [number], {number}, False
+    known = step.unreached.setdefault(index, set())
+    if number in known:
+        return False, pages
     while pending:
         here = pending.pop()
         if here in tops:
@@ -316,18 +323,24 @@ def climb(step: Step, number: int, index: int) -> tuple[bool, set[int]]:
             reached = True
             continue
         for user in step.usages.of(here, index):
-            if user.number not in seen:
+            if user.number not in seen and user.number not in known:
                 if len(seen) >= _MAX_CLIMB:
                     return True, pages
                 seen.add(user.number)
                 pending.append(user.number)
+    if reached:
+        step.explored += len(seen)
+    else:
+        known |= seen
     return reached, pages
 
 
 def _added(step: Step) -> None:
     """New objects mean nothing by themselves, unless something older already refers to their numbers."""
+    filled = False
     for number in step.added:
-        if step.users(number) and climb(step, number, step.old.index)[0]:
+        if not filled and step.users(number) and climb(step, number, step.old.index)[0]:
+            filled = True
             step.refuse("dangling_reference_filled")
         _holder_filled(step, number)
 
@@ -369,6 +382,8 @@ def _freed(step: Step) -> None:
         old = _before(step, number)
         if isinstance(old, Stream) and old.dictionary.get("Type") == "ObjStm" and _in_use(step, number):
             step.refuse("object_stream_replaced")
+        elif "object_freed" in step.notes.reasons:
+            return
         elif step.usages.of(number, step.new.index) and climb(step, number, step.new.index)[0]:
             step.refuse("object_freed")
         elif not step.users(number):

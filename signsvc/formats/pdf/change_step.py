@@ -59,6 +59,8 @@ class Step:
         self.freed: list[int] = []
         self.explained: set[int] = set()
         self.new_widgets: set[int] = set()
+        self.unreached: dict[int, set[int]] = {}  # by revision index: objects that the trailer does not lead to
+        self.explored = 0
         self._read()
 
     def _read(self) -> None:

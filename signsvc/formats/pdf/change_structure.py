@@ -83,11 +83,10 @@ def numbers(step: Step, old: PdfObject, new: PdfObject) -> None:
         step.refuse(_REASON)
         return
     pairs(step, before.get("Nums"), after.get("Nums"))
-    known = items(step.old, before.get("Kids"))
-    for item in items(step.new, after.get("Kids")):
-        if item not in known and not step.fresh(item):
-            step.refuse(_REASON)
-    if any(item not in items(step.new, after.get("Kids")) for item in known):
+    old_kids, new_kids = items(step.old, before.get("Kids")), items(step.new, after.get("Kids"))
+    known = {item for item in old_kids if isinstance(item, Ref)}
+    kept = {item for item in new_kids if isinstance(item, Ref)}
+    if len(kept) < len(new_kids) or known - kept or not all(step.fresh(item) for item in kept - known):
         step.refuse(_REASON)
 
 

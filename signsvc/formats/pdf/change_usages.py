@@ -63,7 +63,7 @@ class Usages:
         self._document = document
         self._interest = interest
         self._full: dict[int, list[tuple[int, Entry, Path]]] | None = None
-        self._held: dict[tuple[int, Entry], tuple[tuple[Path, int], ...]] = {}
+        self._held: dict[tuple[int, Entry], dict[int, list[Path]]] = {}
         self._places: dict[int, list[tuple[int, int]]] = {}  # number -> (offset of reference, offset of header)
         # number -> the objects of each object stream whose text mentions it, with a revision to read them in
         self._packed: dict[int, list[list[tuple[int, Entry, int]]]] = {}
@@ -72,6 +72,7 @@ class Usages:
             (section.offset, section.eof or section.offset) for r in document.revisions for section in r.sections
         )
         self.titles: dict[tuple[Ref, Entry | None], str | None] = {}  # of fields, for those who compare names
+        self.kids: dict[int, tuple[list[PdfObject], dict[Ref, int]]] = {}  # places in /Kids arrays, by identity
         self._extents: dict[int, tuple[int, int] | None] = {}
         self._tables = {
             offset
@@ -115,8 +116,7 @@ class Usages:
         return [
             User(held, path)
             for held, entry in holders.items()
-            for path, target in self._held_by(held, entry, index)
-            if target == number
+            for path in self._held_by(held, entry, index).get(number, ())
         ]
 
     def _mention(self, number: int) -> list[tuple[int, Entry]]:
@@ -126,7 +126,7 @@ class Usages:
                 (held, entry)
                 for items in self._packed.get(number, ())
                 for held, entry, at in items
-                if any(target == number for _, target in self._held_by(held, entry, at))
+                if number in self._held_by(held, entry, at)
             ]
         return self._mentions[number]
 
@@ -174,7 +174,7 @@ class Usages:
         value = self._document.object_of(number, Entry(PLAIN, header, gen), index)
         return value.start + value.length if isinstance(value, Stream) else None
 
-    def _held_by(self, number: int, entry: Entry, index: int) -> tuple[tuple[Path, int], ...]:
+    def _held_by(self, number: int, entry: Entry, index: int) -> dict[int, list[Path]]:
         key = (number, entry)
         if key not in self._held:
             try:
@@ -185,7 +185,10 @@ class Usages:
                 value = None
             if isinstance(value, Stream) and entry.where in self._tables:
                 value = None  # a cross-reference stream: its dictionary is the trailer
-            self._held[key] = tuple((path, ref.num) for path, ref in references(value))
+            found: dict[int, list[Path]] = {}
+            for path, ref in references(value):
+                found.setdefault(ref.num, []).append(path)
+            self._held[key] = found
         return self._held[key]
 
     def _read_all(self) -> dict[int, list[tuple[int, Entry, Path]]]:
@@ -195,8 +198,8 @@ class Usages:
             for number, entry in _rows(revision):
                 if entry.kind and (number, entry) not in seen:
                     seen.add((number, entry))
-                    for path, target in self._held_by(number, entry, revision.index):
-                        found.setdefault(target, []).append((number, entry, path))
+                    for target, paths in self._held_by(number, entry, revision.index).items():
+                        found.setdefault(target, []).extend((number, entry, path) for path in paths)
         return found
 
     def _scan(self) -> bool:

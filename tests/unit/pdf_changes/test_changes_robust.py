@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+import time
 
 import pytest
 from hypothesis import given, settings
@@ -101,3 +102,51 @@ def test_damaged_updates_never_break_it(name: str, style: str, chance: random.Ra
         except LimitError:
             continue
         assert len(changes) == len(document.revisions) - 1 - index
+
+
+def hostile(kind: str, size: int) -> Signed:
+    many = range(100, 100 + size)
+    refs = b" ".join(b"%d 0 R" % n for n in many)
+    if kind == "annotations":
+        box = b"<< /Type /Annot /Subtype /Stamp /Rect [%d 1 %d 2] >>"
+        pdf = Signed(extra={n: box % (n, n + 1) for n in many})
+        pdf.annotations.extend(many)
+        pdf.update({3: pdf.page()})
+        pdf.annotations.extend(n + size for n in many)
+        pdf.update({3: pdf.page(), **{n + size: box % (n + 20_000, n + 20_001) for n in many}})
+    elif kind == "direct annotations":
+        notes = [b"<< /Subtype /Text /Rect [0 0 1 1] /Contents (%d) >>" % n for n in many]
+        pdf = Signed(page_extra=b"")
+        pdf.update({3: pdf.page().replace(b"/Annots [", b"/Annots [" + b" ".join(notes))})
+        pdf.update({3: pdf.page().replace(b"/Annots [", b"/Annots [" + b" ".join(reversed(notes)))})
+    elif kind == "reached":
+        pdf = Signed(extra={n: b"[%d 0 R]" % (n + 1) for n in many}, catalog=b" /PieceInfo [%s]" % refs)
+        pdf.update({n: b"[%d 0 R 1]" % (n + 1) for n in many})
+    elif kind == "unreached":
+        pdf = Signed(extra={n: b"[%d 0 R]" % (n + 1) for n in many})
+        pdf.update({n: b"[%d 0 R 1]" % (n + 1) for n in many})
+    elif kind == "dangling":
+        pdf = Signed(extra={22: b"[%s]" % refs})
+        pdf.update(dict.fromkeys(many, b"[1]"))
+    elif kind == "freed":
+        pdf = Signed(extra={n: b"[%d 0 R]" % (n + 1) for n in many})
+        pdf.update({90: b"[]"}, free=tuple(many))
+    else:
+        pdf = Signed(extra={22: b"[%s]" % refs})
+        for number in range(size // 40):
+            pdf.update({22: b"[%s]" % refs, number % 20 + 60: b"[%d]" % number})
+    return pdf
+
+
+@pytest.mark.parametrize(
+    "kind", ["annotations", "direct annotations", "reached", "unreached", "dangling", "freed", "revisions"]
+)
+def test_hostile_sizes(kind: str) -> None:
+    data = hostile(kind, 4000).data
+    document = Document(data)
+    assert document.repair is None
+    start = time.process_time()
+    for index in range(2, len(document.revisions)):
+        if index < 5 or kind != "revisions":
+            compare(document, index)
+    assert time.process_time() - start < 2.5, len(data)
