@@ -28,6 +28,7 @@ from signsvc.cli.root import EXIT_PASSED, EXIT_PROBLEM
 from signsvc.errors import ConfigError
 
 _READY_SECONDS = 30
+_MARK = ".signsvc-demo"  # stands in directories that a demonstration made and may remove
 
 # What is signed, by whom, and where the stamp stands (points from the lower left corner).
 _STEPS: dict[str, tuple[dict[str, Any], ...]] = {
@@ -66,7 +67,10 @@ class _Place:
 @click.option("--once", is_flag=True, help="Do everything, then exit instead of staying up.")
 @click.option("--dir", "directory", type=click.Path(file_okay=False, path_type=Path), help="[default: var/demo]")
 @click.option("--port", type=click.IntRange(0, 65535), default=8080, show_default=True, help="0: any free port.")
-def demo(once: bool, directory: Path | None, port: int) -> int:
+@click.option(
+    "--json", "as_json", is_flag=True, help="Print one JSON document when all is done; the rest goes to stderr."
+)
+def demo(once: bool, directory: Path | None, port: int, as_json: bool) -> int:
     """Run the whole service on a test PKI and a SoftHSM2 token: sign two PDFs over HTTP at B-LTA, verify them over
     HTTP and on the command line, and stay up until Ctrl-C.  Needs a source checkout and softhsm2."""
     source = Path(__file__).resolve().parents[2]
@@ -74,22 +78,47 @@ def demo(once: bool, directory: Path | None, port: int) -> int:
         raise ConfigError(reason="the demonstration needs the source checkout (folder test_pki)")
     sys.path.insert(0, str(source))
     place = _Place(source, (directory or source / "var" / "demo").resolve())
-    shutil.rmtree(place.out, ignore_errors=True)
-    place.out.mkdir(parents=True)
+    _clear(place, ours=directory is None)
+    for number in (signal.SIGTERM, signal.SIGHUP):
+        signal.signal(number, signal.default_int_handler)  # whatever ends us, the service ends too
     with contextlib.ExitStack() as stack:
-        bind = f"127.0.0.1:{_free_port(port)}"
-        environment = _prepare(place, bind, stack)
-        stack.enter_context(_service(place, bind, environment))
-        status = _work(place, bind, environment)
-        _addresses(place, bind)
+        spoken = contextlib.ExitStack()
+        if as_json:
+            spoken.enter_context(contextlib.redirect_stdout(sys.stderr))
+        with spoken:
+            bind = f"127.0.0.1:{_free_port(port)}"
+            environment = _prepare(place, bind, stack)
+            stack.enter_context(_service(place, bind, environment))
+            status = _work(place, bind, environment)
+            _addresses(place, bind)
+        if as_json:
+            click.echo(json.dumps(_summary(place, bind), ensure_ascii=False))
         if once or status != EXIT_PASSED:
             return status
-        click.echo("Nhấn Ctrl-C để dừng. / Press Ctrl-C to stop.")
-        stop = threading.Event()
-        signal.signal(signal.SIGTERM, lambda *_: stop.set())
+        click.echo("Nhấn Ctrl-C để dừng. / Press Ctrl-C to stop.", err=as_json)
         with contextlib.suppress(KeyboardInterrupt):
-            stop.wait()
+            threading.Event().wait()
     return EXIT_PASSED
+
+
+def _clear(place: _Place, *, ours: bool) -> None:
+    """An empty directory; what is there is removed only where an earlier demonstration made it."""
+    if place.out.exists():
+        if not ours and any(place.out.iterdir()) and not (place.out / _MARK).is_file():
+            raise click.UsageError(f"--dir: {place.out} holds other files; name a new directory")
+        shutil.rmtree(place.out)
+    place.out.mkdir(parents=True)
+    (place.out / _MARK).touch()
+
+
+def _summary(place: _Place, bind: str) -> dict[str, Any]:
+    reports = (json.loads(path.read_text("utf-8")) for path in sorted(place.out.glob("*.report.json")))
+    return {
+        "directory": str(place.out),
+        "url": f"http://{bind}",
+        "pages": {"verify": f"http://{bind}/verify", "docs": f"http://{bind}/docs"},
+        "documents": [{"name": r["document"]["name"], "indication": r["indication"]} for r in reports],
+    }
 
 
 def _prepare(place: _Place, bind: str, stack: contextlib.ExitStack) -> dict[str, str]:
@@ -185,7 +214,8 @@ def _work(place: _Place, bind: str, environment: dict[str, str]) -> int:
     click.echo("$ signsvc verify " + " ".join(path.name for path in signed))
     sys.stdout.flush()
     command = [sys.executable, "-m", "signsvc", "verify", *(path.name for path in signed)]
-    passed &= subprocess.run(command, env=environment, cwd=place.out, check=False).returncode == EXIT_PASSED
+    done = subprocess.run(command, env=environment, cwd=place.out, check=False, stdout=sys.stdout)
+    passed &= done.returncode == EXIT_PASSED
     return EXIT_PASSED if passed else EXIT_PROBLEM
 
 
@@ -210,7 +240,12 @@ def _sign(place: _Place, bind: str, key: str, name: str, steps: tuple[dict[str, 
 
 
 def _verify(bind: str, key: str, path: Path) -> bool:
-    headers = {"Authorization": f"Bearer {key}", "Content-Type": "application/pdf", "Accept": "application/json"}
+    headers = {
+        "Authorization": f"Bearer {key}",
+        "Content-Type": "application/pdf",
+        "Content-Disposition": f'attachment; filename="{path.name}"',
+        "Accept": "application/json",
+    }
     status, _, body = _call(bind, "POST", "/v1/verify", path.read_bytes(), headers)
     report = json.loads(body)
     if status != 200:
