@@ -27,9 +27,17 @@ def check_changes(scope: Scope, subject: str) -> Iterator[Finding]:
         if code is not None:
             yield Finding.of(code, subject=subject, revision=revision, pages=pages)
             known = (reason for reason in dict.fromkeys(change.reasons) if reason in catalogue())
-            yield from (Finding.of(reason, subject=subject, level=Level.WARN, revision=revision) for reason in known)
+            # The agency's seal after the person's signature is the ordinary case and nothing to warn of.
+            level = None if change.grade is Grade.FORM_OR_SIGNATURE else Level.WARN
+            yield from (Finding.of(reason, subject=subject, level=level, revision=revision) for reason in known)
         if change.permitted is False and change.grade is not Grade.UNDEFINED:
             yield Finding.of("changed_not_permitted", subject=subject, revision=revision, pages=pages)
+
+
+def _level(reason: str, grade: Grade) -> Level:
+    """A reason explains its grade, which is what fails: an ordinary one (a second signature) is no warning."""
+    quiet = catalogue()[reason].level == Level.INFO and grade is not Grade.UNDEFINED
+    return Level.INFO if quiet else Level.WARN
 
 
 def _pages(change: Change) -> str:
