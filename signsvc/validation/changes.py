@@ -27,7 +27,7 @@ def check_changes(scope: Scope, subject: str) -> Iterator[Finding]:
         if code is not None:
             yield Finding.of(code, subject=subject, revision=revision, pages=pages)
             known = (reason for reason in dict.fromkeys(change.reasons) if reason in catalogue())
-            # The agency's seal after the person's signature is the ordinary case and nothing to warn of.
+            # A further signature (the agency's seal after the person's) is ordinary: only what the catalogue warns of.
             level = None if change.grade is Grade.FORM_OR_SIGNATURE else Level.WARN
             yield from (Finding.of(reason, subject=subject, level=level, revision=revision) for reason in known)
         if change.permitted is False and change.grade is not Grade.UNDEFINED:
