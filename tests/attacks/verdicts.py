@@ -1,0 +1,128 @@
+"""Whole verdicts over damaged files: good documents, and what may be said of them once anything was changed."""
+
+from __future__ import annotations
+
+import hashlib
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import test_pki
+from signsvc.errors import DocumentError
+from signsvc.trust import TrustStore
+from signsvc.verification import TrustSource, VerifyRequest
+from signsvc.verification.engine import examine
+from test_pki.pki import now as pki_now
+from tests.pdf_writer import PdfWriter
+
+_ANCHOR = "root-g2"
+_BLANK = b"\0\t\n\f\r "
+_CODES = {"document_unreadable", "document_too_complex", "encrypted_document", "unsupported_format", "empty_document"}
+
+
+@dataclass(frozen=True, slots=True)
+class Document:
+    """A file that passes, and a digest of the octets that each of its signatures and timestamps covers."""
+
+    name: str
+    data: bytes
+    covered: frozenset[bytes]
+
+
+class Judge:
+    """The engine of the service over octets, with the test hierarchy's root."""
+
+    def __init__(self, pki: test_pki.Pki, directory: Path) -> None:
+        anchor = pki.cert(_ANCHOR)
+        TrustStore(directory / "trust").install("test", anchor, confirm=(hashlib.sha256(anchor).hexdigest(),))
+        self._trust = TrustSource(directory / "trust", ("test",))
+        self._path = directory / "damaged.pdf"
+        self.last = ""  # the latest answer: an indication or a problem code
+
+    def report(self, data: bytes) -> dict[str, Any]:
+        """Raises `DocumentError` as the service does; anything else that comes out is a defect."""
+        self._path.write_bytes(data)
+        return examine(
+            self._path,
+            VerifyRequest(offline=True),
+            trust=self._trust,
+            fetch=None,
+            now=datetime.now(UTC),
+            report_id="rep_0",
+        )
+
+    def documents(self, pki: test_pki.Pki) -> list[Document]:
+        """Good documents of several shapes, each of which passes."""
+        made = []
+        for name, data in _documents(pki):
+            report = self.report(data)
+            assert report["indication"] == "TOTAL-PASSED", (name, report)
+            covered = frozenset(_digest(data, s["scope"]["byte_ranges"]) for s in _all(report))
+            made.append(Document(name, data, covered))
+        return made
+
+    def wrong(self, document: Document, data: bytes) -> str | None:
+        """What is wrong with the answer for `data`, made of `document` by damage; None where it may be given.
+
+        A signature may pass only over octets that somebody signed, and what follows the last covered octet may not
+        go unmentioned.  Exceptions other than `DocumentError` come through.
+        """
+        try:
+            report = self.report(data)
+        except DocumentError as error:
+            self.last = error.code
+            return None if error.code in _CODES else f"problem {error.code}"
+        self.last = report["indication"]
+        if report["indication"] != "TOTAL-PASSED":
+            return None
+        ends = []
+        for signature in report["signatures"]:
+            ranges = signature["scope"]["byte_ranges"]
+            if _digest(data, ranges) not in document.covered:
+                return f"{signature['id']} passes over octets that nobody signed"
+            ends.append((ranges[-1][0] + ranges[-1][1], signature["scope"]))
+        end, scope = max(ends, key=lambda found: found[0])
+        if data[end:].strip(_BLANK) and not (scope["type"] == "REVISION" and scope["changes_after"]):
+            return "octets after the last signed one go unmentioned"
+        return None
+
+
+def _all(report: dict[str, Any]) -> list[dict[str, Any]]:
+    return [*report["signatures"], *(t for t in report["timestamps"] if t.get("scope"))]
+
+
+def _digest(data: bytes, ranges: list[list[int]]) -> bytes:
+    made = hashlib.sha256()
+    for start, length in ranges:
+        made.update(data[start : start + length])
+    return made.digest()
+
+
+def _documents(pki: test_pki.Pki) -> list[tuple[str, bytes]]:
+    found = []
+    for style in ("table", "stream", "hybrid"):
+        pdf = PdfWriter(pages=2, style=style)
+        pdf.sign(pki, room=18_000, style=style, timestamped=True)
+        _store(pdf, pki)
+        found.append((f"B-LT {style}", pdf.data))
+        pdf.sign(pki, name="Archive", room=10_000, style=style, sub_filter="ETSI.RFC3161", kind=b" /Type /DocTimeStamp")
+        found.append((f"B-LTA {style}", pdf.data))
+    pdf = PdfWriter()
+    pdf.sign(pki, room=18_000, name="First", timestamped=True)
+    pdf.sign(pki, room=18_000, name="Second", timestamped=True, style="stream")
+    _store(pdf, pki)
+    found.append(("two signatures", pdf.data))
+    return found
+
+
+def _store(pdf: PdfWriter, pki: test_pki.Pki) -> None:
+    at = pki_now()
+    chains = [*pki.chain("person"), *pki.chain("tsa1")]
+    authorities = ("root-g2", "sub-g2-state", "sub-g2-tsa")
+    values = {
+        "Certs": list(dict.fromkeys(chains)),
+        "CRLs": [pki.crl(label, at) for label in authorities],
+        "OCSPs": [pki.ocsp(label, "good", at) for label in ("person", "tsa1")],
+    }
+    pdf.store(pki, values=values)
