@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from datetime import datetime
 
 from test_pki import certificates, der, signatures
@@ -37,7 +37,7 @@ def signed_data(
     *,
     content_type: str = DATA,
     attributes: Iterable[bytes] = (),
-    unsigned: Iterable[bytes] = (),
+    unsigned: Iterable[bytes] | Callable[[bytes], Iterable[bytes]] = (),
     include: Iterable[bytes] = (),
     digest: str = "sha256",
     pss: bool = False,
@@ -46,7 +46,7 @@ def signed_data(
     """A CMS ContentInfo with one SignerInfo (RFC 5652 §5), DER.
 
     *content* None makes it detached; contentType and messageDigest attributes are added to *attributes*;
-    *flip* breaks the signature value by one bit.
+    *flip* breaks the signature value by one bit; *unsigned* may be made from the signature value.
     """
     signed = [
         attribute("1.2.840.113549.1.9.3", der.oid(content_type)),
@@ -58,7 +58,7 @@ def signed_data(
     if flip:
         value[-1] ^= 1
     algorithm = signatures.signature_algorithm(key, digest, pss)
-    later = der.set_of(*unsigned)
+    later = der.set_of(*(unsigned(bytes(value)) if callable(unsigned) else unsigned))
     signer = der.seq(
         der.integer(1),
         der.seq(certificates.field(certificate, "issuer"), certificates.field(certificate, "serial")),

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import hashlib
 import zlib
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import test_pki
@@ -179,7 +180,7 @@ class PdfWriter:
         field_extra: bytes = b"",
         kind: bytes = b" /Type /Sig",
         objects: dict[int, bytes] | None = None,
-        cms: bytes | None = None,
+        cms: bytes | Callable[[bytes], bytes] | None = None,
         timestamped: bool = False,
     ) -> Written:
         """Append a revision with a signature field and its signature; a document timestamp for ETSI.RFC3161."""
@@ -205,9 +206,12 @@ class PdfWriter:
 
     def fill(
         self, pki: test_pki.Pki, label: str, number: int, *, sub_filter: str = "ETSI.CAdES.detached",
-        cms: bytes | None = None, timestamped: bool = False,
+        cms: bytes | Callable[[bytes], bytes] | None = None, timestamped: bool = False,
     ) -> Written:  # fmt: skip
-        """Complete the placeholder of object `number`: the range, then the signature over it."""
+        """Complete the placeholder of object `number`: the range, then the signature over it.
+
+        `cms` is that signature, or makes it from the octets covered.
+        """
         data = self.data
         at = data.rindex(b"\n%d 0 obj\n" % number)
         before = data.index(b"<0000", at)
@@ -218,6 +222,8 @@ class PdfWriter:
         covered = data[:before] + data[after:]
         if cms is None:
             cms = make_cms(pki, label, covered, sub_filter, timestamped=timestamped)
+        elif not isinstance(cms, bytes):
+            cms = cms(covered)
         value = cms.hex().encode().ljust(after - before - 2, b"0")
         assert len(value) == after - before - 2, "no room"
         self.data = data[: before + 1] + value + data[after - 1 :]

@@ -1,0 +1,228 @@
+"""EU DSS and signsvc say the same of two hundred files, or a row below says why not."""
+
+from __future__ import annotations
+
+import hashlib
+import re
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+import test_pki
+from signsvc.formats import pades
+from signsvc.trust import TrustAnchor, TrustMaterial
+from signsvc.types import Certificate, EvidenceItem, EvidenceKind, Origin
+from signsvc.validation import policies, validate
+from test_pki.pki import now as pki_now
+from tests.interop.conftest import Question
+from tests.interop.dss_cases import Case, cases
+
+Ask = Callable[[Sequence[Question]], list[dict[str, Any]]]
+
+ROOTS = ("root-g1", "root-g2", "root-public")
+INTERMEDIATES = ("sub-g1", "sub-g1-btc", "sub-g2-state", "sub-g2-state-rekeyed", "sub-g2-party", "sub-g2-software",
+                 "sub-g2-tsa", "sub-g2-revoked", "ca-public1", "ca-public2")  # fmt: skip
+
+PASSED, FAILED, OPEN = "TOTAL-PASSED", "TOTAL-FAILED", "INDETERMINATE"
+GENERAL = f"{OPEN}/CERTIFICATE_CHAIN_GENERAL_FAILURE"
+LATER, NO_POE = f"{OPEN}/TRY_LATER", f"{OPEN}/OUT_OF_BOUNDS_NO_POE"
+WEAK, WEAK_NO_POE = f"{OPEN}/CRYPTO_CONSTRAINTS_FAILURE", f"{OPEN}/CRYPTO_CONSTRAINTS_FAILURE_NO_POE"
+NONE = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """A difference on purpose: the names of the files, the answer there, the answer here, why."""
+
+    pattern: str
+    dss: str
+    ours: str
+    why: str
+
+
+ROWS = (
+    # Other words for the same doubt.
+    Row(
+        r"revocation/(none|unknown|other-serial|list-before-certificate|list-of-another|list-by-a-stranger"
+        r"|list-of-authorities|delta-list|list-with-unknown-critical)(-stamped)?",
+        GENERAL,
+        LATER,
+        "No usable revocation data: a clerk can only try again later, and the word says so. DSS names the chain.",
+    ),
+    Row(
+        r"state/(expired|expired-recently|g1-old)/.*|path/expired-ca(-before)?",
+        GENERAL,
+        NO_POE,
+        "The only data is from after the expiry and does not know the certificate any more: nothing can be tried "
+        "later, so the expiry is named.",
+    ),
+    Row(
+        r"token/expired-recently/(?!before-certificate|bad-and-good|good|tsa-eku-not-critical|tsa-two-ekus).*",
+        f"{OPEN}/OUT_OF_BOUNDS_NOT_REVOKED",
+        NO_POE,
+        "An answer from before the expiry does not know what happened between it and the expiry: only later data lets "
+        "us say 'not revoked'.",
+    ),
+    Row(
+        r"state/(rsa1024|g1-person)/.*|signature/digest-sha1(-stamped)?",
+        WEAK_NO_POE,
+        WEAK,
+        "The certificate is younger than the end of its algorithm: no proof of existence could ever help "
+        "(EN 319 102-1 §5.2.8: the time of the object is known to lie behind the end).",
+    ),
+    Row(
+        r"state/not-yet-valid/.*",
+        GENERAL,
+        f"{FAILED}/NOT_YET_VALID",
+        "The best time lies before the certificate began (EN 319 102-1 §5.5.4): said before the data that is missing.",
+    ),
+    Row(
+        r"octets/range-shorter",
+        f"{FAILED}/FORMAT_FAILURE",
+        f"{FAILED}/HASH_FAILURE",
+        "Both hold: the digest differs and the range ends nowhere; the digest is named first.",
+    ),
+    Row(
+        r"signature/reference-to-another",
+        f"{OPEN}/NO_SIGNING_CERTIFICATE_FOUND",
+        f"{FAILED}/SIG_CRYPTO_FAILURE",
+        "The signed reference names a certificate that is there, and its key did not make the value.",
+    ),
+    Row(
+        r"token/content-after-expiry",
+        GENERAL,
+        f"{FAILED}/EXPIRED",
+        "A content timestamp from after the expiry proves that the signature was made too late (§5.5.4).",
+    ),
+    # Stricter here.
+    Row(
+        r"revocation/(stale-answer|stale-list)(-stamped)?",
+        PASSED,
+        LATER,
+        "Data that ended before the time in question says nothing about it; DSS does not check freshness by default.",
+    ),
+    Row(
+        r"revocation/future-answer(-stamped)?",
+        PASSED,
+        LATER,
+        "An answer dated in the future is not taken.",
+    ),
+    Row(
+        r"revocation/other-responder(-stamped)?",
+        PASSED,
+        LATER,
+        "The responder of another CA may not answer (RFC 6960 §4.2.2.2); DSS accepts it.",
+    ),
+    Row(
+        r"state/wrong-usage/.*",
+        PASSED,
+        f"{OPEN}/CHAIN_CONSTRAINTS_FAILURE",
+        "A certificate for key encipherment signs nothing under our policies; DSS warns.",
+    ),
+    Row(
+        r"signature/(adobe-sha1|reference-sha1)",
+        PASSED,
+        WEAK,
+        "SHA-1 binds the document, or the certificate, and is judged by date in every role.",
+    ),
+    Row(
+        r"path/(critical-extension|names-forbid)",
+        PASSED,
+        GENERAL,
+        "RFC 5280 §6.1: critical extensions that are not understood and name constraints decide; DSS passes both.",
+    ),
+    Row(
+        r"path/ca-revoked-later",
+        PASSED,
+        f"{OPEN}/REVOKED_CA_NO_POE",
+        "The data about the signer is from after the revocation of its CA: whoever has that key could have made it.",
+    ),
+    Row(
+        r"token/content-after",
+        PASSED,
+        f"{OPEN}/TIMESTAMP_ORDER_FAILURE",
+        "A timestamp of the content that is later than the one of the signature: one of the two is wrong.",
+    ),
+    Row(
+        r"octets/trailing-(text|object)|document/page-changed-afterwards",
+        PASSED,
+        f"{FAILED}/FORMAT_FAILURE",
+        "What came after the signature counts in the verdict on the document; DSS warns.",
+    ),
+    Row(
+        r"octets/(range-two-numbers|contents-zeros)|document/signature-removed",
+        NONE,
+        f"{FAILED}/FORMAT_FAILURE",
+        "A signature that is damaged or was taken out of its field is still a signature; DSS finds none.",
+    ),
+    # More lenient here.
+    Row(
+        r"token/expired-recently/bad-and-good",
+        f"{OPEN}/OUT_OF_BOUNDS_NOT_REVOKED",
+        PASSED,
+        "One bad token never spoils a good one; DSS does not take the good one of an attribute's two values.",
+    ),
+    Row(
+        r"path/claims-another-time",
+        f"{OPEN}/SIG_CONSTRAINTS_FAILURE",
+        PASSED,
+        "The claimed time is the signer's word and proves nothing either way: outside the certificate's validity it "
+        "is a warning, since clocks and time zones of real tools are wrong.",
+    ),
+)
+
+
+def _here(case: Case, material: TrustMaterial, now: datetime) -> str:
+    supplied = [EvidenceItem(EvidenceKind.CRL, value, Origin.SUPPLIED) for value in case.crls]
+    verdict = validate(
+        pades.read(case.data), material=material, evidence=supplied, policy=policies.load("hon-hop"), now=now
+    )
+    return _text((str(s.indication), s.sub_indication) for s in verdict.signatures)
+
+
+def _text(results: Any) -> str:
+    return ", ".join(f"{indication}/{sub}" if sub else indication for indication, sub in results)
+
+
+def test_dss_agrees(dss: Ask, tmp_path: Path) -> None:
+    # a hierarchy of its own: the cases add authorities that nobody else should meet
+    pki = test_pki.load(tmp_path / "pki")
+    now = pki_now()
+    every = list(cases(pki, now))
+    assert len(every) >= 200
+    assert len({case.name for case in every}) == len(every)
+
+    def kept(value: bytes, kind: str) -> Path:
+        path = tmp_path / f"{hashlib.sha256(value).hexdigest()[:32]}.{kind}"
+        path.write_bytes(value)
+        return path
+
+    anchors = tuple(kept(pki.cert(label), "crt") for label in ROOTS)
+    intermediates = tuple(kept(pki.cert(label), "crt") for label in INTERMEDIATES)
+    answers = dss(
+        [
+            Question(kept(c.data, "pdf"), anchors, intermediates, tuple(kept(v, "crl") for v in c.crls), now)
+            for c in every
+        ]
+    )
+    material = TrustMaterial(
+        ("test",),
+        tuple(TrustAnchor(Certificate.from_der(pki.cert(label)), label) for label in ROOTS),
+        tuple(Certificate.from_der(pki.cert(label)) for label in INTERMEDIATES),
+    )
+    unused, wrong = set(ROWS), []
+    for case, answer in zip(every, answers, strict=True):
+        there = _text((s["indication"].replace("_", "-"), s["sub_indication"]) for s in answer["signatures"])
+        here = _here(case, material, now)
+        rows = [row for row in ROWS if re.fullmatch(row.pattern, case.name)]
+        assert len(rows) <= 1, case.name
+        expected = (rows[0].dss, rows[0].ours) if rows else (there, there)
+        if (there, here) != expected or (rows and there == here):
+            wrong.append((case.name, there, here))
+        unused.difference_update(rows)
+    assert not wrong, "\n".join(
+        f"{name}: DSS {there or 'nothing'}, here {here or 'nothing'}" for name, there, here in wrong
+    )
+    assert not unused
