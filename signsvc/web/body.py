@@ -9,8 +9,10 @@ from __future__ import annotations
 
 import base64
 import binascii
+import fcntl
 import hashlib
 import hmac
+import os
 import shutil
 import socket
 import tempfile
@@ -19,18 +21,17 @@ import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
-from http import HTTPStatus
 from pathlib import Path
-from typing import IO, Any
+from typing import Any
 
 from flask import Request
-from werkzeug.exceptions import ClientDisconnected, HTTPException
-from werkzeug.formparser import MultiPartParser
+from werkzeug.exceptions import ClientDisconnected
 from werkzeug.http import parse_options_header
 from werkzeug.wsgi import get_input_stream
 
 from signsvc.errors import DocumentError, RequestError, SignsvcError
 from signsvc.store import full_disk
+from signsvc.web import multipart
 from signsvc.web.jsonbody import LongStrings, loads
 
 CHUNK = 64 * 1024
@@ -38,9 +39,6 @@ CHUNK = 64 * 1024
 IDLE_SECONDS = 30.0
 # Octets per second below which a body of known length is given up: a slow mobile line does better.
 SLOWEST = 16 * 1024
-# Names and values of a form beside its files.
-MAX_FORM_FIELDS = 64
-MAX_FIELD_BYTES = 1 << 20
 # Certificates and CRLs that come with a document.
 MAX_SUPPLIED_BYTES = 32 << 20
 
@@ -79,18 +77,30 @@ class Body:
 
 @contextmanager
 def spooled(limits: BodyLimits) -> Iterator[Path]:
-    """A private directory for one request, removed with all that is in it."""
+    """A private directory for one request, removed with all that is in it.
+
+    It is held by a lock, which goes with the process: what is not held is left over (`server.clean_spool`).
+    """
     with full_disk():
         limits.spool.mkdir(parents=True, exist_ok=True, mode=0o700)
         directory = Path(tempfile.mkdtemp(prefix="request-", dir=limits.spool))
+    held: int | None = None
     try:
+        with full_disk():
+            held = os.open(directory, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+            fcntl.flock(held, fcntl.LOCK_EX)
         yield directory
     finally:
         shutil.rmtree(directory, ignore_errors=True)
+        if held is not None:
+            os.close(held)
 
 
-def read(request: Request, directory: Path, limits: BodyLimits) -> Body:
+def read(request: Request, directory: Path, limits: BodyLimits, admit: multipart.Admit | None = None) -> Body:
     """Read the body of `request` into `directory`.
+
+    `admit` may refuse the caller: it is told the parameters that come before the document (those of the query, and
+    the form fields that stand before the first file) when nothing of the document has been kept.
 
     Raises `RequestError` (document_too_large, digest_mismatch, wrong_content_type, invalid_request, request_timeout),
     `DocumentError` (empty_document) or `StorageError` (storage_full).
@@ -102,13 +112,20 @@ def read(request: Request, directory: Path, limits: BodyLimits) -> Body:
     if (request.content_length or 0) > limit:
         raise RequestError("document_too_large", limit=limit)
     stream = _Counted(request, limit, limits.seconds)
+
+    def ask(fields: Mapping[str, str]) -> None:
+        if admit is not None:
+            admit({**request.args.to_dict(), **fields})
+
     with _patience(request, stream), full_disk():
         try:
             if kind == "multipart/form-data":
-                body = _multipart(request, stream, directory)
+                body = _multipart(request, stream, directory, ask)
             elif kind == "application/json":
+                ask({})
                 body = _json(stream, directory)
             elif kind in _RAW_TYPES:
+                ask({})
                 body = _raw(stream, directory, request.headers.get("Content-Disposition"))
             else:
                 raise RequestError("wrong_content_type")
@@ -202,13 +219,14 @@ def _patience(request: Request, stream: _Counted) -> Iterator[None]:
 
     timer = threading.Timer(stream.seconds, give_up)
     timer.daemon = True
+    before = connection.gettimeout()
     connection.settimeout(IDLE_SECONDS)
     timer.start()
     try:
         yield
     finally:
         timer.cancel()
-        connection.settimeout(None)
+        connection.settimeout(before)
 
 
 def _declared_digests(header: str | None) -> Iterator[tuple[str, bytes]]:
@@ -269,59 +287,31 @@ def _restore(value: Any, strings: LongStrings, left: list[int]) -> Any:
     return value
 
 
-def _multipart(request: Request, stream: _Counted, directory: Path) -> Body:
+def _multipart(request: Request, stream: _Counted, directory: Path, admit: multipart.Admit) -> Body:
     boundary = request.mimetype_params.get("boundary", "")
     if not boundary:
         raise RequestError("invalid_request", reason="multipart without boundary")
-    opened: list[IO[bytes]] = []
-
-    def factory(
-        total_content_length: int | None,  # noqa: ARG001 - Werkzeug's signature
-        content_type: str | None,  # noqa: ARG001
-        filename: str | None,  # noqa: ARG001
-        content_length: int | None = None,  # noqa: ARG001
-    ) -> IO[bytes]:
-        file = (directory / f"part-{len(opened)}").open("w+b")
-        opened.append(file)
-        return file
-
-    parser = MultiPartParser(
-        factory, max_form_memory_size=MAX_FIELD_BYTES, buffer_size=CHUNK, max_form_parts=MAX_FORM_FIELDS
-    )
-    try:
-        try:
-            fields, files = parser.parse(stream, boundary.encode("latin-1", "replace"), None)  # type: ignore[arg-type]
-        except ValueError:
-            raise RequestError("invalid_request", reason="malformed or unfinished multipart body") from None
-        except HTTPException as error:
-            if error.code == HTTPStatus.REQUEST_ENTITY_TOO_LARGE:
-                raise RequestError("invalid_request", reason="too many or too large form fields") from None
-            raise
-        documents: list[Upload] = []
-        supplied: dict[str, list[bytes]] = {}
-        params: dict[str, Any] = {}
-        left = MAX_SUPPLIED_BYTES
-        for name, part in files.items(multi=True):
-            path = directory / Path(str(part.stream.name)).name
-            part.stream.close()
-            if name in ("document", "file"):
-                documents.append(_checked(_upload(path, part.filename), part.headers.get("Content-Digest")))
-                continue
-            left -= path.stat().st_size
+    documents: list[Upload] = []
+    params: dict[str, Any] = {}
+    supplied: dict[str, list[bytes]] = {}
+    left = MAX_SUPPLIED_BYTES
+    for part in multipart.read(stream.chunks(), boundary.encode("latin-1", "replace"), directory, admit):
+        if part.path is None:
+            if part.name == "params":
+                _merge(params, loads(part.value))
+            elif part.value:
+                _merge(params, {part.name: part.text})
+        elif part.name in ("document", "file"):
+            documents.append(_checked(_upload(part.path, part.filename), part.digest))
+        else:
+            size = part.path.stat().st_size
+            left -= size
             if left < 0:
                 raise RequestError("document_too_large", limit=MAX_SUPPLIED_BYTES)
-            if name == "params":
-                _merge(params, loads(path.read_bytes()))
-            elif path.stat().st_size:
-                supplied.setdefault(name or "", []).append(path.read_bytes())
-        for name, value in fields.items(multi=True):
-            if name == "params":
-                _merge(params, loads(value))
-            elif value != "":
-                _merge(params, {name: value})
-    finally:
-        for file in opened:
-            file.close()
+            if part.name == "params":
+                _merge(params, loads(part.path.read_bytes()))
+            elif size:
+                supplied.setdefault(part.name, []).append(part.path.read_bytes())
     if len(documents) != 1:
         raise RequestError("invalid_request", reason="exactly one part named document is needed")
     return Body(documents[0], params, {k: tuple(v) for k, v in supplied.items()})

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -51,15 +52,18 @@ def check() -> str:
     _same_origin()
     config = state().config
     with state().slots.taken(), bodies.spooled(config.body) as directory:
-        body = bodies.read(request, directory, config.body)
+        body = bodies.read(request, directory, config.body, None if config.open_verify else _admit)
         params = dict(body.params)
-        secret = str(params.pop("api_key", ""))
-        if not config.open_verify:
-            auth.accept(auth.check(state().services.store, secret, (Scope.VERIFY,)))
+        params.pop("api_key", None)
         report = run(bodies.Body(body.document, params, body.supplied), config.policy)
     caller = current().caller
     state().services.store.reports.add(report, now=now(), owner=caller.id if caller else None)
     return _report(report)
+
+
+def _admit(fields: Mapping[str, str]) -> None:
+    """Whoever has no key sends no document: the form gives the key first."""
+    auth.accept(auth.check(state().services.store, fields.get("api_key", ""), (Scope.VERIFY,)))
 
 
 @blueprint.get("/verify/<identifier>")

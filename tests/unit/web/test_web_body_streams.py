@@ -42,6 +42,9 @@ class Socket:
     def settimeout(self, value: float | None) -> None:
         self.timeouts.append(value)
 
+    def gettimeout(self) -> float | None:
+        return self.timeouts[-1] if self.timeouts else None
+
 
 class Stalled(io.RawIOBase):
     """A client that sends a little, then nothing."""
@@ -83,7 +86,9 @@ def test_a_client_that_drips(tmp_path: Path) -> None:
             return b"%PDF-"[:1]
 
     limits = bodies.BodyLimits(**{**LIMITS, "seconds": 0.2}, spool=tmp_path)
-    incoming = request(**{"wsgi.input": Dripping(OSError()), "wsgi.input_terminated": True, "gunicorn.socket": connection})
+    incoming = request(
+        **{"wsgi.input": Dripping(OSError()), "wsgi.input_terminated": True, "gunicorn.socket": connection}
+    )
     with pytest.raises(SignsvcError) as caught:
         bodies.read(incoming, tmp_path, limits)
     assert caught.value.code == "request_timeout"

@@ -578,6 +578,30 @@ class TestPages:
         assert report is not None
         assert stage.client.get(f"/verify/{report[0]}").status_code == 404
 
+    def test_whoever_has_no_key_sends_no_document(self, staged: Any) -> None:
+        """The key stands before the file in the form, and nothing is kept of a file that comes without."""
+
+        class Endless(io.RawIOBase):
+            taken = 0
+
+            def readable(self) -> bool:
+                return True
+
+            def readinto(self, buffer: Any) -> int:
+                head = b'--b\r\nContent-Disposition: form-data; name="document"; filename="a.pdf"\r\n\r\n'
+                data = (head if not self.taken else b"x" * len(buffer))[: len(buffer)]
+                buffer[: len(data)] = data
+                self.taken += len(data)
+                return len(data)
+
+        stage = staged(auth={"open_verify": False})
+        for kind in ("multipart/form-data; boundary=b", "application/pdf", "application/json"):
+            stream = Endless()
+            given = {"wsgi.input": stream, "CONTENT_LENGTH": str(50 << 20), "CONTENT_TYPE": kind}
+            response = stage.client.post("/verify", environ_overrides=given)
+            assert problem(response)["code"] == "unauthorized"
+            assert stream.taken <= 1 << 20
+
     def test_vietnamese_unless_switched(self, stage: Any) -> None:
         headers = {"Accept-Language": "en-US,en;q=0.9"}
         for path in ("/verify", "/docs", "/docs/problems"):
