@@ -6,16 +6,20 @@ process that is stuck as a whole.
 
 from __future__ import annotations
 
+import fcntl
 import os
 import shutil
+import socket
 import time
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from gunicorn.app.base import BaseApplication
 from gunicorn.arbiter import Arbiter
 from gunicorn.workers.base import Worker
+from gunicorn.workers.gthread import TConn, ThreadWorker
 
 from signsvc.web.config import spool_dir
 
@@ -26,8 +30,12 @@ if TYPE_CHECKING:
 
 # Beside the slots: one thread for health and pages, one that may wait for a slot (`signsvc.web.slots`).
 SPARE_THREADS = 2
-# What a killed process left in the spool is removed at the next start, when nobody can still be using it.
-STALE_SECONDS = 6 * 3600
+# A connection whose request line and headers are not complete after this long is closed.
+HEAD_SECONDS = 10.0
+# A client that takes nothing of its answer for this long is given up.
+SEND_SECONDS = 60.0
+# A directory in the spool that nobody holds is what a killed process left; a new one is held within this time.
+STALE_SECONDS = 60.0
 
 Factory = Callable[["Settings"], "Flask"]
 
@@ -38,12 +46,45 @@ def _default_factory(settings: Settings) -> Flask:
     return create_app(settings)
 
 
+class PatientWorker(ThreadWorker):  # type: ignore[misc]
+    """gunicorn's threads, which wait neither for headers without end nor for answers that nobody takes.
+
+    The body of a request has its own deadline (`signsvc.web.body`).
+    """
+
+    def __init__(self, *args: Any, **options: Any) -> None:
+        super().__init__(*args, **options)
+        self._arriving: dict[int, tuple[float, TConn]] = {}
+
+    def handle(self, conn: TConn) -> Any:
+        self._arriving[id(conn)] = (time.monotonic() + HEAD_SECONDS, conn)
+        try:
+            return super().handle(conn)
+        finally:
+            self._arriving.pop(id(conn), None)
+
+    def handle_request(self, req: Any, conn: TConn) -> Any:
+        self._arriving.pop(id(conn), None)
+        conn.sock.settimeout(SEND_SECONDS)
+        return super().handle_request(req, conn)
+
+    def notify(self) -> None:
+        """Called about every second."""
+        super().notify()
+        now = time.monotonic()
+        for limit, conn in list(self._arriving.values()):
+            if now > limit:
+                with suppress(OSError, ValueError):
+                    conn.sock.shutdown(socket.SHUT_RDWR)  # wakes the thread that reads
+
+
 class Server(BaseApplication):  # type: ignore[misc]
     """The service: `run` returns when it is told to stop (SIGTERM lets running requests finish)."""
 
     def __init__(self, settings: Settings, factory: Factory = _default_factory) -> None:
         self._settings = settings
         self._factory = factory
+        self.spool = spool_dir(settings)
         super().__init__()
 
     def load_config(self) -> None:
@@ -56,7 +97,7 @@ class Server(BaseApplication):  # type: ignore[misc]
 
     def run(self) -> None:
         """Serve until stopped."""
-        clean_spool(spool_dir(self._settings))
+        clean_spool(self.spool)
         super().run()
 
 
@@ -65,7 +106,7 @@ def options(settings: Settings) -> Mapping[str, Any]:
     server = settings.server
     found: dict[str, Any] = {
         "bind": server.bind,
-        "worker_class": "gthread",
+        "worker_class": f"{__name__}.PatientWorker",
         "workers": server.workers,
         "threads": server.threads + SPARE_THREADS,
         "timeout": 60,
@@ -93,14 +134,17 @@ def options(settings: Settings) -> Mapping[str, Any]:
 
 
 def clean_spool(directory: Path, older_than: float = STALE_SECONDS) -> None:
-    """Remove what killed processes left behind."""
+    """Remove what killed processes left behind: directories of requests that nobody holds (`body.spooled`)."""
     limit = time.time() - older_than
     for entry in directory.glob("request-*"):
-        try:
-            if entry.stat().st_mtime < limit:
-                shutil.rmtree(entry, ignore_errors=True)
-        except FileNotFoundError:
-            continue
+        with suppress(OSError):
+            held = os.open(entry, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC)
+            try:
+                fcntl.flock(held, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                if os.fstat(held).st_mtime < limit:
+                    shutil.rmtree(entry, ignore_errors=True)
+            finally:
+                os.close(held)
 
 
 def _post_fork(_arbiter: Arbiter, _worker: Worker) -> None:
@@ -116,7 +160,11 @@ def _worker_exit(_arbiter: Arbiter, worker: Worker) -> None:
         state.close()
 
 
-def _child_exit(_arbiter: Arbiter, worker: Worker) -> None:
+def _child_exit(arbiter: Arbiter, worker: Worker) -> None:
     from prometheus_client.multiprocess import mark_process_dead
+
+    spool: Path | None = getattr(arbiter.app, "spool", None)
+    if spool is not None:
+        clean_spool(spool)
 
     mark_process_dead(worker.pid)  # type: ignore[no-untyped-call]

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import re
+import signal
 import socket
 import threading
 import time
@@ -12,6 +14,8 @@ from collections.abc import Iterator
 from typing import Any
 
 import pytest
+
+from signsvc.web.server import clean_spool
 
 MIB = 1 << 20
 FULL = os.environ.get("SIGNSVC_TEST_FULL") == "1"
@@ -159,6 +163,64 @@ def test_workers_share_their_metrics(serve: Any) -> None:
     running = serve(workers=2)
     for _ in range(20):
         assert running.get("/version")[0] == 200
-    found = re.search(rb'signsvc_http_requests_total{method="GET",route="/version",status="200"} (\d+)', running.get("/metrics")[1])
+    found = re.search(
+        rb'signsvc_http_requests_total{method="GET",route="/version",status="200"} (\d+)', running.get("/metrics")[1]
+    )
     assert found is not None
     assert int(found[1]) == 20
+
+
+def test_headers_without_end_hold_no_threads(serve: Any) -> None:
+    running = serve(threads=1)
+    slow = []
+    try:
+        for _ in range(3):  # as many as there are threads
+            sock = socket.create_connection(("127.0.0.1", running.port))
+            sock.sendall(b"GET /healthz HTTP/1.1\r\nHost: x\r\nX-Slow: ")
+            slow.append(sock)
+        begun = time.monotonic()
+        for _ in range(30):
+            for sock in slow:
+                with contextlib.suppress(OSError):
+                    sock.sendall(b"x")
+            try:
+                assert running.get("/healthz", timeout=1)[0] == 200
+                break
+            except TimeoutError:
+                continue
+        assert time.monotonic() - begun < 30
+        for sock in slow:
+            sock.settimeout(60)
+            with contextlib.suppress(ConnectionError):
+                assert sock.recv(1) == b""
+    finally:
+        for sock in slow:
+            sock.close()
+
+
+def test_what_a_killed_process_left_is_removed(serve: Any) -> None:
+    running = serve()
+    (worker,) = running.workers()
+    connection = running.connect()
+    connection.putrequest("POST", "/v1/verify")
+    connection.putheader("Authorization", f"Bearer {running.key}")
+    connection.putheader("Content-Type", "application/pdf")
+    connection.putheader("Content-Length", str(MIB))
+    connection.endheaders(b"%PDF-1.7")
+    directory = running.data / "spool"
+    deadline = time.monotonic() + 20
+    while not list(directory.glob("request-*/document")):
+        assert time.monotonic() < deadline
+        time.sleep(0.05)
+    (left,) = directory.glob("request-*")
+    clean_spool(directory, older_than=-1)
+    assert left.is_dir(), "held by the worker"
+    os.kill(worker, signal.SIGKILL)
+    connection.close()
+    while running.workers() in ([], [worker]):
+        assert time.monotonic() < deadline
+        time.sleep(0.05)
+    clean_spool(directory)
+    assert left.is_dir(), "too new to be sure"
+    clean_spool(directory, older_than=-1)
+    assert not left.exists()
