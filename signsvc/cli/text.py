@@ -55,6 +55,10 @@ def render(report: dict[str, Any], path: str, lang: str = "vi") -> str:
         reasons = "; ".join(r["text_vi" if lang == "vi" else "text"] for r in decision["reasons"])
         word = message(f"decision_{decision['decision']}", lang)
         lines.append(f"  {words['decision']}: {word} [{decision['decision']}]" + (f": {reasons}" if reasons else ""))
+    if "supplied_trust_anchors" in report:
+        lines.append(f"  ! {message('report_supplied_anchors', lang)}: {'; '.join(report['supplied_trust_anchors'])}")
+    if report.get("offline"):
+        lines.append(f"  ! {message('report_offline', lang)}")
     lines.append(f"  {words['policy']}: {report['policy']['id']} {report['policy']['version']}")
     return "\n".join(lines)
 
