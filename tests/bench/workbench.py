@@ -24,6 +24,7 @@ ROOT = Path(__file__).resolve().parents[2]
 sys.path.insert(0, str(ROOT))
 
 import test_pki  # noqa: E402
+from test_pki import softhsm  # noqa: E402
 from test_pki.responders import Responders  # noqa: E402
 from tests.pdf_writer import PdfWriter  # noqa: E402
 from tests.support.installation import Installation, install  # noqa: E402
@@ -163,6 +164,32 @@ def several(counts: Sequence[int]) -> dict[int, Path]:
                         found[count].write_bytes(work.read_bytes())
         work.unlink()
     return found
+
+
+@dataclass(frozen=True, slots=True)
+class Made:
+    """An installation with a token and running responders, and a document to sign."""
+
+    directory: Path
+    pki: test_pki.Pki
+    responders: Responders
+    token: softhsm.Token
+    installation: Installation
+    content: bytes
+
+
+@contextmanager
+def token() -> Iterator[Made]:
+    """Everything that signing needs, in a directory of its own for as long as the bench runs."""
+    import tempfile
+
+    with tempfile.TemporaryDirectory(prefix="signsvc-bench-") as name:
+        directory = Path(name)
+        pki = test_pki.load(directory / "pki")
+        made = softhsm.create(pki, directory / "softhsm")
+        os.environ.update(made.environment)
+        with Responders(pki) as responders:
+            yield Made(directory, pki, responders, made, install(directory, pki, responders, made), document(0))
 
 
 def measured(work: Callable[[], object], rounds: int) -> list[float]:
