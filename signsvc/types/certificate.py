@@ -152,9 +152,12 @@ class Certificate:
     # key -------------------------------------------------------------------------------------------------------
     @functools.cached_property
     def key_type(self) -> str:
-        """``rsa``, ``ec``, ``ed25519`` …, or the OID where it is unknown."""
-        parts = der.children(self.public_key_info, der.read_all(self.public_key_info, tag=der.SEQUENCE))
-        oid, _ = _algorithm(self.public_key_info, parts[0])
+        """``rsa``, ``ec``, ``ed25519`` …, the OID where it is unknown, ``unreadable`` where it is none."""
+        try:
+            parts = der.children(self.public_key_info, der.read_all(self.public_key_info, tag=der.SEQUENCE))
+            oid, _ = _algorithm(self.public_key_info, parts[0])
+        except (der.DerError, IndexError):
+            return "unreadable"
         return _KEY_TYPES.get(oid, oid)
 
     @functools.cached_property

@@ -74,3 +74,23 @@ def test_octets_appended_are_never_unchanged(pki: test_pki.Pki, tmp_path: Path, 
     for document in judge.documents(pki):
         assert judge.wrong(document, document.data + tail) is None, document.name
         assert judge.last != "TOTAL-PASSED", document.name
+
+
+def test_every_readable_certificate_can_be_reported(pki: test_pki.Pki) -> None:
+    from signsvc.asn1 import DerError
+    from signsvc.reports.build import certificate_summary
+    from signsvc.types import Certificate
+
+    encoded = pki.cert("person")
+    readable = 0
+    for place in range(len(encoded)):
+        for flip in (0x01, 0x80, 0xFF):
+            data = bytearray(encoded)
+            data[place] ^= flip
+            try:
+                certificate = Certificate(bytes(data))
+            except DerError:
+                continue
+            readable += 1
+            assert certificate_summary(certificate)["sha256"] == certificate.sha256.hex()
+    assert readable > len(encoded)
