@@ -110,6 +110,18 @@ def reason_text(reason: str, lang: str = "vi") -> str:
     """The reason of a problem in `lang`: a short word (``timeout``), a phrase in English, or several of them after
     names (``tsa1: timeout; tsa2: nonce``).  What the catalogue does not know stays as it is.
     """
+    if (known := _known(reason, lang)) is not None:
+        return known
+    name, colon, rest = reason.partition(": ")
+    if colon and (known := _known(rest, lang)) is not None:
+        return f"{name}: {known}"
+    one, semicolon, more = reason.partition("; ")
+    if semicolon:
+        return f"{reason_text(one, lang)}; {reason_text(more, lang)}"
+    return f"{name}: {reason_text(rest, lang)}" if colon else reason.replace("http_", "HTTP ")
+
+
+def _known(reason: str, lang: str) -> str | None:
     label = "reason_" + reason.replace("-", "_")
     if label in catalogue():
         return text(label, lang)
@@ -117,11 +129,7 @@ def reason_text(reason: str, lang: str = "vi") -> str:
         for pattern, code in _phrases():
             if found := pattern.fullmatch(reason):
                 return text(code, lang, found.groupdict())
-    name, colon, rest = reason.partition("; ")
-    if colon:
-        return f"{reason_text(name, lang)}; {reason_text(rest, lang)}"
-    name, colon, rest = reason.partition(": ")
-    return f"{name}: {reason_text(rest, lang)}" if colon else reason.replace("http_", "HTTP ")
+    return None
 
 
 @functools.cache

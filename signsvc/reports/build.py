@@ -72,7 +72,7 @@ def build(
         "signatures": signatures,
         "timestamps": [_timestamp(t) for t in verdict.timestamps],
         "messages": _messages(verdict.findings),
-        "warnings": [text(f.code, "vi", f.data) for f in verdict.findings if f.level is not Level.INFO],
+        "warnings": _messages(f for f in verdict.findings if f.level is not Level.INFO),
     }
     anchors = [mask(a.subject) for a in supplied_anchors]
     if anchors:

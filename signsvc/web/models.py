@@ -189,7 +189,8 @@ class Report(_Open):
     valid_signatures_count: int
     signatures: list[ReportSignature]
     timestamps: list[dict[str, Any]]
-    warnings: list[str]
+    messages: list[ReportMessage] = Field(default_factory=list, description="About the document as a whole")
+    warnings: list[ReportMessage] = Field(description="Those of the messages that are not mere information")
 
 
 class Credential(_Open):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from typing import Any
 from urllib.parse import urlsplit
@@ -84,7 +85,8 @@ def problems() -> str:
     lang = current().lang
     texts = problem_texts()
     rows = [
-        (code, spec, texts[code][lang]) for code, spec in sorted(PROBLEMS.items(), key=lambda e: (e[1].status, e[0]))
+        (code, spec, re.sub(r"{\w+}", "…", texts[code][lang]))
+        for code, spec in sorted(PROBLEMS.items(), key=lambda e: (e[1].status, e[0]))
     ]
     return render_template("problems.html", rows=rows)
 
