@@ -90,7 +90,7 @@ class Written:
 
 
 # asn1crypto completes classes and values on first access and is not safe between threads while it does: values are
-# completed one at a time, and certificates, which are kept, are not shared between threads.
+# completed one at a time, and certificates and responses, which are kept, are not shared between threads.
 _asn1_lock = threading.Lock()
 
 
@@ -101,6 +101,16 @@ def _certificate(der: bytes) -> asn1_x509.Certificate:
 @functools.lru_cache(maxsize=256)
 def _parsed(der: bytes, thread: int) -> asn1_x509.Certificate:  # noqa: ARG001
     return _completed(asn1_x509.Certificate.load(der))
+
+
+def _response(der: bytes) -> asn1_ocsp.OCSPResponse:
+    return _parsed_response(der, threading.get_ident())
+
+
+# Those about authorities and timestamp authorities come again with every signature.
+@functools.lru_cache(maxsize=64)
+def _parsed_response(der: bytes, thread: int) -> asn1_ocsp.OCSPResponse:  # noqa: ARG001
+    return _completed(asn1_ocsp.OCSPResponse.load(der))
 
 
 def _completed(value: Any) -> Any:
@@ -240,7 +250,7 @@ def _supply(writer: Any, evidence: Iterable[EvidenceItem]) -> bool:
         writer,
         None,
         certs=[_certificate(item.der) for item in items if item.kind is EvidenceKind.CERTIFICATE],
-        ocsps=[_completed(asn1_ocsp.OCSPResponse.load(item.der)) for item in items if item.kind is EvidenceKind.OCSP],
+        ocsps=[_response(item.der) for item in items if item.kind is EvidenceKind.OCSP],
         crls=[asn1_crl.CertificateList.load(item.der) for item in items if item.kind is EvidenceKind.CRL],
     )
     return bool(store.modified)

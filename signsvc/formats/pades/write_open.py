@@ -20,9 +20,12 @@ from pyhanko.pdf_utils.reader import PdfFileReader
 from pyhanko.sign.general import SigningError
 
 from signsvc.errors import DocumentError, SignsvcError
+from signsvc.formats.pades import write_hex
 
 # pyHanko remarks on every liberty of a document; without a handler of its own that would go to standard error.
 logging.getLogger("pyhanko").addHandler(logging.NullHandler())
+
+write_hex.install()
 
 # One buffer size for copying and hashing files: larger brings nothing, smaller costs system calls.
 CHUNK = 1 << 20
