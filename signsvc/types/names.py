@@ -82,6 +82,8 @@ def same(left: bytes, right: bytes) -> bool:
 
 def _printable(value: str) -> str:
     # Names come from hostile certificates: control and direction characters must not reach a terminal or a page.
+    if value.isprintable():
+        return value
     return "".join(
         c if unicodedata.category(c) not in ("Cc", "Cf", "Cs", "Co", "Cn") else "\N{REPLACEMENT CHARACTER}"
         for c in value
