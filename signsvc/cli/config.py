@@ -6,7 +6,7 @@ import json
 import os
 import stat
 from collections.abc import Iterator
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -27,6 +27,7 @@ class Line:
     ok: bool | None
     detail: str
     mend: str = ""
+    detail_vi: str = ""  # where `detail` is no phrase of the catalogue
 
 
 @click.group()
@@ -55,15 +56,22 @@ def show_settings(as_json: bool) -> None:  # noqa: ARG001 - one form only
 
 def show(lines: list[Line], *, as_json: bool) -> int:
     """Print the lines; exit code 4 where any failed."""
+    from signsvc.messages import reason_text
+
+    lines = [replace(line, detail_vi=line.detail_vi or reason_text(line.detail, "vi")) for line in lines]
     if as_json:
         click.echo(json.dumps([asdict(line) for line in lines], ensure_ascii=False, indent=2))
     else:
         for line in lines:
             mark, colour = {True: ("✓", "green"), None: ("!", "yellow"), False: ("✗", "red")}[line.ok]
-            click.echo(f"{click.style(mark, fg=colour)} {line.what}: {line.detail}")
+            click.echo(f"{click.style(mark, fg=colour)} {line.what}: {_both(line.detail_vi, line.detail)}")
             if line.mend and line.ok is not True:
-                click.echo(f"    → {line.mend}")
+                click.echo(f"    → {_both(reason_text(line.mend, 'vi'), line.mend)}")
     return EXIT_PROBLEM if any(line.ok is False for line in lines) else EXIT_PASSED
+
+
+def _both(vi: str, en: str) -> str:
+    return en if vi == en else f"{vi} / {en}"
 
 
 def examine(settings: Settings) -> Iterator[Line]:
@@ -116,14 +124,14 @@ def _trust(settings: Settings) -> Iterator[Line]:
     try:
         wanted = (*policies.load(settings.policy).trust_profiles, *settings.trust_profiles)
     except SignsvcError as error:
-        yield Line("policy", False, error.text("en"), "signsvc policy list")
+        yield Line("policy", False, error.text("en"), "signsvc policy list", error.text("vi"))
         return
     anchored = 0
     for profile_id in dict.fromkeys(wanted):
         try:
             state = store.show(profile_id)
         except SignsvcError as error:
-            yield Line(f"trust {profile_id}", False, error.text("en"), "signsvc trust list")
+            yield Line(f"trust {profile_id}", False, error.text("en"), "signsvc trust list", error.text("vi"))
             continue
         anchors = [i for i in state.installed if i.kind == "anchor"]
         anchored += len(anchors)
@@ -186,7 +194,7 @@ def _api_keys(settings: Settings) -> Iterator[Line]:
     try:
         active = [k for k in store.api_keys.list() if k.disabled_at is None]
     except SignsvcError as error:
-        yield Line("api keys", False, error.text("en"), "correct store.database_url")
+        yield Line("api keys", False, error.text("en"), "correct store.database_url", error.text("vi"))
         return
     except (SQLAlchemyError, OSError) as error:
         reason = str(getattr(error, "orig", None) or error).partition("\n")[0]

@@ -63,7 +63,7 @@ def _tokens() -> Iterator[Line]:
             detail = f"{credential.subject or '?'}; {credential.status}"
             yield Line(f"key {credential.id}", usable or None, detail, f"signsvc token test {credential.id}")
     except SignsvcError as error:
-        yield Line("tokens", False, error.text("en"), "signsvc token list")
+        yield Line("tokens", False, error.text("en"), "signsvc token list", error.text("vi"))
     finally:
         services.close()
 
@@ -80,6 +80,7 @@ def _tsa() -> Iterator[Line]:
             token = services.tsa.timestamp(hashlib.sha256(b"signsvc doctor").digest(), "sha256", now=datetime.now(UTC))
             yield Line("timestamp", True, f"{token.tsa} at {token.gen_time:%Y-%m-%dT%H:%M:%SZ}")
     except SignsvcError as error:
-        yield Line("timestamp", False, error.text("en"), "check [[tsa]] url and [net] in the configuration")
+        mend = "check [[tsa]] url and [net] in the configuration"
+        yield Line("timestamp", False, error.text("en"), mend, error.text("vi"))
     finally:
         services.close()

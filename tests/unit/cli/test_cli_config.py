@@ -65,3 +65,14 @@ def test_a_pin_file_of_somebody_else_is_named(tmp_path: Path, monkeypatch: pytes
     monkeypatch.setattr(os, "access", lambda path, mode: str(path) != str(pin))
     line = config._pin("token office", f"file:{pin}")
     assert (line.ok, line.mend) == (False, f"chown {os.geteuid()} {pin}")
+
+
+def test_lines_are_in_both_languages(data: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    found = lines(capsys)
+    assert found["credentials"]["detail"] == "no signing key: this service verifies only"
+    assert found["credentials"]["detail_vi"] == "chưa có khóa ký: dịch vụ này chỉ kiểm tra chữ ký"
+    with pytest.raises(SystemExit):
+        main(["config", "check"])
+    shown = capsys.readouterr().out
+    assert "chưa cài chứng thư gốc nào: không chữ ký nào đạt TOTAL-PASSED / no root certificate is installed" in shown
+    assert f"✓ data_dir: {data}\n" in shown
