@@ -17,9 +17,12 @@ from signsvc.formats.pdf.change_step import (
 from signsvc.formats.pdf.change_text import differs
 from signsvc.formats.pdf.change_usages import references
 from signsvc.formats.pdf.document import Revision
+from signsvc.formats.pdf.limits import PdfError
 from signsvc.formats.pdf.objects import PdfDict, PdfObject, PdfString, Ref
+from signsvc.formats.pdf.stream import Stream
 from signsvc.types import Grade
 
+_MAX_BLANK = 4096  # octets of an appearance that shows nothing
 _HIDDEN = 2 | 32  # annotation flags Hidden and NoView
 # /Type, /Ff and the rest say nothing about what is shown; writers set them whenever they rewrite a field.
 _QUIET = frozenset({"Ff", "Type", "StructParent", "P"})
@@ -141,6 +144,8 @@ def _new_field(step: Step, ref: Ref, names: set[str], parent: PdfDict | None) ->
     _signed(step, name, node, value, visible=visible)
     if visible:
         step.note(Grade.FORM_OR_SIGNATURE, "signature_field_visible")
+    if (value is None or _is_stamp(step, value)) and any(paints(step, widget) for _, widget in widgets):
+        step.refuse("field_shows_without_signature", field=name)
 
 
 def _widgets(step: Step, ref: Ref, node: PdfDict) -> Iterator[tuple[int, PdfDict]]:
@@ -176,15 +181,38 @@ def _signed(step: Step, name: str, node: PdfDict, value: PdfDict | None, *, visi
     """A field that now holds `value`; None is an empty new field."""
     if value is not None:
         step.notes.signatures.append(NewSignature(name, node, value))
-    stamp = value is not None and (
-        step.after(value.get("Type")) == "DocTimeStamp" or step.after(value.get("SubFilter")) == "ETSI.RFC3161"
-    )
+    stamp = value is not None and _is_stamp(step, value)
     if stamp and not visible:
         step.note(Grade.EXTENSION, field=name)
         return
     step.note(Grade.FORM_OR_SIGNATURE, field=name)
     if visible or value is None or not stamp:
         step.notes.filled.add(name)
+
+
+def _is_stamp(step: Step, value: PdfDict) -> bool:
+    return step.after(value.get("Type")) == "DocTimeStamp" or step.after(value.get("SubFilter")) == "ETSI.RFC3161"
+
+
+def paints(step: Step, widget: PdfDict) -> bool:
+    """Whether a widget would put anything on its page: nobody answers for what it shows where nobody signs in it."""
+    if not is_visible(step, widget):
+        return False
+    if step.after((dictionary(step.new, widget.get("MK")) or {}).get("BG")):
+        return True
+    shown = step.after((dictionary(step.new, widget.get("AP")) or {}).get("N"))
+    states = [step.after(state) for state in shown.values()] if isinstance(shown, dict) else [shown]
+    return any(isinstance(state, Stream) and not _blank(state) for state in states)
+
+
+def _blank(stream: Stream) -> bool:
+    """Whether a stream draws nothing, as writers fill it for a field that waits for its signature."""
+    try:
+        octets = stream.decode(_MAX_BLANK)
+    except PdfError:
+        return False
+    lines = (line.partition(b"%")[0] for line in octets.replace(b"\r", b"\n").split(b"\n"))
+    return set(b" ".join(lines).split()) <= {b"q", b"Q", b"/Tx", b"BMC", b"EMC"}
 
 
 def is_field(step: Step, node: PdfDict) -> bool:

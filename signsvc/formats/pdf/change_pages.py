@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from signsvc.formats.pdf.change_form import fresh_appearance, is_visible, newly_signed, rectangle
-from signsvc.formats.pdf.change_step import Step, dictionary, items
+from signsvc.formats.pdf.change_step import Step, dictionary, inherited, items
 from signsvc.formats.pdf.document import Revision
-from signsvc.formats.pdf.limits import LimitError, PdfError
+from signsvc.formats.pdf.limits import LimitError, PdfError, SpentError
 from signsvc.formats.pdf.objects import PdfDict, PdfObject, PdfString, Ref
 from signsvc.types import Grade
 
@@ -23,15 +23,26 @@ _CONVERSATION = frozenset({"Popup", "M", "NM", "StructParent", "P", "Open", "Cre
 _RUNS = frozenset({"JavaScript", "Launch", "ImportData", "SubmitForm", "Rendition", "Movie", "Sound", "Hide"})
 _MAX_DEPTH = 64
 _MAX_WIDGETS = 2_000  # annotations of one page that overlap is looked for
+_PER_ANNOTATION = 16  # what looking at one new annotation costs, in values compared
 _MAX_DIRECT = 500  # annotations of one page that are no objects of their own; each may be looked for among all
+
+
+_Box = tuple[float, float, float, float]
+_A4: _Box = (0, 0, 595, 842)
+_MOST = 0.4  # of a page (of A4 where that is less): the image of a signature and a seal takes a tenth
+
+
+def _area(box: _Box) -> float:
+    return (box[2] - box[0]) * (box[3] - box[1])
 
 
 class Boxes:
     """Where the annotations of a page stood before, looked at when the first question comes."""
 
-    def __init__(self, annotations: list[PdfObject]) -> None:
+    def __init__(self, annotations: list[PdfObject], page: PdfDict) -> None:
         self._annotations = annotations
-        self._found: list[tuple[bool, tuple[float, float, float, float]]] | None = None
+        self._page = page
+        self._found: list[tuple[bool, _Box]] | None = None
 
     def meet(self, step: Step, value: PdfDict, *, widgets: bool) -> bool:
         """Whether `value` overlaps one of them that is (or is not) a widget."""
@@ -44,7 +55,13 @@ class Boxes:
             if widget is widgets
         )
 
-    def _box(self, step: Step, item: PdfObject) -> tuple[bool, tuple[float, float, float, float]] | None:
+    def covered(self, step: Step, value: PdfDict) -> bool:
+        """Whether `value` covers so much of the page that it is no signature's image but another page."""
+        box = rectangle(step, value)
+        room = rectangle(step, {"Rect": inherited(step.new, self._page, "MediaBox")}) or _A4
+        return box is not None and _area(box) > _MOST * min(_area(room), _area(_A4))
+
+    def _box(self, step: Step, item: PdfObject) -> tuple[bool, _Box] | None:
         found = dictionary(step.new, item)
         kind = step.after(found.get("Subtype")) if found else None
         if found is None or kind in ("Popup", "Link") or not is_visible(step, found):
@@ -62,12 +79,13 @@ def page(step: Step, number: int, old: PdfDict, new: PdfDict) -> None:
     elif keys - {"Annots", "Tabs"}:
         step.refuse("page_changed", page=place)
     if "Annots" in keys:
-        annots(step, old.get("Annots"), new.get("Annots"), place)
+        annots(step, old.get("Annots"), new.get("Annots"), place, new)
 
 
-def annots(step: Step, old: PdfObject, new: PdfObject, place: int | None) -> None:
+def annots(step: Step, old: PdfObject, new: PdfObject, place: int | None, page: PdfDict) -> None:
     """The annotations of one page."""
     before, after = items(step.old, old), items(step.new, new)
+    step.spend((len(before) + len(after)) // 4)
     if step.after(new) is not None and not isinstance(step.after(new), list):
         step.refuse("page_changed", page=place)
     kept = {item for item in after if isinstance(item, Ref)}
@@ -91,7 +109,8 @@ def annots(step: Step, old: PdfObject, new: PdfObject, place: int | None) -> Non
     if list(order) != list(dict.fromkeys(item for item in after if isinstance(item, Ref) and item in known)):
         step.refuse("annotation_order_changed", page=place)
     come = [item for item in after if isinstance(item, Ref) and item not in known]
-    boxes = Boxes(before)
+    boxes = Boxes(before, page)
+    step.spend(_PER_ANNOTATION * (len(fresh) + len(come)))
     for item in (*fresh, *come):
         value = dictionary(step.new, item)
         if value is None:
@@ -131,6 +150,8 @@ def _widget(step: Step, item: PdfObject, value: PdfDict, place: int | None, boxe
         step.note(Grade.FORM_OR_SIGNATURE)
     if is_visible(step, value):
         step.note(Grade.FORM_OR_SIGNATURE, page=place)
+        if number in step.new_widgets and boxes.covered(step, value):
+            step.refuse("signature_covers_page", page=place)
         if boxes.meet(step, value, widgets=True):
             step.note(Grade.FORM_OR_SIGNATURE, "signature_overlaps", page=place)
 
@@ -217,7 +238,8 @@ def tree(step: Step) -> None:
     try:
         before = [ref for ref, _ in step.old.pages()]
         after = [ref for ref, _ in step.new.pages()]
-    except LimitError:
+        step.spend(len(before) + len(after))
+    except (LimitError, SpentError):
         raise
     except PdfError:
         step.refuse("pages_replaced")

@@ -261,7 +261,8 @@ def _annotations_array(step: Step, number: int, old: PdfObject, new: PdfObject) 
         return False
     if not isinstance(old, list) or not isinstance(new, list):
         return False
-    change_pages.annots(step, old, new, change_pages.page_number(step, user.number))
+    page = dictionary(step.new, Ref(user.number, 0)) or {}
+    change_pages.annots(step, old, new, change_pages.page_number(step, user.number), page)
     return True
 
 
