@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from signsvc.store import Store
     from signsvc.trust import EvidenceClient, TrustMaterial, TrustStore, TsaClient, TsaConfig
     from signsvc.types import Certificate
-    from signsvc.verification import TrustSource, Verifier
+    from signsvc.verification import Reach, TrustSource, Verifier
 
 
 class Services:
@@ -80,6 +80,19 @@ class Services:
         return TrustSource(
             self.settings.trust_dir, self.settings.trust_profiles, (self.settings.data_dir / "policies",)
         )
+
+    def _reach(self, *, write: bool) -> Reach | None:
+        """In the service workers see documents in the spool and what is trusted; on the command line documents may
+        be anywhere."""
+        if not self._shared_tokens:
+            return None
+        from signsvc.verification import Reach
+
+        source, spool = self.trust_source, self.settings.spool_dir
+        for directory in (spool, source.directory):  # what is not there when a worker starts stays out of reach
+            directory.mkdir(parents=True, exist_ok=True, mode=0o700 if directory == spool else 0o755)
+        readable = (source.directory, *source.policy_directories)
+        return Reach(readable, (spool,)) if write else Reach((*readable, spool))
 
     @cached_property
     def trust(self) -> TrustStore:
@@ -151,6 +164,7 @@ class Services:
             limits=Limits(limits.memory_bytes, limits.cpu_seconds, limits.wall_seconds),
             workers=self._workers or limits.workers,
             fork=self._fork,
+            reach=self._reach(write=False),
         )
 
     @cached_property
@@ -168,6 +182,7 @@ class Services:
                 tsa=self.tsa if self.settings.tsa else None,
                 limits=Limits(limits.memory_bytes, limits.cpu_seconds, limits.wall_seconds),
                 workers=limits.signing_workers,
+                reach=self._reach(write=True),
             )
         from signsvc.signing import SigningService
 

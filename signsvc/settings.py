@@ -194,6 +194,11 @@ class Settings(BaseSettings):
         return self.data_dir / "trust"
 
     @property
+    def spool_dir(self) -> Path:
+        """Where bodies are spooled: on the data directory's disk, so that a signed file need not cross disks."""
+        return self.data_dir / "spool"
+
+    @property
     def cache_dir(self) -> Path:
         return self.data_dir / "cache"
 

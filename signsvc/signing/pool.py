@@ -23,7 +23,7 @@ from signsvc.signing.model import SignParams, SignResult, TrustInput
 from signsvc.signing.workfile import FULL
 from signsvc.verification import Limits, TrustSource, VerifyRequest
 from signsvc.verification.pool import fetching
-from signsvc.verification.processes import Pool
+from signsvc.verification.processes import Pool, Reach
 
 if TYPE_CHECKING:
     from signsvc.keys.signer import Signer
@@ -54,18 +54,19 @@ class SigningPool:
         tsa: Timestamper | None = None,
         limits: Limits | None = None,
         workers: int = 1,
+        reach: Reach | None = None,
         busy_after: float = 30.0,
         clock: Callable[[], datetime] = lambda: datetime.now(UTC),
     ) -> None:
-        """`fetch`, `tsa` and `verifier` as in `SigningService`; `limits` per document, `busy_after` as in
-        `Verifier`."""
+        """`fetch`, `tsa` and `verifier` as in `SigningService`; `limits` per document, `reach` and
+        `busy_after` as in `Verifier`."""
         self._trust = trust
         self._verifier = verifier
         self._fetch = fetch
         self._tsa = tsa
         self._limits = limits or Limits()
         self._clock = clock
-        self._pool = Pool("signsvc.signing.worker", workers, busy_after=busy_after)
+        self._pool = Pool("signsvc.signing.worker", workers, reach=reach, busy_after=busy_after)
 
     def close(self) -> None:
         """Stop all workers; running signings fail."""

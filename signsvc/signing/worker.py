@@ -8,9 +8,7 @@ first use and are not safe between threads).
 from __future__ import annotations
 
 import functools
-import resource
 import socket
-import sys
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
@@ -114,14 +112,12 @@ def _run(services: dict[bool, SigningService], sock: socket.socket, job: dict[st
 
 
 def harden() -> None:
-    """Take from this process what it never needs: core files, and writing without end."""
-    resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
-    resource.setrlimit(resource.RLIMIT_FSIZE, (_MOST_WRITTEN, _MOST_WRITTEN))
+    """As for every worker, but it may write, though not without end."""
+    worker.harden(_MOST_WRITTEN)
 
 
 def main() -> None:
-    harden()
-    with socket.socket(fileno=int(sys.argv[1])) as sock:
+    with worker.begin(_MOST_WRITTEN) as sock:
         serve(sock)
 
 

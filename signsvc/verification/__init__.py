@@ -8,5 +8,6 @@
 
 from signsvc.verification.model import Limits, Outcome, TrustSource, VerifyRequest
 from signsvc.verification.pool import Verifier
+from signsvc.verification.processes import Reach
 
-__all__ = ["Limits", "Outcome", "TrustSource", "Verifier", "VerifyRequest"]
+__all__ = ["Limits", "Outcome", "Reach", "TrustSource", "Verifier", "VerifyRequest"]

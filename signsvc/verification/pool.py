@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 from signsvc.errors import InternalError, UpstreamError
 from signsvc.verification.model import Limits, Outcome, TrustSource, VerifyRequest, fetch_from_json
-from signsvc.verification.processes import Pool
+from signsvc.verification.processes import Pool, Reach
 
 if TYPE_CHECKING:
     from signsvc.trust.fetching import Fetch
@@ -31,18 +31,20 @@ class Verifier:
         limits: Limits | None = None,
         workers: int = 1,
         fork: bool = False,
+        reach: Reach | None = None,
         busy_after: float = 30.0,
         clock: Callable[[], datetime] = lambda: datetime.now(UTC),
     ) -> None:
         """`fetch` obtains network values and `cached` only those kept from before, for requests that are `offline`;
-        None: nothing is obtained.  `fork` starts the first workers by fork (single-threaded callers only);
-        `busy_after` is how many seconds a caller waits for a free worker before it is told ``busy``."""
+        None: nothing is obtained.  `fork` starts the first workers by fork (single-threaded callers only); `reach`
+        bounds the files that spawned ones may see, documents and trust among them; `busy_after` is how many seconds
+        a caller waits for a free worker before it is told ``busy``."""
         self._trust = trust
         self._fetch = fetch
         self._cached = cached
         self._limits = limits or Limits()
         self._clock = clock
-        self._pool = Pool("signsvc.verification.worker", workers, fork=fork, busy_after=busy_after)
+        self._pool = Pool("signsvc.verification.worker", workers, fork=fork, reach=reach, busy_after=busy_after)
 
     def __enter__(self) -> Verifier:
         return self

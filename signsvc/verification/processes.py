@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import contextlib
 import importlib
+import json
 import logging
 import os
 import queue
@@ -18,6 +19,8 @@ import sys
 import threading
 import time
 from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 from signsvc import errors
@@ -53,6 +56,22 @@ _KINDS: dict[str, type[SignsvcError]] = {
 Answers = Mapping[str, Callable[[Any, bytes], tuple[dict[str, Any], bytes]]]
 
 
+@dataclass(frozen=True, slots=True)
+class Reach:
+    """Directories of which workers may see files, and where they may write; anything else is out of their reach."""
+
+    readable: tuple[Path, ...] = ()
+    writable: tuple[Path, ...] = ()
+
+    def to_json(self) -> str:
+        return json.dumps([[str(p) for p in self.readable], [str(p) for p in self.writable]])
+
+    @classmethod
+    def from_json(cls, text: str) -> Reach:
+        readable, writable = json.loads(text)
+        return cls(tuple(map(Path, readable)), tuple(map(Path, writable)))
+
+
 class Worker:
     """One worker process and the socket to it."""
 
@@ -79,13 +98,20 @@ class Worker:
         return _ENDS.get(-status, "crash") if status is not None else "crash"
 
     @classmethod
-    def spawn(cls, module: str) -> Worker:
+    def spawn(cls, module: str, reach: Reach | None = None) -> Worker:
         """A fresh interpreter that runs `module`'s `main`: nothing of this process is inherited but one socket."""
         ours, theirs = socket.socketpair()
         with theirs:
             process = subprocess.Popen(
                 # Not ``-m``: the package imports the module first, and running it again would make two of it.
-                [sys.executable, "-P", "-c", f"from {module} import main; main()", str(theirs.fileno())],
+                [
+                    sys.executable,
+                    "-P",
+                    "-c",
+                    f"from {module} import main; main()",
+                    str(theirs.fileno()),
+                    *((reach.to_json(),) if reach else ()),
+                ],
                 pass_fds=(theirs.fileno(),),
                 stdin=subprocess.DEVNULL,
                 env=environment(),
@@ -100,7 +126,7 @@ class Worker:
         return cls(ours, process.pid, wait)
 
     @classmethod
-    def fork(cls, module: str) -> Worker:
+    def fork(cls, module: str, reach: Reach | None = None) -> Worker:  # noqa: ARG003 - the caller's own files
         """A fork of this process that runs `module`'s `serve`: for a command line with a single thread, where a new
         interpreter costs too much."""
         loaded: Any = importlib.import_module(module)
@@ -142,10 +168,14 @@ def environment() -> dict[str, str]:
 class Pool:
     """A fixed number of workers that run one module.  Thread-safe; make one per process, after any fork."""
 
-    def __init__(self, module: str, workers: int, *, fork: bool = False, busy_after: float = 30.0) -> None:
-        """`fork` starts the first workers by fork, at once; others start on first use.  `busy_after` is how many
-        seconds a caller waits for a free worker."""
+    def __init__(
+        self, module: str, workers: int, *, fork: bool = False, reach: Reach | None = None, busy_after: float = 30.0
+    ) -> None:
+        """`fork` starts the first workers by fork, at once; others start on first use and see the files within
+        `reach` alone (None: whatever this user may).  `busy_after` is how many seconds a caller waits for a free
+        worker."""
         self._module = module
+        self._reach = reach
         self._busy_after = busy_after
         self._idle: queue.LifoQueue[Worker | None] = queue.LifoQueue()
         self._all: set[Worker] = set()
@@ -208,7 +238,7 @@ class Pool:
         return answer["result"]
 
     def _start(self) -> Worker:
-        made = Worker.spawn(self._module)
+        made = Worker.spawn(self._module, self._reach)
         made.waiting = True
         with self._lock:
             if self._closed:

@@ -5,6 +5,8 @@
 
 from __future__ import annotations
 
+import functools
+import os
 import resource
 import socket
 import sys
@@ -13,9 +15,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from signsvc.errors import PROBLEMS, SignsvcError, UpstreamError
-from signsvc.verification import frames
+from signsvc.verification import frames, sandbox
 from signsvc.verification.model import TrustSource, VerifyRequest, fetch_to_json
-from signsvc.verification.processes import describe
+from signsvc.verification.processes import Reach, describe
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -92,19 +94,34 @@ def limit(memory_bytes: int, cpu_seconds: int) -> None:
     resource.setrlimit(resource.RLIMIT_CPU, (cpu if hard == resource.RLIM_INFINITY else min(cpu, hard), hard))
 
 
+@functools.cache
+def _statm() -> int:
+    return os.open("/proc/self/statm", os.O_RDONLY | os.O_CLOEXEC)
+
+
 def _resident() -> int:
     """Octets of memory in use now."""
-    with Path("/proc/self/statm").open() as file:
-        return int(file.read().split()[1]) * resource.getpagesize()
+    return int(os.pread(_statm(), 256, 0).split()[1]) * resource.getpagesize()
 
 
-def harden() -> None:
-    """Take from this process what a parser never needs: core files and writing to files."""
+def harden(most_written: int = 0) -> None:
+    """Take from this process what a parser never needs: core files, writing to files, the network, other processes."""
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
-    resource.setrlimit(resource.RLIMIT_FSIZE, (0, 0))
+    resource.setrlimit(resource.RLIMIT_FSIZE, (most_written, most_written))
+    _statm.cache_clear()  # in a fork it is the parent's
+    _statm()  # other processes' files are beside it, and soon out of reach
+    sandbox.refuse_calls()
+
+
+def begin(most_written: int = 0) -> socket.socket:
+    """Harden a process started by `processes.Worker.spawn`; the socket to its parent."""
+    harden(most_written)
+    if len(sys.argv) > 2:
+        reach = Reach.from_json(sys.argv[2])
+        sandbox.refuse_files(reach.readable, reach.writable)
+    return socket.socket(fileno=int(sys.argv[1]))
 
 
 def main() -> None:
-    harden()
-    with socket.socket(fileno=int(sys.argv[1])) as sock:
+    with begin() as sock:
         serve(sock)

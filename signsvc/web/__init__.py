@@ -5,6 +5,6 @@ enforces each operation, ``body`` is the only reader of request bodies, ``proble
 """
 
 from signsvc.web.app import create_app
-from signsvc.web.config import WebConfig, spool_dir
+from signsvc.web.config import WebConfig
 
-__all__ = ["WebConfig", "create_app", "spool_dir"]
+__all__ = ["WebConfig", "create_app"]

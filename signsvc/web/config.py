@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from pathlib import Path
 from typing import TYPE_CHECKING, Self
 
 from signsvc.web.body import BodyLimits
@@ -37,7 +36,7 @@ class WebConfig:
                 max_bytes=server.max_body_bytes,
                 max_json_bytes=min(server.max_json_bytes, server.max_body_bytes),
                 seconds=server.body_timeout_seconds,
-                spool=spool_dir(settings),
+                spool=settings.spool_dir,
             ),
             slots=max(1, min(server.threads, -(-server.max_in_flight // server.workers))),
             mode=settings.mode,
@@ -48,8 +47,3 @@ class WebConfig:
             open_metrics=trial if settings.auth.open_metrics is None else settings.auth.open_metrics,
             keep_documents=settings.store.keep_documents,
         )
-
-
-def spool_dir(settings: Settings) -> Path:
-    """Where bodies are spooled: on the data directory's disk, so that a signed file need not cross disks."""
-    return settings.data_dir / "spool"

@@ -21,8 +21,6 @@ from gunicorn.arbiter import Arbiter
 from gunicorn.workers.base import Worker
 from gunicorn.workers.gthread import TConn, ThreadWorker
 
-from signsvc.web.config import spool_dir
-
 if TYPE_CHECKING:
     from flask import Flask
 
@@ -84,7 +82,7 @@ class Server(BaseApplication):  # type: ignore[misc]
     def __init__(self, settings: Settings, factory: Factory = _default_factory) -> None:
         self._settings = settings
         self._factory = factory
-        self.spool = spool_dir(settings)
+        self.spool = settings.spool_dir
         super().__init__()
 
     def load_config(self) -> None:

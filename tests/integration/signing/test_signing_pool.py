@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
+import tempfile
 import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -31,6 +32,15 @@ def document(tmp_path: Path) -> Path:
     path = tmp_path / "van-ban.pdf"
     path.write_bytes(SAMPLE)
     return path
+
+
+@pytest.fixture
+def place(installation: Installation) -> Iterator[Path]:
+    """Where the service's workers may see documents."""
+    installation.settings.spool_dir.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(dir=installation.settings.spool_dir) as name:
+        (Path(name) / "van-ban.pdf").write_bytes(SAMPLE)
+        yield Path(name)
 
 
 @pytest.fixture(scope="module")
@@ -88,29 +98,31 @@ def leftovers(directory: Path) -> list[Path]:
     return [*directory.glob(".signsvc-*"), *directory.glob("out.pdf")]
 
 
-def test_a_service_signs_and_extends_through_workers(shared: Services, document: Path, tmp_path: Path) -> None:
+def test_a_service_signs_and_extends_through_workers(shared: Services, place: Path) -> None:
     assert isinstance(shared.signing, SigningPool)
     visible = Visible(-1, (50, 50, 250, 120))
     params = SignParams(reason="Phê duyệt", visible=visible, metadata={"doc_number": "15/QĐ"})
-    result = call(shared.signing, shared, document, tmp_path / "out.pdf", params=params, profile="pades-b-t")
+    result = call(shared.signing, shared, place / "van-ban.pdf", place / "out.pdf", params=params, profile="pades-b-t")
     assert (result.level, result.field) == ("B-T", "Signature1")
     assert result.certificate == shared.keyring.get("p12-person").certificate
     assert [c.common_name for c in result.chain][-1] == result.chain[-1].common_name
-    extended = shared.signing.extend(tmp_path / "out.pdf", tmp_path / "more.pdf", level="B-LTA")
+    extended = shared.signing.extend(place / "out.pdf", place / "more.pdf", level="B-LTA")
     assert extended.level == "B-LTA"
-    (found,) = shared.verifier.verify(tmp_path / "more.pdf").signatures
+    (found,) = shared.verifier.verify(place / "more.pdf").signatures
     assert found["indication"] == "TOTAL-PASSED"
-    assert not list(tmp_path.glob(".signsvc-*"))
+    assert not list(place.glob(".signsvc-*"))
 
 
-def test_many_threads_on_a_fresh_pool(installation: Installation, document: Path, tmp_path: Path) -> None:
+def test_many_threads_on_a_fresh_pool(installation: Installation, place: Path) -> None:
     """All of them are the first ones: libraries that complete themselves on first use must not meet each other."""
     with Services(installation.settings, shared_tokens=True, workers=2) as fresh:
         signer = fresh.keyring.get("person")
 
         def one(number: int) -> str:
-            target = tmp_path / f"out-{number}.pdf"
-            return str(call(fresh.signing, fresh, document, target, profile="pades-b-lta", signer=signer).level)
+            target = place / f"out-{number}.pdf"
+            return str(
+                call(fresh.signing, fresh, place / "van-ban.pdf", target, profile="pades-b-lta", signer=signer).level
+            )
 
         with ThreadPoolExecutor(16) as threads:
             assert list(threads.map(one, range(16))) == ["B-LTA"] * 16
@@ -125,14 +137,14 @@ def test_the_service_itself_never_loads_the_writing_library() -> None:
     assert found.stdout.strip() == "[]"
 
 
-def test_errors_of_keys_come_back_as_they_were(shared: Services, document: Path, tmp_path: Path) -> None:
+def test_errors_of_keys_come_back_as_they_were(shared: Services, place: Path) -> None:
     problem = TokenError("pin_incorrect", tries_left="2")
     signer = CountedSigner(shared.keyring.get("p12-person"), problem)
     with pytest.raises(TokenError) as caught:
-        call(shared.signing, shared, document, tmp_path / "out.pdf", signer=signer)
+        call(shared.signing, shared, place / "van-ban.pdf", place / "out.pdf", signer=signer)
     assert caught.value is problem
     assert signer.uses == 1
-    assert not leftovers(tmp_path)
+    assert not leftovers(place)
 
 
 def test_without_an_authority_there_is_no_timestamp(services: Services, document: Path, tmp_path: Path) -> None:
@@ -225,12 +237,10 @@ def test_a_worker_cannot_hand_out_another_file(forked: Any, services: Services, 
     assert not leftovers(tmp_path)
 
 
-def test_a_full_disk_is_said_so(
-    shared: Services, document: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_full_disk_is_said_so(shared: Services, place: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     def full(*_: Any, **__: Any) -> Any:
         raise OSError(28, os.strerror(28))
 
     monkeypatch.setattr("signsvc.signing.pool.tempfile.TemporaryDirectory", full)
     with pytest.raises(StorageError):
-        call(shared.signing, shared, document, tmp_path / "out.pdf")
+        call(shared.signing, shared, place / "van-ban.pdf", place / "out.pdf")
