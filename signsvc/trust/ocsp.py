@@ -26,6 +26,7 @@ from signsvc.types import Certificate, names
 MAX_OCTETS = 4 * 1024 * 1024
 _MAX_SINGLES = 1000
 _MAX_CERTIFICATES = 50
+_MAX_RESPONDERS = 20  # certificates of the responder's name whose key is tried for one answer
 
 _BASIC = "1.3.6.1.5.5.7.48.1.1"
 _NONCE = "1.3.6.1.5.5.7.48.1.2"
@@ -200,9 +201,13 @@ class OcspResponse:
         """
         if checked is not None and checked.sha256 == issuer.sha256:
             return None
+        left = _MAX_RESPONDERS
         for certificate in dict.fromkeys((issuer, *self.certificates, *candidates)):
             if certificate == checked or not self._names(certificate):
                 continue
+            left -= 1
+            if left < 0:
+                break
             if certificate != issuer and not _delegated(certificate, issuer):
                 continue
             if self.verify(certificate) is SignatureCheck.VALID:

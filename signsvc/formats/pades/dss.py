@@ -24,6 +24,8 @@ def read(document: Document) -> tuple[tuple[EvidenceItem, ...], bool]:
     """
     found: dict[str, EvidenceItem] = {}
     seen: set[tuple[EvidenceKind, int]] = set()
+    # references to objects that only one revision writes: what they name was seen once and stays the same
+    settled: set[tuple[EvidenceKind, Ref]] = set()
     broken = False
     visits = _MAX_VISITS
     for revision in document.revisions:
@@ -36,13 +38,15 @@ def read(document: Document) -> tuple[tuple[EvidenceItem, ...], bool]:
             if visits < 0:
                 raise LimitError("evidence")
             if isinstance(value, Ref):
-                if (kind, value) in listed:
+                if (kind, value) in settled or (kind, value) in listed:
                     continue
                 listed.add((kind, value))
             stream = _guard(lambda: revision.resolve(value))  # noqa: B023
             if not isinstance(stream, Stream):
                 broken = True
                 continue
+            if isinstance(value, Ref) and len(document.history(value.num)) == 1:
+                settled.add((kind, value))
             if (kind, stream.start) in seen:
                 continue
             seen.add((kind, stream.start))

@@ -89,7 +89,7 @@ class _Reading:
 
     def __init__(self, document: Document) -> None:
         self.document = document
-        self.digests = RangeDigests(document.buffer, document.limits.hashed)
+        self.digests = RangeDigests(document.buffer, document.limits.hashed + 4 * document.size)
         self.findings: list[Finding] = []
         self.store: tuple[EvidenceItem, ...] = ()
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 
 from signsvc.formats.pdf.change_usages import Usages, User
 from signsvc.formats.pdf.document import Document, Revision
-from signsvc.formats.pdf.limits import LimitError, PdfError
+from signsvc.formats.pdf.limits import LimitError, PdfError, SpentError
 from signsvc.formats.pdf.objects import Name, PdfBool, PdfDict, PdfObject, PdfString, Ref
 from signsvc.formats.pdf.stream import Stream
 from signsvc.formats.pdf.xref import FREE, PLAIN, Entry
@@ -117,22 +117,38 @@ class Step:
 
     # values
 
+    def spend(self, count: int) -> None:
+        """Account for `count` values compared.  Raises SpentError where the document has had its share: a few octets
+        may name large values again and again."""
+        self.usages.left -= count
+        if self.usages.left < 0:
+            raise SpentError("too much to compare")
+
     def same(self, old: PdfObject, new: PdfObject) -> bool:
         """Whether the values are equal in PDF terms, `old` read in the old revision and `new` in the new one.
 
         Equal references are equal: the object behind them is judged by itself.  Direct or indirect, integer or real,
-        literal or hexadecimal make no difference.
+        literal or hexadecimal make no difference.  Raises SpentError.
         """
+        if old is new:
+            return True
+        self.spend(1)
+        allowed = min(_MAX_PAIRS, self.usages.left)
+        result, left = self._same(old, new, allowed)
+        self.spend(allowed - left)
+        return result
+
+    def _same(self, old: PdfObject, new: PdfObject, left: int) -> tuple[bool, int]:
+        """The answer and what is left of `left` pairs that may be looked at."""
         stack: list[tuple[PdfObject, PdfObject]] = [(old, new)]
         seen: set[tuple[Ref, Ref]] = set()
-        left = _MAX_PAIRS
         while stack:
             a, b = stack.pop()
-            if a is b:
-                continue
             left -= 1
             if left < 0:
-                return False
+                return False, left
+            if a is b:
+                continue
             if isinstance(a, Ref) or isinstance(b, Ref):
                 if a == b:
                     continue
@@ -143,22 +159,22 @@ class Step:
                 stack.append((self.before(a), self.after(b)))
             elif isinstance(a, Stream) or isinstance(b, Stream):
                 if not (isinstance(a, Stream) and isinstance(b, Stream)):
-                    return False
+                    return False, left
                 if a.start != b.start:
                     if not _same_octets(a, b):
-                        return False
+                        return False, left
                     stack.append((a.dictionary, b.dictionary))
             elif isinstance(a, dict) and isinstance(b, dict):
                 if any(b.get(key) is not None for key in b.keys() - a.keys()):
-                    return False
+                    return False, left
                 stack.extend((value, b.get(key)) for key, value in a.items())
             elif isinstance(a, list) and isinstance(b, list):
                 if len(a) != len(b):
-                    return False
+                    return False, left
                 stack.extend(zip(a, b, strict=True))
             elif not _same_atom(a, b):
-                return False
-        return True
+                return False, left
+        return True, left
 
     def before(self, value: PdfObject) -> PdfObject:
         """`value` resolved in the old revision; None where that fails."""

@@ -14,7 +14,7 @@ from signsvc.formats.pdf.change_step import Notes, Step, dictionary, items
 from signsvc.formats.pdf.change_usages import Usages
 from signsvc.formats.pdf.docmdp import Restrictions
 from signsvc.formats.pdf.document import Document
-from signsvc.formats.pdf.limits import LimitError, PdfError
+from signsvc.formats.pdf.limits import LimitError, PdfError, SpentError
 from signsvc.formats.pdf.objects import Ref
 from signsvc.formats.pdf.xref import FREE
 from signsvc.types import Change, Grade
@@ -45,6 +45,8 @@ class _Steps:
             judge(step)
         except LimitError:
             raise
+        except SpentError:
+            return Notes(Grade.UNDEFINED, {"changes_not_compared": None}), ()
         except PdfError:
             return Notes(Grade.UNDEFINED, {"revision_unreadable": None}), ()
         touched = sorted((*step.added, *step.changed, *step.freed))

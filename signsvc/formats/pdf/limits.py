@@ -17,6 +17,10 @@ class LimitError(PdfError):
         self.limit = limit
 
 
+class SpentError(PdfError):
+    """Later revisions want more comparing than they are given."""
+
+
 @dataclass(frozen=True, slots=True)
 class PdfLimits:
     """Limits of one document."""
@@ -33,7 +37,8 @@ class PdfLimits:
     pages: int = 500_000  # nodes of a page tree
     signatures: int = 2_000  # signature dictionaries
     evidence: int = 20_000  # values in all DSS dictionaries
-    hashed: int = 4 << 30  # octets hashed in all, for signatures that share no prefix
+    compared: int = 5_000_000  # values compared between revisions; beyond that a step counts as undefined
+    hashed: int = 1 << 30  # octets hashed beside four times the file, for signatures that share no prefix
 
 
-__all__ = ["LimitError", "PdfError", "PdfLimits"]
+__all__ = ["LimitError", "PdfError", "PdfLimits", "SpentError"]
