@@ -12,7 +12,6 @@ from __future__ import annotations
 import errno
 import json
 import os
-import tempfile
 from collections.abc import Collection, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
@@ -285,6 +284,8 @@ def _self_signed(certificate: Certificate) -> bool:
 
 def _write(path: Path, data: bytes) -> None:
     """Write whole or not at all."""
+    import tempfile
+
     handle, name = tempfile.mkstemp(dir=path.parent, prefix=".new-")
     try:
         with os.fdopen(handle, "wb") as file:
