@@ -68,7 +68,9 @@ def sign(
         services.verifier  # noqa: B018 - its workers are forked while this process has one thread
         if pkcs12 is not None:
             files = (Pkcs12Config(pkcs12, "pkcs12", pin_source or "prompt"),)
-            services.keyring = Keyring((), (), files, settings.mode, allow_software_keys=settings.allow_software_keys)
+            services.keyring = Keyring((), (), files, "trial")  # named for this call; the warning is ours
+            if settings.mode != "trial":
+                _warn_of_software_key()
         signer = services.keyring.get("pkcs12" if pkcs12 is not None else str(credential))
         authority = None
         if tsa is not None or anchors:
@@ -81,6 +83,13 @@ def sign(
             )
 
         return signing.run(todo, work, jobs=jobs, label="Đang ký", as_json=as_json)
+
+
+def _warn_of_software_key() -> None:
+    from signsvc.messages import text
+
+    for lang in ("vi", "en"):
+        click.echo(click.style(text("software_key_outside_trial", lang), fg="red", bold=True), err=True)
 
 
 def _visible(text: str | None) -> dict[str, object] | None:
