@@ -34,7 +34,7 @@ from signsvc.validation.context import Context
 from signsvc.validation.inventory import Inventory, signature_id
 from signsvc.validation.moments import shown
 from signsvc.validation.poe import certificate_id
-from signsvc.validation.policy import Role
+from signsvc.validation.policy import SIGNATURE_LEVELS, Role
 from signsvc.validation.signer import SignerResult, check_signer, check_strength
 from signsvc.validation.timestamps import Token, in_order, newest_first, validate_timestamp
 
@@ -73,7 +73,7 @@ def validate_signature(
         found.append(Finding.of("coverage_unknown", subject=view.id))
     tokens = (*core.tokens, *covering) if core else covering
     level = _level(view.level, tokens)
-    found += check_level(policy, level)
+    found += check_level(policy, _reached(level, tokens))
     proven = core is not None and core.proven is not None
     found += check_timestamp_demand(policy, proven, any(t.view.kind != "content" for t in tokens))
     kept = judged(policy, (f if f.subject else replace(f, subject=view.id) for f in found))
@@ -190,6 +190,14 @@ def _level(level: str, tokens: tuple[Token, ...]) -> str:
     if level in ("B-T", "B-LT", "B-LTA"):
         return "B-B"
     return "PKCS7-B" if level.startswith("PKCS7-") else level
+
+
+def _reached(level: str, tokens: tuple[Token, ...]) -> str:
+    """The level that valid timestamps carry: what a policy demands is more than structure."""
+    kinds = {t.view.kind for t in tokens if t.passed} - {"content"}
+    if level not in ("B-T", "B-LT", "B-LTA") or not kinds:
+        return "B-B" if level in SIGNATURE_LEVELS else level
+    return "B-LT" if level == "B-LTA" and not kinds & {"archive", "document"} else level
 
 
 def _facts(core: _Core | None, signer: SignerView | None, view: SignatureView, tokens: tuple[Token, ...]) -> Facts:

@@ -374,3 +374,25 @@ def test_timestamp_demanded_and_delay(bench: Bench) -> None:
         "INDETERMINATE",
         "SIG_CONSTRAINTS_FAILURE",
     )
+
+
+def test_demanded_level_needs_valid_timestamps(bench: Bench) -> None:
+    """Anybody can make a token over the value: a policy that demands a level demands one that counts."""
+    signer = bench.signer()
+    unknown = bench.token(bench.day(10), signer, tsa="tsa-unknown")
+    refused = bench.judge(bench.document(signer, unknown, level="B-T"), bench.full(), required_level="B-T")
+    assert outcome(refused) == ("INDETERMINATE", "SIG_CONSTRAINTS_FAILURE")
+    assert "level_too_low" in codes(refused)
+    assert refused.signatures[0].level == "B-T"  # what is there is still named
+    trusted = bench.token(bench.day(10), signer, name="t2")
+    assert (
+        outcome(bench.judge(bench.document(signer, unknown, trusted, level="B-T"), bench.full(), required_level="B-T"))
+        == PASSED
+    )
+    archive = bench.token(bench.day(20), kind="document", name="d1", over=b"all", revision=2, tsa="tsa-unknown")
+    held = bench.document(signer, trusted, level="B-LTA", scope=Scope("REVISION", 1, 2), document_tokens=[archive])
+    assert outcome(bench.judge(held, bench.full(), required_level="B-LT")) == PASSED
+    assert outcome(bench.judge(held, bench.full(), required_level="B-LTA")) == (
+        "INDETERMINATE",
+        "SIG_CONSTRAINTS_FAILURE",
+    )
