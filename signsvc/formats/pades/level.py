@@ -12,6 +12,7 @@ from signsvc.trust.ocsp import OcspResponse
 from signsvc.types import Certificate, EvidenceItem, EvidenceKind, Finding, Origin, SignerView, TimestampView
 
 CADES = "ETSI.CAdES.detached"
+_DATA = "1.2.840.113549.1.7.1"
 _MAX_CERTIFICATES = 2000  # of a store, searched for a signer whose CMS holds no certificate
 PKCS7 = ("adbe.pkcs7.detached", "adbe.pkcs7.sha1")
 
@@ -27,6 +28,8 @@ def baseline(dictionary: PdfDict, signer: SignerView, subject: str) -> tuple[Fin
         reasons.append("signing-time")
     if not signer.certificates:
         reasons.append("certificates")
+    if signer.content_type_oid != _DATA:
+        reasons.append("content-type")
     if "Reason" in dictionary and signer.commitment_oids:
         reasons.append("Reason")
     if "Cert" in dictionary:
