@@ -26,7 +26,7 @@ from signsvc.types import Certificate, names
 MAX_OCTETS = 4 * 1024 * 1024
 _MAX_SINGLES = 1000
 _MAX_CERTIFICATES = 50
-_MAX_RESPONDERS = 20  # certificates of the responder's name whose key is tried for one answer
+_MAX_RESPONDERS = 50  # delegated certificates whose key is tried for one answer; nobody but the issuer can make more
 
 _BASIC = "1.3.6.1.5.5.7.48.1.1"
 _NONCE = "1.3.6.1.5.5.7.48.1.2"
@@ -205,11 +205,11 @@ class OcspResponse:
         for certificate in dict.fromkeys((issuer, *self.certificates, *candidates)):
             if certificate == checked or not self._names(certificate):
                 continue
+            if certificate != issuer and not _delegated(certificate, issuer):
+                continue
             left -= 1
             if left < 0:
                 break
-            if certificate != issuer and not _delegated(certificate, issuer):
-                continue
             if self.verify(certificate) is SignatureCheck.VALID:
                 return certificate
         return None
@@ -231,6 +231,8 @@ class OcspResponse:
             return False
 
 
+# Certificates that an issuer's key did not sign, by both digests.  A document may hold hundreds for hundreds of answers.
+_REFUTED: Memo[tuple[bytes, bytes], bool] = Memo(10_000)
 _PARSED: Memo[bytes, OcspResponse] = Memo(64 * 1024 * 1024)
 
 
@@ -375,7 +377,13 @@ def _delegated(certificate: Certificate, issuer: Certificate) -> bool:
         return False
     if not names.same(certificate.issuer_der, issuer.subject_der):
         return False
-    return check_certificate(certificate, issuer) is SignatureCheck.VALID
+    pair = certificate.sha256, issuer.sha256
+    if _REFUTED.get(pair):
+        return False
+    if check_certificate(certificate, issuer) is SignatureCheck.VALID:
+        return True
+    _REFUTED.put(pair, True)
+    return False
 
 
 __all__ = ["OcspResponse", "OcspSingle", "OcspStatus", "ocsp_request"]
