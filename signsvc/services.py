@@ -16,7 +16,7 @@ from signsvc.settings import Settings, TsaSettings
 if TYPE_CHECKING:
     from signsvc.keys import Keyring
     from signsvc.keys.pins import Secret
-    from signsvc.net import HttpClient
+    from signsvc.net import HttpClient, NetRules
     from signsvc.signing import SigningService
     from signsvc.signing.pool import SigningPool
     from signsvc.store import Store
@@ -102,18 +102,23 @@ class Services:
 
     @cached_property
     def http(self) -> HttpClient:
-        from signsvc.net import HttpClient, NetRules
+        """For what documents and certificates name."""
+        from signsvc.net import HttpClient
+
+        return HttpClient(self._rules())
+
+    def _rules(self, *allowed: str) -> NetRules:
+        from signsvc.net import NetRules
 
         net = self.settings.net
-        return HttpClient(
-            NetRules(
-                allow=net.allow,
-                host_map={**self._profile_hosts(), **net.host_map},
-                proxy=net.proxy,
-                connect_timeout=net.connect_timeout_seconds,
-                total_timeout=net.total_timeout_seconds,
-                offline=net.offline,
-            )
+        return NetRules(
+            allow=(*net.allow, *allowed),
+            host_map={**self._profile_hosts(), **net.host_map},
+            proxy=net.proxy,
+            connect_timeout=net.connect_timeout_seconds,
+            total_timeout=net.total_timeout_seconds,
+            offline=net.offline,
+            ca_file=str(net.ca_file) if net.ca_file else None,
         )
 
     @cached_property
@@ -135,14 +140,19 @@ class Services:
         return self.tsa_for()
 
     def tsa_for(self, url: str | None = None, anchors: tuple[Certificate, ...] = ()) -> TsaClient:
-        """A client for the configured authorities, or for `url` alone; `anchors` are trusted in addition."""
+        """A client for the configured authorities, or for `url` alone; `anchors` are trusted in addition.
+
+        Whoever names an authority allows its address, private or not, to this client and to no other.
+        """
+        from signsvc.net import HttpClient
         from signsvc.trust import TsaClient, TsaConfig
 
         if url is None:
             configs = [_tsa(found) for found in self.settings.tsa]
         else:
             configs = [TsaConfig(name="tsa", url=url)]
-        return TsaClient(configs, self.http, lambda: self._material(anchors))
+        http = HttpClient(self._rules(*(place for config in configs if (place := _place(config.url)))))
+        return TsaClient(configs, http, lambda: self._material(anchors))
 
     @cached_property
     def keyring(self) -> Keyring:
@@ -210,6 +220,19 @@ class Services:
 
     def _profile_hosts(self) -> dict[str, str]:
         return dict(self.trust.material(*self._profile_ids()).host_map)
+
+
+def _place(url: str) -> str | None:
+    """``host:port`` of a URL; None where there is none, which the request itself then says."""
+    from urllib.parse import urlsplit
+
+    try:
+        parts = urlsplit(url)
+        port = parts.port or {"http": 80, "https": 443}.get(parts.scheme)
+    except ValueError:
+        return None
+    host = f"[{parts.hostname}]" if ":" in (parts.hostname or "") else parts.hostname
+    return f"{host}:{port}" if host and port else None
 
 
 def _tsa(found: TsaSettings) -> TsaConfig:

@@ -86,6 +86,7 @@ class NetSettings(_Section):
     allow: tuple[str, ...] = ()  # private hosts, host:port or networks that may be called
     host_map: dict[str, str] = Field(default_factory=dict)  # internal name -> host or host:port
     proxy: str | None = None
+    ca_file: Path | None = None  # further TLS roots, PEM, for servers inside the house
     connect_timeout_seconds: float = Field(5, gt=0)
     total_timeout_seconds: float = Field(20, gt=0)
     offline: bool = False
