@@ -89,6 +89,10 @@ def verify(
 
     Exit codes: 0 all passed, 1 any TOTAL-FAILED, 2 any INDETERMINATE, 3 no signature, 4 could not process, 64 usage.
     """
+    import gc
+
+    # What is imported from here on lives as long as the process: looking through it for garbage costs a tenth of it.
+    gc.set_threshold(100_000)
     from signsvc.paths import basics
     from signsvc.verification import TrustSource, Verifier, VerifyRequest
 

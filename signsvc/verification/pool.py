@@ -4,7 +4,7 @@ value.
 
 from __future__ import annotations
 
-import secrets
+import os
 from collections.abc import Callable
 from datetime import UTC, datetime
 from pathlib import Path
@@ -71,7 +71,7 @@ class Verifier:
         """
         asked = request or VerifyRequest()
         fetch = self._cached if asked.offline else self._fetch
-        report_id = "rep_" + secrets.token_hex(16)
+        report_id = "rep_" + os.urandom(16).hex()
         job = {
             "path": str(path),
             "request": asked.to_json(),

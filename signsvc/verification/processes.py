@@ -9,25 +9,24 @@ from __future__ import annotations
 import contextlib
 import importlib
 import json
-import logging
 import os
 import queue
 import signal
 import socket
-import subprocess
 import sys
 import threading
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from signsvc import errors
 from signsvc.errors import BusyError, DocumentError, InternalError, SignsvcError
 from signsvc.verification import frames
 
-log = logging.getLogger(__name__)
+if TYPE_CHECKING:
+    import logging
 
 # What a worker asks for is small: an OCSP request, a digest.
 MAX_WISH = 1 << 20
@@ -100,6 +99,8 @@ class Worker:
     @classmethod
     def spawn(cls, module: str, reach: Reach | None = None) -> Worker:
         """A fresh interpreter that runs `module`'s `main`: nothing of this process is inherited but one socket."""
+        import subprocess
+
         ours, theirs = socket.socketpair()
         with theirs:
             process = subprocess.Popen(
@@ -147,6 +148,7 @@ class Worker:
 
         def wait(seconds: float) -> int | None:
             deadline = time.monotonic() + seconds
+            pause = 0.0002  # one that was killed is gone at once
             while not done:
                 found, status = os.waitpid(pid, os.WNOHANG)
                 if found:
@@ -154,7 +156,8 @@ class Worker:
                 elif time.monotonic() >= deadline:
                     return None
                 else:
-                    time.sleep(0.005)
+                    time.sleep(pause)
+                    pause = min(2 * pause, 0.01)
             return done[0]
 
         return cls(ours, pid, wait)
@@ -279,7 +282,7 @@ def _converse(found: Worker, answers: Answers, seconds: float, asking: float | N
             raised = error
             reply, value = {"problem": describe(error)}, b""
         except (ValueError, KeyError, TypeError, ArithmeticError, AttributeError):
-            log.exception("a worker's wish cannot be answered")  # it speaks nonsense, or we do
+            _log().exception("a worker's wish cannot be answered")  # it speaks nonsense, or we do
             raise InternalError from None
         if asking is not None:
             deadline = min(deadline + time.monotonic() - begun, last)
@@ -287,9 +290,15 @@ def _converse(found: Worker, answers: Answers, seconds: float, asking: float | N
     raise frames.FrameTimeoutError
 
 
+def _log() -> logging.Logger:
+    import logging
+
+    return logging.getLogger(__name__)
+
+
 def _problem(answer: dict[str, Any], raised: SignsvcError | None) -> SignsvcError:
     if "trace" in answer:
-        log.error("worker failed: %s", answer["trace"])
+        _log().error("worker failed: %s", answer["trace"])
     found = problem(answer.get("problem"))
     return raised if raised is not None and raised.code == found.code else found
 
