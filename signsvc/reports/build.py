@@ -20,6 +20,7 @@ from signsvc.types import (
     DocumentVerdict,
     DocumentView,
     Finding,
+    Grade,
     Indication,
     Level,
     Scope,
@@ -28,6 +29,10 @@ from signsvc.types import (
 )
 
 _LEVELS = {Level.FAIL: "error", Level.WARN: "warning", Level.INFO: "info"}
+_WEIGHTS = {level: place for place, level in enumerate((Level.FAIL, Level.WARN, Level.INFO))}
+_GRADES = {grade: place for place, grade in enumerate(Grade)}
+# Later revisions and messages listed, of each part and of all: hundreds of signatures each see hundreds of revisions.
+_LEAST, _MOST = 20, 20_000
 _IDENTITY_CARD = re.compile(r"\b((?:CCCD|CMND|HC):\s?)([0-9A-Za-z]+)")
 
 
@@ -45,7 +50,8 @@ def build(
     `name` is the file name the caller gave (shown only); `supplied_anchors` are trust anchors of this call, which the
     report names so that nobody takes them for installed trust.
     """
-    signatures = [_signature(s) for s in verdict.signatures]
+    room = max(_LEAST, _MOST // (len(verdict.signatures) + len(verdict.timestamps) + 1))
+    signatures = [_signature(s, room) for s in verdict.signatures]
     report: dict[str, Any] = {
         "id": report_id,
         "validation_time": _time(verdict.validation_time),
@@ -70,9 +76,9 @@ def build(
         "signatures_count": len(signatures),
         "valid_signatures_count": sum(s["indication"] == Indication.TOTAL_PASSED for s in signatures),
         "signatures": signatures,
-        "timestamps": [_timestamp(t) for t in verdict.timestamps],
-        "messages": _messages(verdict.findings),
-        "warnings": _messages(f for f in verdict.findings if f.level is not Level.INFO),
+        "timestamps": [_timestamp(t, room) for t in verdict.timestamps],
+        "messages": _messages(verdict.findings, room),
+        "warnings": _messages((f for f in verdict.findings if f.level is not Level.INFO), room),
     }
     anchors = [mask(a.subject) for a in supplied_anchors]
     if anchors:
@@ -106,7 +112,8 @@ def certificate_summary(certificate: Certificate) -> dict[str, Any]:
     }
 
 
-def _signature(verdict: SignatureVerdict) -> dict[str, Any]:
+def _signature(verdict: SignatureVerdict, room: int) -> dict[str, Any]:
+    """At most `room` later revisions and messages of each kind are listed."""
     certificate = verdict.certificate
     return {
         "id": verdict.id,
@@ -120,7 +127,7 @@ def _signature(verdict: SignatureVerdict) -> dict[str, Any]:
         },
         "format": verdict.format,
         "level": verdict.level,
-        "scope": _scope(verdict.scope),
+        "scope": _scope(verdict.scope, room),
         "signed_by": mask(certificate.common_name) if certificate else None,
         "organization": mask(certificate.organization) if certificate and certificate.organization else None,
         "certificate": certificate_summary(certificate) if certificate else None,
@@ -133,14 +140,14 @@ def _signature(verdict: SignatureVerdict) -> dict[str, Any]:
         "location": verdict.location,
         "chain": [_chain_entry(entry) for entry in verdict.chain],
         "checks": [{"id": c.id, "result": c.result} for c in verdict.checks],
-        "timestamps": [_timestamp(t) for t in verdict.timestamps],
-        "messages": _messages(verdict.findings),
+        "timestamps": [_timestamp(t, room) for t in verdict.timestamps],
+        "messages": _messages(verdict.findings, room),
         "extend_before": _time(verdict.extend_before),
-        "counter_signatures": [_signature(c) for c in verdict.counter_signatures],
+        "counter_signatures": [_signature(c, room) for c in verdict.counter_signatures],
     }
 
 
-def _timestamp(verdict: TimestampVerdict) -> dict[str, Any]:
+def _timestamp(verdict: TimestampVerdict, room: int) -> dict[str, Any]:
     return {
         "id": verdict.id,
         "field": verdict.field,
@@ -150,19 +157,24 @@ def _timestamp(verdict: TimestampVerdict) -> dict[str, Any]:
         "time": _time(verdict.gen_time),
         "tsa": mask(verdict.tsa) if verdict.tsa else None,
         "digest_algorithm": verdict.digest_algorithm,
-        "scope": _scope(verdict.scope) if verdict.scope else None,
+        "scope": _scope(verdict.scope, room) if verdict.scope else None,
         "chain": [_chain_entry(entry) for entry in verdict.chain],
-        "messages": _messages(verdict.findings),
+        "messages": _messages(verdict.findings, room),
     }
 
 
-def _scope(scope: Scope) -> dict[str, Any]:
+def _scope(scope: Scope, room: int) -> dict[str, Any]:
+    changes = scope.changes_after
+    if len(changes) > room:  # the worst ones, in the order of the file
+        worst = sorted(changes, key=lambda c: (c.permitted is False, _GRADES[c.grade]), reverse=True)[:room]
+        changes = tuple(sorted(worst, key=lambda c: c.revision))
     return {
         "type": scope.type,
         "revision": scope.revision,
         "of": scope.of,
         "byte_ranges": [list(r) for r in scope.byte_ranges],
-        "changes_after": [_change(c) for c in scope.changes_after],
+        "changes_after": [_change(c) for c in changes],
+        "changes_omitted": len(scope.changes_after) - len(changes),
     }
 
 
@@ -195,7 +207,11 @@ def _chain_entry(entry: ChainEntry) -> dict[str, Any]:
     }
 
 
-def _messages(findings: Iterable[Finding]) -> list[dict[str, Any]]:
+def _messages(findings: Iterable[Finding], room: int) -> list[dict[str, Any]]:
+    listed = list(findings)
+    if len(listed) > room:
+        kept = sorted(listed, key=lambda f: _WEIGHTS[f.level])[:room]
+        listed = [*kept, Finding.of("messages_omitted", count=len(listed) - room)]
     return [
         {
             "level": _LEVELS[f.level],
@@ -205,7 +221,7 @@ def _messages(findings: Iterable[Finding]) -> list[dict[str, Any]]:
             "text": text(f.code, "en", shown := _shown(f.data)),
             "text_vi": text(f.code, "vi", shown),
         }
-        for f in findings
+        for f in listed
     ]
 
 

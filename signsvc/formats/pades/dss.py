@@ -42,11 +42,11 @@ def read(document: Document) -> tuple[tuple[EvidenceItem, ...], bool]:
                     continue
                 listed.add((kind, value))
             stream = _guard(lambda: revision.resolve(value))  # noqa: B023
+            if isinstance(value, Ref) and len(document.history(value.num)) <= (1 if isinstance(stream, Stream) else 0):
+                settled.add((kind, value))
             if not isinstance(stream, Stream):
                 broken = True
                 continue
-            if isinstance(value, Ref) and len(document.history(value.num)) == 1:
-                settled.add((kind, value))
             if (kind, stream.start) in seen:
                 continue
             seen.add((kind, stream.start))

@@ -31,6 +31,8 @@ class _Steps:
         self._usages: Usages | None = None
         self._steps: dict[int, tuple[Notes, tuple[int, ...]]] = {}
         self._restrictions: dict[int, Restrictions] = {}
+        self._changes: dict[tuple[int, bool | None], Change] = {}
+        self._left = document.limits.changes
 
     def step(self, index: int) -> tuple[Notes, tuple[int, ...]]:
         """What revision `index` did to the one before it, and the numbers of the objects it touched."""
@@ -38,6 +40,29 @@ class _Steps:
         if found is None:
             found = self._steps[index] = self._judged(index)
         return found
+
+    def change(self, index: int, restrictions: Restrictions) -> Change:
+        """The step to revision `index` as signatures under `restrictions` see it."""
+        notes, touched = self.step(index)
+        permitted = restrictions.permit(notes)
+        found = self._changes.get((index, permitted))
+        if found is None:
+            found = self._changes[index, permitted] = Change(
+                revision=index + 1,
+                grade=notes.grade,
+                objects=touched,
+                pages=tuple(sorted(notes.pages)),
+                fields=tuple(notes.fields),
+                reasons=tuple(notes.reasons),
+                permitted=permitted,
+            )
+        return found
+
+    def spend(self, count: int) -> None:
+        """Account for `count` changes that are told of one signature.  Raises LimitError."""
+        self._left -= count
+        if self._left < 0:
+            raise LimitError("changes")
 
     def _judged(self, index: int) -> tuple[Notes, tuple[int, ...]]:
         try:
@@ -106,22 +131,9 @@ def compare(document: Document, index: int) -> tuple[Change, ...]:
     later = range(index + 1, len(document.revisions))
     if not later:
         return ()
+    steps.spend(len(later))
     restrictions = steps.restrictions(index)
-    result: list[Change] = []
-    for at in later:
-        notes, touched = steps.step(at)
-        result.append(
-            Change(
-                revision=at + 1,
-                grade=notes.grade,
-                objects=touched,
-                pages=tuple(sorted(notes.pages)),
-                fields=tuple(notes.fields),
-                reasons=tuple(notes.reasons),
-                permitted=restrictions.permit(notes),
-            )
-        )
-    return tuple(result)
+    return tuple(steps.change(at, restrictions) for at in later)
 
 
 __all__ = ["compare"]

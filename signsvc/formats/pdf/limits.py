@@ -37,6 +37,7 @@ class PdfLimits:
     pages: int = 500_000  # nodes of a page tree
     signatures: int = 2_000  # signature dictionaries
     evidence: int = 20_000  # values in all DSS dictionaries
+    changes: int = 150_000  # later revisions told of all signatures: 100 signatures under 1,000 revisions
     compared: int = 5_000_000  # values compared between revisions; beyond that a step counts as undefined
     hashed: int = 1 << 30  # octets hashed beside four times the file, for signatures that share no prefix
 
