@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 
@@ -58,7 +59,8 @@ def scan(document: Document) -> list[SignatureDictionary]:
     """Every dictionary with a /ByteRange in an object that some revision of the file defines, in file order.
 
     One that no revision defines counts where its range leaves out exactly its own /Contents: somebody appended a file
-    that forgets the signed one.  Where the file needs repair every object counts.  Raises LimitError.
+    that forgets the signed one, or the end of the file is missing.  Where the file needs repair every object counts.
+    Raises LimitError.
     """
     found: list[SignatureDictionary] = []
     for offset in _holders(document):
@@ -66,8 +68,11 @@ def scan(document: Document) -> list[SignatureDictionary]:
         defined = _defined(document, number, offset) if number is not None else ()
         physical = _read(document, offset)
         if document.revisions and not defined:
-            # what looks like an object inside a stream, or a signature cut off
-            found.extend(s for s in (_of(document, physical, ()) if physical else ()) if _over_itself(document, s))
+            # what looks like an object inside a stream, or a signature that was forgotten or cut off
+            if physical is not None:
+                found.extend(source for source in _of(document, physical, ()) if _over_itself(source))
+            elif document.trailing is not None and offset >= document.trailing:
+                found.append(SignatureDictionary(number, offset, {}, None, readable=False, forgotten=True))
             continue
         if physical is None:
             if defined:
@@ -79,9 +84,10 @@ def scan(document: Document) -> list[SignatureDictionary]:
     return found
 
 
-def _over_itself(document: Document, source: SignatureDictionary) -> bool:
-    """Whether the range of an object that no revision defines names the very place where it stands in this file."""
-    covered = parse(source.dictionary.get("ByteRange"), document.size)
+def _over_itself(source: SignatureDictionary) -> bool:
+    """Whether the range of an object that no revision defines names the very place where it stands in this file, even
+    where the file was longer once."""
+    covered = parse(source.dictionary.get("ByteRange"), sys.maxsize)
     source.forgotten = covered is not None and source.span == (covered.before, covered.after)
     return source.forgotten
 

@@ -94,11 +94,12 @@ class Inventory:
 
     def _claims(self, source: SignatureDictionary) -> bool:
         """Whether a dictionary in no field of the newest revision is a signature; says where it belonged."""
+        if source.forgotten:
+            source.removed = self.document.trailing is None  # else it stands, or stood, in what was added
+            source.orphan = not source.removed
+            return True
         if not source.readable:
             return False  # an object that nothing refers to and that cannot be read is nothing
-        if source.forgotten:
-            source.removed = True
-            return True
         revision = self.document.revisions[source.defined[0]] if source.defined else self.document.last
         holders = self._holders(revision)
         holder = holders.get((source.num, source.offset)) or holders.get((source.num, -1))
