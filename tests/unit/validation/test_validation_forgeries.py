@@ -99,7 +99,7 @@ def test_anchor_that_signs_itself_ends_with_its_sunset(bench: Bench) -> None:
     [("root-g2", ()), ("below-a-person", ("below-a-person", "person2")), ("person2", ("person2",))],
 )
 def test_responders_that_the_authority_did_not_delegate(bench: Bench, responder: str, include: tuple[str, ...]) -> None:
-    bench.pki.add("below-a-person", "ocsp-sub-g2-state", issuer="person2", not_after=bench.day(400))
+    bench.pki.add("below-a-person", "ocsp-sub-g2-state", issuer="person2", key="person2", not_after=bench.day(400))
     answer = bench.pki.ocsp(
         "person", "good", at=bench.now, signer=responder, include=tuple(bench.pki.cert(c) for c in include)
     )
