@@ -81,7 +81,10 @@ class Database:
         if self._url.get_backend_name() != "sqlite":
             return create_engine(self._url, pool_pre_ping=True, pool_size=8, max_overflow=16)
         if self._url.database and self._url.database != ":memory:":
-            Path(self._url.database).parent.mkdir(parents=True, exist_ok=True)
+            path = Path(self._url.database)
+            path.parent.mkdir(parents=True, exist_ok=True)
+            # Reports name people and agencies; SQLite's further files take the mode of the first.
+            os.close(os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600))
         engine = create_engine(self._url, connect_args={"timeout": BUSY_TIMEOUT_MS / 1000, "check_same_thread": False})
         event.listen(engine, "connect", _prepare_sqlite)
         event.listen(engine, "begin", _begin_sqlite)

@@ -21,7 +21,7 @@ from signsvc.store.records import Claim, Ticket
 from signsvc.store.schema import idempotency
 
 RETENTION = timedelta(hours=24)
-LEASE = timedelta(minutes=10)
+LEASE = timedelta(minutes=20)
 
 
 class Idempotency:

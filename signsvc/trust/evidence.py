@@ -36,6 +36,7 @@ AGAIN_SECONDS = 10.0
 # While a server fails, a kept value serves for so long; its own dates still decide what it proves.
 STALE_SECONDS = 30 * DAY
 _PRUNE_EVERY = 200
+_PRUNE_PARTS = 8
 _MEDIA = {"ocsp": "application/ocsp-response", "crl": "application/pkix-crl", "certificate": "application/pkix-cert"}
 
 
@@ -61,7 +62,7 @@ class EvidenceClient:
         self._dir = cache_dir / "evidence"
         self._clock = clock
         self._max_bytes = max_bytes
-        self._stored = 0
+        self._stored = self._octets = 0
 
     def fetch(self, request: FetchRequest, *, deadline: float | None = None) -> bytes:
         """The octets for `request` (a `Fetch`).  Raises `UpstreamError`, also for a failure remembered from the last
@@ -134,8 +135,11 @@ class EvidenceClient:
         with contextlib.suppress(OSError):
             self._write(path, body, now)
             _failure(path).unlink(missing_ok=True)
+            # By what was stored: a few documents can name many large lists.
             self._stored += 1
-            if self._stored % _PRUNE_EVERY == 0:
+            self._octets += len(body)
+            if self._stored >= _PRUNE_EVERY or self._octets >= self._max_bytes // _PRUNE_PARTS:
+                self._stored = self._octets = 0
                 self.prune()
         return Fetched(body, datetime.fromtimestamp(now, UTC), from_cache=False)
 

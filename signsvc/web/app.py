@@ -83,6 +83,7 @@ def create_app(settings: Settings, services: AppServices | None = None) -> Flask
         services = Services(settings, shared_tokens=True)
     config = WebConfig.of(settings)
     app = Flask("signsvc.web", static_folder="static", static_url_path="/static", template_folder="templates")
+    app.url_map.merge_slashes = False  # it answers with an absolute address made of the caller's Host header
     app.json.sort_keys = False  # type: ignore[attr-defined]
     app.json.ensure_ascii = False  # type: ignore[attr-defined]
     app.extensions["signsvc"] = config

@@ -18,7 +18,16 @@ class _Open(BaseModel):
 
 Identifier = Annotated[str, Field(min_length=1, max_length=128)]
 Text = Annotated[str, Field(max_length=500)]
-UtcTime = Annotated[AwareDatetime, AfterValidator(lambda value: value.astimezone(UTC))]
+
+
+def _in_utc(value: datetime) -> datetime:
+    try:
+        return value.astimezone(UTC)
+    except OverflowError:  # the first and the last hours of the calendar
+        raise ValueError("a time that the calendar does not have in UTC") from None
+
+
+UtcTime = Annotated[AwareDatetime, AfterValidator(_in_utc)]
 SuppliedDer = Annotated[tuple[Base64Bytes, ...], Field(max_length=64)]
 
 

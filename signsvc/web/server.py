@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import fcntl
 import os
+import resource
 import shutil
 import socket
 import time
@@ -148,6 +149,7 @@ def clean_spool(directory: Path, older_than: float = STALE_SECONDS) -> None:
 def _post_fork(_arbiter: Arbiter, _worker: Worker) -> None:
     from signsvc.web.logs import configure
 
+    resource.setrlimit(resource.RLIMIT_CORE, (0, 0))  # documents, keys of trials and passwords of authorities
     configure()
 
 

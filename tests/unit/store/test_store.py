@@ -288,3 +288,11 @@ class TestDatabase:
         from signsvc.store.database import Database
 
         assert "hunter2" not in repr(Database("postgresql+psycopg://user:hunter2@db/x"))
+
+
+def test_the_database_is_for_its_user_alone(tmp_path: Path) -> None:
+    store = Store.in_directory(tmp_path / "data")
+    store.api_keys.create("a", [Scope.READ], now=NOW)
+    modes = {path.name: path.stat().st_mode & 0o077 for path in (tmp_path / "data").glob("signsvc.db*")}
+    store.close()
+    assert modes["signsvc.db-wal"] == modes["signsvc.db"] == 0

@@ -223,3 +223,10 @@ def test_pruning_drops_the_oldest(client: EvidenceClient, responders: Responders
     client._max_bytes = files[0].stat().st_size
     client.prune()
     assert [path.exists() for path in files] == [True, False, False]
+
+
+def test_a_few_large_values_are_pruned_as_well(client: EvidenceClient, responders: Responders, tmp_path: Path) -> None:
+    client._max_bytes = 1
+    for label in ("root-g1", "root-g2"):
+        client(FetchRequest("certificate", responders.url(f"/aia/{label}.crt")))
+    assert not [path for path in (tmp_path / "cache").rglob("*") if path.is_file() and path.suffix == ""]

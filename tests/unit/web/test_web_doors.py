@@ -111,7 +111,13 @@ class TestVerify:
 
     @pytest.mark.parametrize(
         ("params", "pointer"),
-        [({"policy": ""}, "/policy"), ({"at": "2025-01-01T00:00:00"}, "/at"), ({"secret-1234": 1}, "")],
+        [
+            ({"policy": ""}, "/policy"),
+            ({"at": "2025-01-01T00:00:00"}, "/at"),
+            ({"secret-1234": 1}, ""),
+            ({"at": "0001-01-01T00:00:00+14:00"}, "/at"),
+            ({"at": "9999-12-31T23:59:59-12:00"}, "/at"),
+        ],
     )
     def test_wrong_params(self, stage: Any, params: dict[str, Any], pointer: str) -> None:
         found = problem(stage.client.post("/v1/verify", data=form(params), headers=stage.auth()))
@@ -420,6 +426,14 @@ class TestKeys:
         response = stage.client.post("/v1/sign", data=form(SIGN))
         assert response.status_code == 200
         response.close()
+
+    @pytest.mark.parametrize(
+        "path", ["/healthz", "/readyz", "/version", "/openapi.json", "/docs", "/docs/problems", "/verify"]
+    )
+    def test_no_redirect_repeats_the_host_of_the_caller(self, stage: Any, path: str) -> None:
+        response = stage.client.get(f"{path}//x", headers={"Host": "evil.example"})
+        assert response.status_code == 404
+        assert "Location" not in response.headers
 
     @pytest.mark.parametrize(
         "path", ["/healthz", "/readyz", "/version", "/openapi.json", "/docs", "/docs/problems", "/verify"]
