@@ -5,11 +5,15 @@ from __future__ import annotations
 import json
 import os
 import shutil
+import socket
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 
 import click
+
+from signsvc.cli.root import EXIT_PASSED, EXIT_PROBLEM
+from signsvc.errors import ConfigError
 
 _METRICS_DIR = "PROMETHEUS_MULTIPROC_DIR"
 
@@ -25,6 +29,7 @@ def serve(bind: str | None, workers: int | None, as_json: bool) -> int:
     changes = {k: v for k, v in (("bind", bind), ("workers", workers)) if v is not None}
     if changes:
         settings = settings.model_copy(update={"server": settings.server.model_copy(update=changes)})
+    _free(settings.server.bind)
     url = address(settings.server.bind, tls=settings.server.tls_certificate is not None)
     settings.data_dir.mkdir(parents=True, exist_ok=True)
     if as_json:
@@ -34,8 +39,29 @@ def serve(bind: str | None, workers: int | None, as_json: bool) -> int:
     with _metrics_directory():
         from signsvc.web.server import Server
 
-        Server(settings).run()
-    return 0
+        owner = os.getpid()
+        try:
+            Server(settings).run()
+        except SystemExit as end:
+            # The server's own 1 and 3 would read as TOTAL-FAILED and no signature; its workers' codes are its business.
+            if os.getpid() != owner or not end.code:
+                raise
+            return EXIT_PROBLEM
+    return EXIT_PASSED
+
+
+def _free(bind: str) -> None:
+    """Raises `ConfigError` where the address cannot be listened on, in words rather than in the server's log."""
+    host, _, port = bind.rpartition(":")
+    if bind.startswith(("unix:", "fd://")) or not port.isdecimal():
+        return  # the server's to judge
+    family = socket.AF_INET6 if host.startswith("[") else socket.AF_INET
+    with socket.socket(family) as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind((host.strip("[]"), int(port)))
+        except (OSError, OverflowError):
+            raise ConfigError(reason=f"cannot listen on {bind}: the address is in use or not of this machine") from None
 
 
 @contextmanager

@@ -81,3 +81,19 @@ def test_decisions_are_in_words() -> None:
     }  # fmt: skip
     assert "Quyết định: cần cán bộ xem xét [review]: vì sao" in render(report, "a.pdf")
     assert "Acceptance: for a person to review [review]: why" in render(report, "a.pdf", "en")
+
+
+def test_an_address_in_use_is_named(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    import socket
+
+    monkeypatch.setenv("SIGNSVC_DATA_DIR", str(tmp_path))
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        taken.listen()
+        bind = f"127.0.0.1:{taken.getsockname()[1]}"
+        assert ended("serve", "--bind", bind) == 4
+    shown = capsys.readouterr()
+    assert f"không mở được {bind}" in shown.err
+    assert shown.out == ""
