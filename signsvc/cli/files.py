@@ -27,6 +27,8 @@ def expand(arguments: Iterable[Path]) -> list[Path]:
             found += sorted(p for p in argument.iterdir() if p.is_file() and not p.name.startswith("."))
         else:
             found.append(argument)
+    if not found:
+        click.echo("Không có tệp nào trong thư mục. / The directory holds no file.", err=True)
     return found
 
 
