@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import re
+
 from signsvc.formats.pdf import Document, LimitError, PdfError, Revision
 from signsvc.formats.pdf.changes import compare
 from signsvc.types import Change, Grade
+
+_SECTION = re.compile(rb"[\x00\t\n\x0c\r ]*+(?:xref|\d{1,10}+[\x00\t\n\x0c\r ]++\d{1,5}+[\x00\t\n\x0c\r ]++obj)")
 
 
 def changes_after(document: Document, revision: Revision, *, removed: bool) -> tuple[Change, ...]:
@@ -25,11 +29,21 @@ def changes_after(document: Document, revision: Revision, *, removed: bool) -> t
                 for later in document.revisions[revision.index + 1 :]
             ]
     number = len(document.revisions)
+    if found and _ambiguous(document):
+        found.append(Change(number, Grade.UNDEFINED, reasons=("changes_not_compared",)))
     if removed:
         found.append(Change(number, Grade.UNDEFINED, reasons=("signature_removed",)))
     if document.trailing is not None:
         found.append(Change(number + 1, Grade.UNDEFINED, reasons=("document_octets_after_end",)))
     return tuple(found)
+
+
+def _ambiguous(document: Document) -> bool:
+    """Whether readers that count offsets from the header, not from the first octet, find other cross-references."""
+    pointer = document.last.sections[0].pointer
+    if not document.header_offset or pointer is None:
+        return False
+    return _SECTION.match(document.buffer, pointer + document.header_offset) is not None
 
 
 __all__ = ["changes_after"]

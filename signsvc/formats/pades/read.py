@@ -112,6 +112,8 @@ class _Reading:
             raise PdfError("nothing readable")  # a torn file is no file without signatures
         else:
             self.findings.append(Finding.of("document_needs_repair", reason=document.repair))
+        if document.header_offset:
+            self.findings.append(Finding.of("document_octets_before_header", count=document.header_offset))
         if document.trailing is not None:
             self.findings.append(Finding.of("document_octets_after_end", count=document.size - document.trailing))
         signatures = [self._signature(item) for item in items if not item.is_timestamp]

@@ -16,6 +16,7 @@ _ALLOWED = {
     3: frozenset({Grade.EXTENSION, Grade.UNREACHED, Grade.FORM_OR_SIGNATURE, Grade.ANNOTATION}),
 }
 _DEFAULT = 2  # /P left out
+_STRICTEST = 1  # for a level that is none
 
 
 @dataclass(frozen=True, slots=True)
@@ -119,8 +120,11 @@ def _of_lock(revision: Revision, value: PdfObject) -> Restrictions:
 
 
 def _level(revision: Revision, value: PdfObject) -> int | None:
+    """The level that is written; the strictest for what is no level, None where nothing is."""
     found = resolved(revision, value)
-    return found if type(found) is int and 1 <= found <= 3 else None
+    if found is None and not isinstance(value, Ref):
+        return None
+    return found if type(found) is int and 1 <= found <= 3 else _STRICTEST
 
 
 def _name(revision: Revision, value: PdfObject) -> str | None:

@@ -312,3 +312,38 @@ def test_signature_that_an_appended_file_forgets(pki: test_pki.Pki) -> None:
     assert signature.scope.type == "PARTIAL"
     attached = b"<< /Type /EmbeddedFile /Length %d >>\nstream\n%s\nendstream" % (len(signed), signed)
     assert not pades.read(PdfWriter(extra={20: attached}).data).signatures
+
+
+def test_octets_before_the_header(pki: test_pki.Pki, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Some readers count offsets from the header: what was appended must not be another file to them."""
+    from tests import pdf_writer
+
+    monkeypatch.setattr(pdf_writer, "HEADER", b"\xef\xbb\xbf" + pdf_writer.HEADER)
+    pdf = PdfWriter()
+    pdf.sign(pki)
+    pdf.store(pki)
+    view = pades.read(pdf.data)
+    assert "document_octets_before_header" in {f.code for f in view.findings}
+    assert [change.grade for change in view.signatures[0].scope.changes_after] == [Grade.EXTENSION]
+    at = int(pdf.data[pdf.data.rindex(b"startxref") + 10 :].split()[0])
+    # The same update, its table behind three blanks: the other readers begin to read here.
+    shadow = pdf.data[:at] + b"   " + pdf.data[at:]
+    (_, *more) = pades.read(shadow).signatures[0].scope.changes_after
+    assert [c.grade for c in more] == [Grade.UNDEFINED]
+    assert more[0].reasons == ("changes_not_compared",)
+
+
+@pytest.mark.parametrize(
+    ("level", "certification"), [(b"1", 1), (b"3", 3), (b"0", 1), (b"4", 1), (b"(3)", 1), (b"3.0", 1)]
+)
+def test_certification_level_that_is_none(pki: test_pki.Pki, level: bytes, certification: int) -> None:
+    """What is shown as the level is what later changes are held to."""
+    reference = b" /Reference [<< /TransformMethod /DocMDP /TransformParams << /P %s >> >>]" % level
+    pdf = PdfWriter()
+    pdf.sign(pki, extra=reference)
+    number = pdf.new()
+    pdf.annotations.append(number)
+    pdf.update({number: b"<< /Type /Annot /Subtype /Text /Rect [9 9 20 20] /P 3 0 R >>", 3: pdf.page()})
+    (signature,) = pades.read(pdf.data).signatures
+    assert signature.certification == certification
+    assert [change.permitted for change in signature.scope.changes_after] == [certification == 3]
