@@ -53,15 +53,29 @@ class ServerSettings(_Section):
 
     bind: str = "127.0.0.1:8080"
     workers: int = Field(default_factory=lambda: int(os.environ.get("WEB_CONCURRENCY", os.cpu_count() or 2)), ge=1)
-    threads: int = Field(8, ge=1, le=256)
+    threads: int = Field(8, ge=1, le=256)  # documents in work, in each process
     max_body_bytes: int = Field(GIB + 16 * MIB, ge=1024)
     max_json_bytes: int = Field(64 * MIB, ge=1024)
     body_timeout_seconds: float = Field(600, gt=0)
-    max_in_flight: int = Field(64, ge=1)
+    max_in_flight: int = Field(64, ge=1, le=1024)  # documents in work or waiting, in all processes
     public_url: str | None = None
     forwarded_allow_ips: str = "127.0.0.1"
     tls_certificate: Path | None = None
     tls_key: Path | None = None
+
+    @property
+    def slots(self) -> int:
+        """Documents in work at a time in one process."""
+        return min(self.threads, self._share)
+
+    @property
+    def waiting(self) -> int:
+        """Requests that may wait for a slot in one process."""
+        return max(1, self._share - self.slots)
+
+    @property
+    def _share(self) -> int:
+        return -(-self.max_in_flight // self.workers)
 
 
 class AuthSettings(_Section):

@@ -90,7 +90,7 @@ def create_app(settings: Settings, services: AppServices | None = None) -> Flask
     app.extensions["signsvc.state"] = AppState(
         config,
         services,
-        Slots(config.slots),
+        Slots(config.slots, config.waiting),
         profile_directories=tuple(d for d in (settings.data_dir / "profiles",) if d.is_dir()),
         policy_directories=tuple(d for d in (settings.data_dir / "policies",) if d.is_dir()),
     )

@@ -15,6 +15,7 @@ if TYPE_CHECKING:
 class WebConfig:
     body: BodyLimits
     slots: int  # documents in work per process
+    waiting: int = 1  # requests that wait for a slot, per process
     mode: str = "production"
     policy: str = "hon-hop"
     public_url: str = ""
@@ -38,7 +39,8 @@ class WebConfig:
                 seconds=server.body_timeout_seconds,
                 spool=settings.spool_dir,
             ),
-            slots=max(1, min(server.threads, -(-server.max_in_flight // server.workers))),
+            slots=server.slots,
+            waiting=server.waiting,
             mode=settings.mode,
             policy=settings.policy,
             public_url=(server.public_url or "").rstrip("/"),

@@ -11,6 +11,7 @@ import os
 import resource
 import shutil
 import socket
+import threading
 import time
 from collections.abc import Callable, Mapping
 from contextlib import suppress
@@ -27,8 +28,8 @@ if TYPE_CHECKING:
 
     from signsvc.settings import Settings
 
-# Beside the slots: one thread for health and pages, one that may wait for a slot (`signsvc.web.slots`).
-SPARE_THREADS = 2
+# For health and pages, beside one thread for each request in work or waiting (`signsvc.web.slots`).
+SPARE_THREADS = 1
 # A connection whose request line and headers are not complete after this long is closed.
 HEAD_SECONDS = 10.0
 # A client that takes nothing of its answer for this long is given up.
@@ -107,7 +108,7 @@ def options(settings: Settings) -> Mapping[str, Any]:
         "bind": server.bind,
         "worker_class": f"{__name__}.PatientWorker",
         "workers": server.workers,
-        "threads": server.threads + SPARE_THREADS,
+        "threads": server.slots + server.waiting + SPARE_THREADS,
         "timeout": 60,
         "graceful_timeout": 90,
         "keepalive": 15,
@@ -120,6 +121,7 @@ def options(settings: Settings) -> Mapping[str, Any]:
         "accesslog": None,  # the application writes its own lines, without secrets
         "loglevel": "warning",
         "post_fork": _post_fork,
+        "post_worker_init": _post_worker_init,
         "worker_exit": _worker_exit,
         "child_exit": _child_exit,
         "proc_name": "signsvc",
@@ -151,6 +153,22 @@ def _post_fork(_arbiter: Arbiter, _worker: Worker) -> None:
 
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))  # documents, keys of trials and passwords of authorities
     configure()
+
+
+def _post_worker_init(worker: Worker) -> None:
+    state = worker.wsgi.extensions.get("signsvc.state")
+    warm = getattr(state.services, "warm", None) if state is not None else None
+    if warm is not None:
+        threading.Thread(target=_warmed, args=(warm,), name="warm", daemon=True).start()
+
+
+def _warmed(warm: Callable[[], None]) -> None:
+    try:
+        warm()
+    except Exception:  # noqa: BLE001 - the first request that needs it says what is wrong
+        from signsvc.web.logs import log
+
+        log().warning("not warm", exc_info=True)
 
 
 def _worker_exit(_arbiter: Arbiter, worker: Worker) -> None:

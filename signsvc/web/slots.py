@@ -1,8 +1,8 @@
 """How many documents one worker process takes at a time.
 
 Threads are fewer than connections: without a bound, slow uploads would take them all and the health page would not
-answer.  The server keeps two threads more than there are slots (`signsvc.cli.serve`): one for health and pages, one
-that may wait here.
+answer.  A burst waits here for its turn; the server has a thread for everyone in work or waiting, and one more for
+health and pages (`signsvc.web.server`).
 """
 
 from __future__ import annotations
@@ -14,14 +14,14 @@ from contextlib import contextmanager
 from signsvc.errors import SignsvcError
 from signsvc.web import metrics
 
-# How long the one waiting request waits for a slot.
+# How long a waiting request waits for a slot.
 WAIT_SECONDS = 10.0
 
 
 class Slots:
-    def __init__(self, count: int, wait: float = WAIT_SECONDS) -> None:
+    def __init__(self, count: int, waiting: int = 1, wait: float = WAIT_SECONDS) -> None:
         self._free = threading.BoundedSemaphore(count)
-        self._waiting = threading.BoundedSemaphore(1)
+        self._waiting = threading.BoundedSemaphore(waiting)
         self._wait = wait
 
     @contextmanager

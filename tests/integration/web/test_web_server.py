@@ -11,6 +11,7 @@ import socket
 import threading
 import time
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import pytest
@@ -86,7 +87,7 @@ def test_large_bodies_go_to_the_disk(serve: Any) -> None:
 
 
 def test_slow_uploads_do_not_stop_the_probes(serve: Any) -> None:
-    running = serve(threads=2)
+    running = serve(threads=2, max_in_flight=3)
     head = (
         b"POST /v1/verify HTTP/1.1\r\nHost: x\r\nContent-Type: application/pdf\r\nContent-Length: 1000\r\n"
         b"Authorization: Bearer " + running.key.encode() + b"\r\n\r\n%PDF-"
@@ -171,7 +172,7 @@ def test_workers_share_their_metrics(serve: Any) -> None:
 
 
 def test_headers_without_end_hold_no_threads(serve: Any) -> None:
-    running = serve(threads=1)
+    running = serve(threads=1, max_in_flight=2)
     slow = []
     try:
         for _ in range(3):  # as many as there are threads
@@ -224,3 +225,10 @@ def test_what_a_killed_process_left_is_removed(serve: Any) -> None:
     assert left.is_dir(), "too new to be sure"
     clean_spool(directory, older_than=-1)
     assert not left.exists()
+
+
+def test_a_burst_waits_for_its_turn(serve: Any) -> None:
+    running = serve(threads=2)
+    with ThreadPoolExecutor(24) as callers:
+        answers = list(callers.map(lambda _: post(running, 1000, chunked=False)[0], range(24)))
+    assert 503 not in answers, answers
