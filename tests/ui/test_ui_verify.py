@@ -119,7 +119,7 @@ def test_what_is_no_pdf_is_said_in_plain_words(open_tab: OpenTab, papers: Papers
     tab = open_tab(refusals=(415,))
     tab.verify(papers.text)
     assert tab.verdict == "Không kiểm tra được tệp này"
-    assert "Định dạng tài liệu không được hỗ trợ. Hãy chọn một tệp PDF." in tab.text()
+    assert "Định dạng tài liệu không được hỗ trợ; dịch vụ nhận tệp PDF. Hãy chọn một tệp PDF." in tab.text()
     tab.page.get_by_role("link", name="Kiểm tra tệp khác").click()
     tab.verify(papers.plain)
     assert tab.verdict == f"✓ {PASSED}"

@@ -30,8 +30,11 @@ def lines(capsys: pytest.CaptureFixture[str]) -> dict[str, dict[str, Any]]:
     return {line["what"]: line for line in json.loads(capsys.readouterr().out)}
 
 
-def test_the_runtime_directory_must_be_private(data: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_the_runtime_directory_must_be_private(
+    data: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
     run = data / "run"
+    monkeypatch.setenv("SIGNSVC_RUNTIME_DIR", str(run))  # a deep temporary directory would have a short one elsewhere
     assert lines(capsys)["run_dir"]["ok"] is True
     run.mkdir(mode=0o700)
     assert lines(capsys)["run_dir"]["ok"] is True
