@@ -182,6 +182,7 @@ class PdfWriter:
         objects: dict[int, bytes] | None = None,
         cms: bytes | Callable[[bytes], bytes] | None = None,
         timestamped: bool = False,
+        rect: bytes = b" /Rect [10 20 110 60]",
     ) -> Written:
         """Append a revision with a signature field and its signature; a document timestamp for ETSI.RFC3161."""
         number = self.new(2)
@@ -195,8 +196,8 @@ class PdfWriter:
         )  # fmt: skip
         all_objects = {
             number: dictionary,
-            holder: b"<< /Type /Annot /Subtype /Widget /FT /Sig /T (%s) /V %d 0 R /P 3 0 R /Rect [10 20 110 60]%s >>"
-            % (text, number, field_extra),
+            holder: b"<< /Type /Annot /Subtype /Widget /FT /Sig /T (%s) /V %d 0 R /P 3 0 R%s%s >>"
+            % (text, number, rect, field_extra),
             1: self.catalog(),
             3: self.page(),
             **(objects or {}),
