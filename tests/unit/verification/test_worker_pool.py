@@ -97,7 +97,8 @@ def test_a_worker_that_grows_is_told_so(forked: Any, document: Path) -> None:
 
 
 def test_a_worker_that_stays_large_is_replaced(forked: Any, document: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(processes, "RECYCLE_ABOVE", 200 * 1024**2)
+    # A forked worker begins as large as this process is by now.
+    monkeypatch.setattr(processes, "RECYCLE_ABOVE", worker._resident() + 150 * 1024**2)
     kept: list[bytearray] = []
 
     def examine(path: Path, request: VerifyRequest, **_: Any) -> dict[str, Any]:
@@ -280,3 +281,46 @@ def test_a_worker_knows_nothing_of_the_environment_of_its_parent(monkeypatch: py
     assert b"PATH=" in held
     assert b"1234" not in held
     assert b"secret" not in held
+
+
+def test_many_first_callers_do_not_start_many_workers(forked: Any, document: Path) -> None:
+    """The fixture's verifier starts its first workers at once; the pool here has only places for them."""
+    forked(lambda *_, **__: {**REPORT, "pid": os.getpid()}).close()
+    pids: list[int] = []
+    with Verifier(TrustSource(document.parent), workers=8) as verifier:
+        threads = [
+            threading.Thread(target=lambda: pids.append(verifier.verify(document).report["pid"])) for _ in range(8)
+        ]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+    assert len(pids) == 8
+    assert len(set(pids)) == 1
+
+
+def test_a_slow_worker_is_joined_by_another(forked: Any, document: Path) -> None:
+    def examine(path: Path, request: VerifyRequest, **_: Any) -> dict[str, Any]:
+        time.sleep(4 if request.name == "slow" else 0)
+        return REPORT
+
+    forked(examine).close()
+    with Verifier(TrustSource(document.parent), workers=2) as verifier:
+        slow = threading.Thread(target=verifier.verify, args=(document, VerifyRequest(name="slow")))
+        slow.start()
+        time.sleep(0.2)
+        begun = time.monotonic()
+        verifier.verify(document)
+        assert time.monotonic() - begun < 3
+        slow.join()
+
+
+def test_workers_are_started_ahead_of_the_first_caller(forked: Any, document: Path) -> None:
+    forked(lambda *_, **__: {**REPORT, "pid": os.getpid()}).close()
+    with Verifier(TrustSource(document.parent), workers=3) as verifier:
+        verifier.warm(1)
+        verifier.warm(1)
+        (first,) = verifier._pool._all
+        assert verifier.verify(document).report["pid"] == first.pid
+        verifier.warm()
+        assert len(verifier._pool._all) == 3
