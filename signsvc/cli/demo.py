@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import contextlib
+import fcntl
 import http.client
 import json
 import os
@@ -78,10 +79,10 @@ def demo(once: bool, directory: Path | None, port: int, as_json: bool) -> int:
         raise ConfigError(reason="the demonstration needs the source checkout (folder test_pki)")
     sys.path.insert(0, str(source))
     place = _Place(source, (directory or source / "var" / "demo").resolve())
-    _clear(place, ours=directory is None)
-    for number in (signal.SIGTERM, signal.SIGHUP):
-        signal.signal(number, signal.default_int_handler)  # whatever ends us, the service ends too
     with contextlib.ExitStack() as stack:
+        stack.enter_context(_cleared(place, ours=directory is None))
+        for number in (signal.SIGTERM, signal.SIGHUP):
+            signal.signal(number, signal.default_int_handler)  # whatever ends us, the service ends too
         spoken = contextlib.ExitStack()
         if as_json:
             spoken.enter_context(contextlib.redirect_stdout(sys.stderr))
@@ -101,14 +102,31 @@ def demo(once: bool, directory: Path | None, port: int, as_json: bool) -> int:
     return EXIT_PASSED
 
 
-def _clear(place: _Place, *, ours: bool) -> None:
-    """An empty directory; what is there is removed only where an earlier demonstration made it."""
+@contextlib.contextmanager
+def _cleared(place: _Place, *, ours: bool) -> Iterator[None]:
+    """An empty directory; what is there is removed only where an earlier demonstration made it and has ended."""
+    mark = place.out / _MARK
     if place.out.exists():
-        if not ours and any(place.out.iterdir()) and not (place.out / _MARK).is_file():
+        if not ours and any(place.out.iterdir()) and not mark.is_file():
             raise click.UsageError(f"--dir: {place.out} holds other files; name a new directory")
+        if mark.is_file():
+            with _held(mark, place):
+                pass
         shutil.rmtree(place.out)
     place.out.mkdir(parents=True)
-    (place.out / _MARK).touch()
+    mark.touch()
+    with _held(mark, place):
+        yield
+
+
+@contextlib.contextmanager
+def _held(mark: Path, place: _Place) -> Iterator[None]:
+    with mark.open("rb") as lock:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            raise click.UsageError(f"a demonstration runs in {place.out}; end it, or name another --dir") from None
+        yield
 
 
 def _summary(place: _Place, bind: str) -> dict[str, Any]:

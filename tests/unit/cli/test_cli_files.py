@@ -48,6 +48,18 @@ def test_the_demonstration_removes_only_its_own(tmp_path: Path, capsys: pytest.C
     assert (tmp_path / "thesis.pdf").exists()
 
 
+def test_the_demonstration_leaves_a_running_one_alone(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    import fcntl
+
+    mark = tmp_path / ".signsvc-demo"
+    mark.touch()
+    with mark.open("rb") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        assert ended("demo", "--once", "--dir", tmp_path) == 64
+    assert "a demonstration runs in" in capsys.readouterr().err
+    assert mark.exists()
+
+
 def test_an_unreadable_place_is_named(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     place = tmp_path / "file"
     place.touch()
