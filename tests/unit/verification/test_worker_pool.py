@@ -16,7 +16,7 @@ import pytest
 
 from signsvc.errors import BusyError, DocumentError, InternalError, SignsvcError, UpstreamError
 from signsvc.trust.fetching import FetchRequest
-from signsvc.verification import Limits, TrustSource, Verifier, VerifyRequest, engine, frames, processes
+from signsvc.verification import Limits, TrustSource, Verifier, VerifyRequest, engine, frames, processes, worker
 from signsvc.verification.model import fetch_from_json, fetch_to_json
 
 REPORT = {"indication": "NO-SIGNATURE", "sub_indication": None, "signatures": []}
