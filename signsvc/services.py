@@ -73,6 +73,12 @@ class Services:
             if part is not None and hasattr(part, "close"):
                 part.close()
 
+    def warm(self) -> None:
+        """Start a worker of each kind that will be needed."""
+        self.verifier.warm(1)
+        if self.settings.credentials and (warm := getattr(self.signing, "warm", None)) is not None:
+            warm(1)
+
     @property
     def trust_source(self) -> TrustSource:
         from signsvc.verification import TrustSource

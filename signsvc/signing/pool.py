@@ -72,9 +72,9 @@ class SigningPool:
         """Stop all workers; running signings fail."""
         self._pool.close()
 
-    def warm(self) -> None:
-        """Start every worker now."""
-        self._pool.warm()
+    def warm(self, count: int | None = None) -> None:
+        """Start workers until there are `count` (None: all), so that the first callers do not wait for them."""
+        self._pool.warm(count)
 
     def sign(
         self,

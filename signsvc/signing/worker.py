@@ -118,6 +118,9 @@ def harden() -> None:
 
 def main() -> None:
     with worker.begin(_MOST_WRITTEN) as sock:
+        # Now, while nobody waits: the writing library takes most of a second.
+        from signsvc.formats.pades import write as _write  # noqa: F401
+
         serve(sock)
 
 

@@ -58,9 +58,9 @@ class Verifier:
         """Stop all workers; running verifications fail."""
         self._pool.close()
 
-    def warm(self) -> None:
-        """Start every worker now, so that the first callers do not wait for interpreters."""
-        self._pool.warm()
+    def warm(self, count: int | None = None) -> None:
+        """Start workers until there are `count` (None: all), so that the first callers do not wait for them."""
+        self._pool.warm(count)
 
     def verify(self, path: Path, request: VerifyRequest | None = None) -> Outcome:
         """The report for the document at `path` (EN 319 102-1 §5).

@@ -10,7 +10,6 @@ import contextlib
 import importlib
 import json
 import os
-import queue
 import signal
 import socket
 import sys
@@ -34,6 +33,8 @@ MAX_WISH = 1 << 20
 MAX_WISHES = 5_000
 # A worker whose resident memory (octets) is above this after a document is replaced by a fresh one.
 RECYCLE_ABOVE = 512 * 1024**2
+# Seconds in which a caller waits for a busy worker before another one is started: about what a start takes.
+PATIENCE = 1.0
 # How a worker that died by itself died, in the word of the limit that was hit.
 _ENDS: dict[int, str] = {
     signal.SIGXCPU: "cpu",
@@ -180,15 +181,17 @@ class Pool:
         self._module = module
         self._reach = reach
         self._busy_after = busy_after
-        self._idle: queue.LifoQueue[Worker | None] = queue.LifoQueue()
+        self._ready: list[Worker] = []
+        self._workers = workers
+        self._places = 0 if fork else workers  # for workers that are not started yet
         self._all: set[Worker] = set()
         self._lock = threading.Lock()
+        self._changed = threading.Condition(self._lock)
         self._closed = False
-        for _ in range(workers):
-            made = Worker.fork(module) if fork else None
-            if made is not None:
-                self._all.add(made)
-            self._idle.put(made)
+        for _ in range(workers if fork else 0):
+            made = Worker.fork(module)
+            self._all.add(made)
+            self._ready.append(made)
 
     def close(self) -> None:
         """Stop all workers; running jobs fail."""
@@ -198,11 +201,18 @@ class Pool:
         for found in workers:
             found.stop()
 
-    def warm(self) -> None:
-        """Start every worker now, so that the first callers do not wait for interpreters."""
-        taken = [self._idle.get() for _ in range(self._idle.qsize())]
-        for found in taken:
-            self._idle.put(found or self._start())
+    def warm(self, count: int | None = None) -> None:
+        """Start workers until there are `count` (None: all), so that the first callers do not wait for interpreters."""
+        while True:
+            with self._lock:
+                if self._workers - self._places >= (self._workers if count is None else min(count, self._workers)):
+                    return
+                self._places -= 1
+            made: Worker | None = None
+            try:
+                made = self._start()
+            finally:
+                self._give(made)
 
     def run(self, job: dict[str, Any], answers: Answers, *, seconds: float, asking: float | None = None) -> Any:
         """What a worker makes of `job`, in `seconds`; with `asking`, the time in which it waits for us does not
@@ -212,13 +222,9 @@ class Pool:
         raised.  Raises `DocumentError` (``document_too_complex``) for a worker that came to an end, what it reports,
         `InternalError` for defects, and `BusyError` where no worker was free in time.
         """
+        usable: Worker | None = self._take()
         try:
-            found = self._idle.get(timeout=self._busy_after)
-        except queue.Empty:
-            raise BusyError from None
-        usable: Worker | None = None
-        try:
-            usable = found or self._start()
+            usable = usable or self._start()
             try:
                 _begin(usable, job, seconds)
             except frames.FrameError:  # it went while it was idle: that says nothing of this job
@@ -237,8 +243,34 @@ class Pool:
             if usable is not None and not usable.waiting:
                 self._discard(usable)
                 usable = None
-            self._idle.put(usable)
+            self._give(usable)
         return answer["result"]
+
+    def _take(self) -> Worker | None:
+        """A worker that is free, or None: one may be started.  Raises `BusyError`."""
+        begun = time.monotonic()
+        with self._changed:
+            # Many callers at once do not start many interpreters at once, where the first is soon free again.
+            patient = begun + (PATIENCE if self._places < self._workers else 0.0)
+            while True:
+                if self._ready:
+                    return self._ready.pop()
+                now = time.monotonic()
+                if self._places and now >= patient:
+                    self._places -= 1
+                    return None
+                until = begun + self._busy_after
+                if now >= until:
+                    raise BusyError
+                self._changed.wait((min(until, patient) if self._places else until) - now)
+
+    def _give(self, found: Worker | None) -> None:
+        with self._changed:
+            if found is None:
+                self._places += 1
+            else:
+                self._ready.append(found)
+            self._changed.notify()
 
     def _start(self) -> Worker:
         made = Worker.spawn(self._module, self._reach)

@@ -124,4 +124,8 @@ def begin(most_written: int = 0) -> socket.socket:
 
 def main() -> None:
     with begin() as sock:
+        # Now, while nobody waits.
+        from signsvc.formats import pades as _pades  # noqa: F401
+        from signsvc.verification import engine as _engine  # noqa: F401
+
         serve(sock)
