@@ -60,6 +60,8 @@ def validate(
     tokens = tuple(judged_tokens[view.id] for view in document.timestamps)
     signatures = tuple(validate_signature(context, inventory, view, tokens) for view in document.signatures)
     findings = list(document.findings)
+    if at is not None and at < now:
+        findings.append(Finding.of("validation_time_given", time=shown(at)))
     if context.data.unreadable:
         findings.append(Finding.of("evidence_unreadable", count=len(context.data.unreadable)))
     findings += [

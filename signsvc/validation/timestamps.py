@@ -137,6 +137,9 @@ def _authority(view: TimestampView, certificate: Certificate, gen_time: datetime
             found.append(Finding.of("tsa_certificate_purpose", subject=view.id))
         elif len(purposes) > 1 or _EXTENDED_KEY_USAGE not in certificate.critical_extensions:
             found.append(Finding.of("tsa_certificate_purpose_shared", subject=view.id))
+        usage = certificate.key_usage
+        if usage is not None and not usage & {"digital_signature", "non_repudiation"}:
+            found.append(Finding.of("tsa_certificate_purpose", subject=view.id))
         if view.tsa_name_der is not None and not _named(certificate, view.tsa_name_der):
             found.append(Finding.of("tsa_name_differs", subject=view.id))
     except (DerError, IndexError):

@@ -174,6 +174,16 @@ def test_at_judges_in_the_past(bench: Bench) -> None:
     assert verdict.validation_time == at
 
 
+def test_a_judgement_about_the_past_says_what_it_takes_for_granted(bench: Bench) -> None:
+    document = bench.document(bench.signer("expired-recently"))
+    status = bench.status("expired-recently", bench.day(10))
+    verdict = bench.judge(document, status, at=bench.day(10.5))
+    assert outcome(verdict) == ("TOTAL-PASSED", None)
+    assert "validation_time_given" in codes(verdict, "warn")
+    assert "validation_time_given" not in codes(bench.judge(document, status))
+    assert "validation_time_given" not in codes(bench.judge(document, status, at=bench.now))
+
+
 def test_changes_after(bench: Bench) -> None:
     from signsvc.types import Change, Grade
 

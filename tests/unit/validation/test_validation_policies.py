@@ -124,11 +124,11 @@ def test_describe_is_json_and_differences_name_keys() -> None:
 
 
 def test_findings_of_the_engine_are_all_catalogued_and_used() -> None:
-    """Every code that the engine names has texts, and every text of its file is used."""
+    """Every code that the engine and its reports name has texts, and every text of their file is used."""
     import tomllib
 
-    root = Path(str(resources.files("signsvc.validation")))
-    source = "".join(path.read_text("utf-8") for path in root.glob("*.py"))
+    roots = [Path(str(resources.files(room))) for room in ("signsvc.validation", "signsvc.reports")]
+    source = "".join(path.read_text("utf-8") for root in roots for path in root.glob("*.py"))
     table = tomllib.loads((resources.files("signsvc.messages") / "validation.toml").read_text("utf-8"))
     named = set(re.findall(r'"([a-z0-9_]+)"', source))
     assert set(table) <= named

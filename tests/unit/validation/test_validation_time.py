@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from typing import Any
 
 import pytest
 
@@ -248,6 +249,7 @@ def test_token_of_another_signature(bench: Bench) -> None:
     [
         ({"tsa": "tsa-no-eku"}, "tsa_certificate_purpose"),
         ({"tsa": "tsa-wrong-eku"}, "tsa_certificate_purpose"),
+        ({"tsa": "tsa1", "key_usage": ("keyEncipherment",)}, "tsa_certificate_purpose"),
         ({"tsa": "tsa-unknown"}, "no_certificate_chain"),
         ({"tsa": "tsa-expired"}, "certificate_expired"),
         ({"tsa": "tsa-revoked"}, "certificate_revoked"),
@@ -255,7 +257,7 @@ def test_token_of_another_signature(bench: Bench) -> None:
         ({"hash": "sha1"}, "algorithm_not_reliable"),
     ],
 )
-def test_bad_tokens_prove_nothing(bench: Bench, options: dict[str, str], code: str) -> None:
+def test_bad_tokens_prove_nothing(bench: Bench, options: dict[str, Any], code: str) -> None:
     signer = bench.signer()
     token = bench.token(bench.day(10), signer, **options)
     tsa = options.get("tsa", "tsa1")
