@@ -80,7 +80,8 @@ def load(config: Pkcs12Config, *, mode: str, allow_software_keys: bool = False) 
         raise CredentialError("credential_disabled")
     if mode != "trial":
         if not allow_software_keys:
-            raise ConfigError(reason=f"the software key {config.name} is for trial mode only (mode = trial, or allow_software_keys)")
+            reason = f"the software key {config.name} is for trial mode only (mode = trial, or allow_software_keys)"
+            raise ConfigError(reason=reason)
         text = f"credential {config.name} is a software key outside trial mode: its signatures may not be lawful"
         log.warning(text)
         warnings.warn(text, SoftwareKeyWarning, stacklevel=2)
