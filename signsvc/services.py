@@ -25,6 +25,20 @@ if TYPE_CHECKING:
     from signsvc.verification import Reach, TrustSource, Verifier
 
 
+if TYPE_CHECKING:
+    part = cached_property
+else:
+
+    class part(cached_property):  # noqa: N801 - used like the decorator it is
+        """Made once even when several threads ask first: the library's own property has no lock since 3.12."""
+
+        def __get__(self, instance, owner=None):
+            if instance is None:
+                return self
+            with instance._lock:
+                return super().__get__(instance, owner)
+
+
 class Services:
     """The parts of an installation.
 
@@ -100,13 +114,13 @@ class Services:
         readable = (source.directory, *source.policy_directories)
         return Reach(readable, (spool,)) if write else Reach((*readable, spool))
 
-    @cached_property
+    @part
     def trust(self) -> TrustStore:
         from signsvc.trust import TrustStore
 
         return TrustStore(self.settings.trust_dir)
 
-    @cached_property
+    @part
     def http(self) -> HttpClient:
         """For what documents and certificates name."""
         from signsvc.net import HttpClient
@@ -127,13 +141,13 @@ class Services:
             ca_file=str(net.ca_file) if net.ca_file else None,
         )
 
-    @cached_property
+    @part
     def evidence(self) -> EvidenceClient:
         from signsvc.trust import EvidenceClient
 
         return EvidenceClient(self.http, self.settings.cache_dir)
 
-    @cached_property
+    @part
     def cached_evidence(self) -> EvidenceClient:
         """What was obtained before, and never a connection."""
         from signsvc.net import HttpClient, NetRules
@@ -141,7 +155,7 @@ class Services:
 
         return EvidenceClient(HttpClient(NetRules(offline=True)), self.settings.cache_dir)
 
-    @cached_property
+    @part
     def tsa(self) -> TsaClient:
         return self.tsa_for()
 
@@ -160,7 +174,7 @@ class Services:
         http = HttpClient(self._rules(*(place for config in configs if (place := _place(config.url)))))
         return TsaClient(configs, http, lambda: self._material(anchors))
 
-    @cached_property
+    @part
     def keyring(self) -> Keyring:
         from signsvc.keys.configured import from_settings
 
@@ -168,7 +182,7 @@ class Services:
             self.settings, shared=self._shared_tokens, pin_source=self._pin_source, prompt=self._prompt
         )
 
-    @cached_property
+    @part
     def verifier(self) -> Verifier:
         from signsvc.verification import Limits, Verifier
 
@@ -183,7 +197,7 @@ class Services:
             reach=self._reach(write=False),
         )
 
-    @cached_property
+    @part
     def signing(self) -> SigningService | SigningPool:
         """In the service, where documents are anybody's, by worker processes; on the command line in this one."""
         if self._shared_tokens:
@@ -209,7 +223,7 @@ class Services:
             tsa=self.tsa if self.settings.tsa else None,
         )
 
-    @cached_property
+    @part
     def store(self) -> Store:
         from signsvc.store import Store
 
