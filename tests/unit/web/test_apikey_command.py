@@ -43,7 +43,12 @@ def test_mistakes(runner: CliRunner) -> None:
 
 @pytest.mark.parametrize(
     ("bind", "url"),
-    [("0.0.0.0:80", "http://127.0.0.1:80"), ("[::]:81", "http://[::1]:81"), (":82", "http://127.0.0.1:82"), ("h:1", "http://h:1")],
+    [
+        ("0.0.0.0:80", "http://127.0.0.1:80"),
+        ("[::]:81", "http://[::1]:81"),
+        (":82", "http://127.0.0.1:82"),
+        ("h:1", "http://h:1"),
+    ],
 )
 def test_addresses(bind: str, url: str) -> None:
     assert address(bind) == url
