@@ -3,10 +3,15 @@
 from __future__ import annotations
 
 import hashlib
+import io
+import zlib
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
+
+from pyhanko.pdf_utils.misc import PdfError
+from pyhanko.pdf_utils.reader import PdfFileReader
 
 import test_pki
 from signsvc.errors import DocumentError
@@ -23,11 +28,12 @@ _CODES = {"document_unreadable", "document_too_complex", "encrypted_document", "
 
 @dataclass(frozen=True, slots=True)
 class Document:
-    """A file that passes, and a digest of the octets that each of its signatures and timestamps covers."""
+    """A file that passes, a digest of the octets that each of its signatures and timestamps covers, and its pages."""
 
     name: str
     data: bytes
     covered: frozenset[bytes]
+    pages: list[bytes] | None
 
 
 class Judge:
@@ -59,14 +65,15 @@ class Judge:
             report = self.report(data)
             assert report["indication"] == "TOTAL-PASSED", (name, report)
             covered = frozenset(_digest(data, s["scope"]["byte_ranges"]) for s in _all(report))
-            made.append(Document(name, data, covered))
+            made.append(Document(name, data, covered, _pages(data)))
         return made
 
     def wrong(self, document: Document, data: bytes) -> str | None:
         """What is wrong with the answer for `data`, made of `document` by damage; None where it may be given.
 
-        A signature may pass only over octets that somebody signed, and what follows the last covered octet may not
-        go unmentioned.  Exceptions other than `DocumentError` come through.
+        A signature may pass only over octets that somebody signed, what follows the last covered octet may not go
+        unmentioned, and the pages of a document that passes are those that were signed, in the eyes of a foreign
+        reader too.  Exceptions other than `DocumentError` come through.
         """
         try:
             report = self.report(data)
@@ -85,6 +92,17 @@ class Judge:
         end, scope = max(ends, key=lambda found: found[0])
         if data[end:].strip(_BLANK) and not (scope["type"] == "REVISION" and scope["changes_after"]):
             return "octets after the last signed one go unmentioned"
+        if _pages(data) not in (None, document.pages):
+            return "the pages are not those that were signed"
+        return None
+
+
+def _pages(data: bytes) -> list[bytes] | None:
+    """What pyHanko finds drawn on each page of the last revision; None where it cannot read the file."""
+    try:
+        kids = PdfFileReader(io.BytesIO(data), strict=False).root["/Pages"]["/Kids"]
+        return [kid["/Contents"].data for kid in kids]
+    except (PdfError, ValueError, LookupError, TypeError, AttributeError, RecursionError, OverflowError, zlib.error):
         return None
 
 
