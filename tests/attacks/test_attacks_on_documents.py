@@ -21,7 +21,8 @@ from tests.attacks.court import (
     Court,
     check,
 )
-from tests.attacks.pdf_documents import ATTACKS, Signed
+from tests.attacks.malformed_documents import ATTACKS
+from tests.attacks.pdf_documents import Signed
 from tests.pdf_writer import PdfWriter
 from tests.support.signed_pdf import ROOM, maker, signed
 

@@ -105,8 +105,7 @@ def _title(revision: Revision, node: PdfObject) -> str | None:
 def _new_field(step: Step, ref: Ref, names: set[str], parent: PdfDict | None) -> None:
     node = dictionary(step.new, ref)
     if node is None:
-        if step.after(ref) is not None:
-            step.refuse("field_malformed")
+        step.refuse("field_malformed")
         return
     name = full_name(step.new, node) or "?"
     if ref.num not in step.added:
@@ -200,9 +199,16 @@ def paints(step: Step, widget: PdfDict) -> bool:
         return False
     if step.after((dictionary(step.new, widget.get("MK")) or {}).get("BG")):
         return True
-    shown = step.after((dictionary(step.new, widget.get("AP")) or {}).get("N"))
-    states = [step.after(state) for state in shown.values()] if isinstance(shown, dict) else [shown]
-    return any(isinstance(state, Stream) and not _blank(state) for state in states)
+    written = widget.get("AP")
+    appearances = dictionary(step.new, written)
+    if appearances is None:
+        return written is not None
+    shown = appearances.get("N")
+    states = step.after(shown)
+    return any(
+        state is not None and not (isinstance(found := step.after(state), Stream) and _blank(found))
+        for state in (states.values() if isinstance(states, dict) else [shown])
+    )
 
 
 def _blank(stream: Stream) -> bool:

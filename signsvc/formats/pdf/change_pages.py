@@ -114,7 +114,7 @@ def annots(step: Step, old: PdfObject, new: PdfObject, place: int | None, page: 
     for item in (*fresh, *come):
         value = dictionary(step.new, item)
         if value is None:
-            if step.after(item) is not None:
+            if item is not None:  # also a reference that leads nowhere: elsewhere it may lead somewhere
                 step.refuse("page_changed", page=place)
             continue
         _added(step, item, value, place, boxes)

@@ -6,10 +6,10 @@ from signsvc.formats.pdf import change_form, change_pages, change_store, change_
 from signsvc.formats.pdf.change_step import Step, dictionary, full_name, inherited
 from signsvc.formats.pdf.change_text import differs
 from signsvc.formats.pdf.change_usages import Path
-from signsvc.formats.pdf.limits import LimitError, PdfError
+from signsvc.formats.pdf.limits import LimitError, PdfError, SpentError
 from signsvc.formats.pdf.objects import PdfDict, PdfObject, Ref
 from signsvc.formats.pdf.stream import Stream
-from signsvc.formats.pdf.xref import PACKED, PLAIN
+from signsvc.formats.pdf.xref import FREE, PACKED, PLAIN
 from signsvc.types import Grade
 
 _MAX_EXPLORED = 40_000  # objects visited for one step; after that its undefined changes are no longer explained
@@ -20,6 +20,7 @@ def judge(step: Step) -> None:
     """Grade everything that `step` touched.  Raises LimitError."""
     places = _places(step)
     _trailer(step)
+    _readable(step)
     later: list[int] = []
     for number, (old, new) in step.changed.items():
         if number in step.explained:
@@ -42,6 +43,22 @@ def judge(step: Step) -> None:
             _unexplained(step, number)
     _added(step)
     _freed(step)
+
+
+def _readable(step: Step) -> None:
+    """What cannot be read here may be read elsewhere: programs mend what is malformed, each in its own way."""
+    document, index = step.document, step.new.index
+    for number in step.new.own_numbers():
+        entry = step.new.own_entry(number)
+        if entry is None or entry.kind == FREE or entry == document.entry(number, index - 1):
+            continue
+        try:
+            document.object_of(number, entry, index)
+        except (LimitError, SpentError):
+            raise
+        except PdfError:
+            step.refuse("object_unreadable")
+            return
 
 
 def _places(step: Step) -> dict[int, Path]:

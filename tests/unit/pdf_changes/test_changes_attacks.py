@@ -9,7 +9,8 @@ from signsvc.formats.pdf import Document
 from signsvc.formats.pdf.changes import compare
 from signsvc.messages import catalogue
 from signsvc.types import Grade
-from tests.attacks.pdf_documents import ATTACKS, Signed
+from tests.attacks.malformed_documents import ATTACKS
+from tests.attacks.pdf_documents import Signed
 
 
 @pytest.mark.parametrize("style", ["table", "stream", "hybrid"])
