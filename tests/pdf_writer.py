@@ -6,6 +6,7 @@ pdf = PdfWriter(pages=2); pdf.sign(pki); pdf.update({7: b"<< >>"}); pdf.data
 from __future__ import annotations
 
 import hashlib
+import re
 import zlib
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -249,7 +250,7 @@ class PdfWriter:
             lists += b" /%s [%s]" % (key.encode(), b" ".join(refs))
         number = self.new()
         objects[number] = b"<<%s >>" % lists
-        self.catalog_extra = b" /DSS %d 0 R" % number
+        self.catalog_extra = re.sub(rb" /DSS \d+ 0 R", b"", self.catalog_extra) + b" /DSS %d 0 R" % number
         objects[1] = self.catalog()
         self.update(objects)
 

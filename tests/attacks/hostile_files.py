@@ -573,4 +573,4 @@ def equal_values_behind_references(pki: test_pki.Pki, size: int) -> bytes:
     return pdf.data
 
 
-__all__ = ["CLASSES", "ROOM", "HostileClass", "hostile", "signed", "stream"]
+__all__ = ["CLASSES", "ROOM", "HostileClass", "hostile", "signed", "stream", "turns"]
