@@ -6,7 +6,7 @@ the signature open; one that cannot have been made before the end is known to re
 
 from __future__ import annotations
 
-from datetime import datetime
+from datetime import UTC, datetime
 
 from signsvc.algorithms import SignatureAlgorithm, digest_by_oid, resolve
 from signsvc.asn1 import DerError
@@ -28,6 +28,13 @@ class Strength:
         """Judge a digest algorithm by OID."""
         found = digest_by_oid(oid)
         self._judge(role, found.name if found else oid, None, proven, subject, not_before)
+
+    def lasts(self, oid: str) -> datetime:
+        """Until when a certificate reference by this digest is reliable; the ends of time for "always" and "never"."""
+        found = digest_by_oid(oid)
+        if found is None:
+            return datetime.min.replace(tzinfo=UTC)
+        return self._policy.reliable_until(Role.REFERENCE, found.name) or datetime.max.replace(tzinfo=UTC)
 
     def signature(
         self,

@@ -57,8 +57,10 @@ def check_strength(
     not_before = result.certificate.not_before if result.certificate else None
     strength.signature(role, result.algorithm, result.certificate, proven, subject=subject, not_before=not_before)
     strength.digest(role, signer.digest_oid, proven, subject=subject, not_before=not_before)
-    for reference in signer.references:
-        strength.digest(Role.REFERENCE, reference.digest_oid, proven, subject=subject, not_before=not_before)
+    if signer.references:
+        # All of them name the same certificate (else it was not found): the strongest binds it.
+        oid = max((reference.digest_oid for reference in signer.references), key=strength.lasts)
+        strength.digest(Role.REFERENCE, oid, proven, subject=subject, not_before=not_before)
 
 
 def _loadable(certificate: Certificate) -> bool:

@@ -342,7 +342,8 @@ def _leveled(
     sound = False
     if view.signer is not None and view.sub_filter == level.CADES:
         missing = level.baseline(dictionary, view.signer, view.id)
-        sound = not missing and not any(found.code == "signature_several_signers" for found in view.findings)
+        # ETSI EN 319 142-1 §5.3: one signer, and DER
+        sound = not missing and not {found.code for found in view.findings} & {"signature_several_signers", "cms_ber"}
     covering = [stamp for stamp in timestamps if f"signature:{view.id}" in stamp.proves]
     named = level.name(view.sub_filter, view.signer, sound, covering, store)
     return replace(view, level=named, findings=(*view.findings, *missing))
