@@ -269,10 +269,13 @@ class Certificate:
         raw = self.extension("2.5.29.32")
         if raw is None:
             return ()
-        return tuple(
-            der.decode_oid(raw, der.children(raw, info)[0])
-            for info in der.children(raw, der.read_all(raw, tag=der.SEQUENCE))
-        )
+        found: list[str] = []
+        for info in der.children(raw, der.read_all(raw, tag=der.SEQUENCE)):
+            parts = der.children(raw, info)
+            if not parts:
+                raise DerError("policy without an identifier")
+            found.append(der.decode_oid(raw, parts[0]))
+        return tuple(found)
 
     @property
     def ocsp_no_check(self) -> bool:

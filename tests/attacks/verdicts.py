@@ -22,6 +22,18 @@ from test_pki.pki import now as pki_now
 from tests.pdf_writer import PdfWriter
 
 _ANCHOR = "root-g2"
+# What pyHanko lets out on files that it cannot read.
+_UNREADABLE = (
+    PdfError,
+    ValueError,
+    LookupError,
+    TypeError,
+    AttributeError,
+    AssertionError,
+    RecursionError,
+    OverflowError,
+    zlib.error,
+)
 _BLANK = b"\0\t\n\f\r "
 _CODES = {"document_unreadable", "document_too_complex", "encrypted_document", "unsupported_format", "empty_document"}
 
@@ -102,7 +114,7 @@ def _pages(data: bytes) -> list[bytes] | None:
     try:
         kids = PdfFileReader(io.BytesIO(data), strict=False).root["/Pages"]["/Kids"]
         return [kid["/Contents"].data for kid in kids]
-    except (PdfError, ValueError, LookupError, TypeError, AttributeError, RecursionError, OverflowError, zlib.error):
+    except _UNREADABLE:
         return None
 
 
