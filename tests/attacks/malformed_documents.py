@@ -1,4 +1,4 @@
-"""Later revisions with objects that a strict reader cannot read and a lenient one mends; `ATTACKS` holds them too."""
+"""Later revisions with objects that a strict reader cannot read and a lenient one mends; `EVERY` attack with them."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ from collections.abc import Callable
 
 from tests.attacks.pdf_documents import ATTACKS, Signed, shown, simple
 
+_OTHERS = frozenset(ATTACKS)
 STAMP = b"<< /Type /Annot /Subtype /Stamp /Rect [0 0 595 842] /P 3 0 R %s /F 4 >>"
 
 
@@ -40,4 +41,8 @@ simple(
     "object_unreadable",
 )
 
-__all__ = ["ATTACKS"]
+# Stock software is asked about the others alone.
+MALFORMED = {name: ATTACKS.pop(name) for name in tuple(ATTACKS) if name not in _OTHERS}
+EVERY = ATTACKS | MALFORMED
+
+__all__ = ["EVERY", "MALFORMED"]

@@ -21,7 +21,7 @@ from tests.attacks.court import (
     Court,
     check,
 )
-from tests.attacks.malformed_documents import ATTACKS
+from tests.attacks.malformed_documents import EVERY
 from tests.attacks.pdf_documents import Signed
 from tests.pdf_writer import PdfWriter
 from tests.support.signed_pdf import ROOM, maker, signed
@@ -52,10 +52,10 @@ def really_signed(pki: test_pki.Pki, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(Signed, "room", 24_000)
 
 
-@pytest.mark.parametrize("name", ATTACKS)
+@pytest.mark.parametrize("name", EVERY)
 def test_changed_afterwards(name: str, court: Court, really_signed: None) -> None:
     """The proof that the signer signed stays; the document is not what was signed."""
-    verdict = court(ATTACKS[name][0]("table").data)
+    verdict = court(EVERY[name][0]("table").data)
     check(verdict, FORMAT, "changed_undefined")
     assert str(verdict.signatures[0].as_signed_indication) == PASSED
     assert str(verdict.signatures[0].indication) == FAILED

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import re
+
 from signsvc.formats.pdf import change_form, change_pages, change_store, change_structure
 from signsvc.formats.pdf.change_step import Step, dictionary, full_name, inherited
 from signsvc.formats.pdf.change_text import differs
 from signsvc.formats.pdf.change_usages import Path
 from signsvc.formats.pdf.limits import LimitError, PdfError, SpentError
-from signsvc.formats.pdf.objects import PdfDict, PdfObject, Ref
+from signsvc.formats.pdf.objects import Buffer, PdfDict, PdfObject, Ref
 from signsvc.formats.pdf.stream import Stream
 from signsvc.formats.pdf.xref import FREE, PACKED, PLAIN
 from signsvc.types import Grade
@@ -15,12 +17,15 @@ from signsvc.types import Grade
 _MAX_EXPLORED = 40_000  # objects visited for one step; after that its undefined changes are no longer explained
 _MAX_CLIMB = 20_000  # objects visited upwards from one that no rule explains
 
+_HEADER = re.compile(rb"(?<![0-9])\d{1,10}+[\x00\t\n\x0c\r ]++\d{1,5}+[\x00\t\n\x0c\r ]++obj(?![A-Za-z0-9])")
+
 
 def judge(step: Step) -> None:
     """Grade everything that `step` touched.  Raises LimitError."""
     places = _places(step)
     _trailer(step)
     _readable(step)
+    _listed(step)
     later: list[int] = []
     for number, (old, new) in step.changed.items():
         if number in step.explained:
@@ -59,6 +64,29 @@ def _readable(step: Step) -> None:
         except PdfError:
             step.refuse("object_unreadable")
             return
+
+
+def _listed(step: Step) -> None:
+    """Objects among the octets of the revision that its cross-references leave out: who rebuilds a file finds them."""
+    buffer, new = step.document.buffer, step.new
+    known = {section.offset for section in new.sections}
+    known.update(at for section in new.sections if type(at := section.trailer.get("XRefStm")) is int)
+    for number in new.own_numbers():
+        entry = new.own_entry(number)
+        if entry is not None and entry.kind == PLAIN:
+            known.add(entry.where)
+    for found in _HEADER.finditer(buffer, new.start, new.end):
+        at = found.start()
+        if at not in known and not any(
+            _leads(buffer, before, at) for before in range(max(0, at - 4), at) if before in known
+        ):
+            step.note(Grade.UNREACHED, "object_unlisted")
+            return
+
+
+def _leads(buffer: Buffer, before: int, at: int) -> bool:
+    """Whether nothing but white space stands between an offset that is listed and the object."""
+    return not bytes(buffer[before:at]).strip(b"\x00\t\n\x0c\r ")
 
 
 def _places(step: Step) -> dict[int, Path]:

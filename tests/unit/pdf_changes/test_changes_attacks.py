@@ -9,14 +9,14 @@ from signsvc.formats.pdf import Document
 from signsvc.formats.pdf.changes import compare
 from signsvc.messages import catalogue
 from signsvc.types import Grade
-from tests.attacks.malformed_documents import ATTACKS
+from tests.attacks.malformed_documents import EVERY
 from tests.attacks.pdf_documents import Signed
 
 
 @pytest.mark.parametrize("style", ["table", "stream", "hybrid"])
-@pytest.mark.parametrize("name", ATTACKS)
+@pytest.mark.parametrize("name", EVERY)
 def test_attack(name: str, style: str) -> None:
-    make, reasons = ATTACKS[name]
+    make, reasons = EVERY[name]
     document = Document(make(style).data)
     assert document.repair is None
     changes = compare(document, 2)
@@ -32,10 +32,10 @@ def test_nothing_after_the_signature(style: str) -> None:
     assert compare(document, 2) == ()
 
 
-@pytest.mark.parametrize("name", ATTACKS)
+@pytest.mark.parametrize("name", EVERY)
 def test_the_signature_says_so(name: str) -> None:
     """By the road that a verification takes, whatever became of the form."""
-    view = pades.read(ATTACKS[name][0]("table").data)
+    view = pades.read(EVERY[name][0]("table").data)
     assert view.signatures
     assert any(change.grade is Grade.UNDEFINED for change in view.signatures[0].scope.changes_after)
 
@@ -85,3 +85,23 @@ def test_what_a_later_signature_field_may_show(
     else:
         assert change.grade is Grade.UNDEFINED
         assert reason in change.reasons
+
+
+@pytest.mark.parametrize("style", ["table", "stream", "hybrid"])
+@pytest.mark.parametrize("inside", [False, True])
+def test_object_that_only_a_rebuilt_file_has(style: str, inside: bool) -> None:
+    """Programs that give up on the cross-references look for objects: also between them, and inside streams."""
+    pdf = Signed(style)
+    hidden = b"\n4 0 obj\n<< /Length 0 >>\nstream\n\nendstream\nendobj\n"
+    metadata = b'<x:xmpmeta xmlns:x="adobe:ns:meta/"/>' + (hidden if inside else b"")
+    before = len(pdf.data)
+    if not inside:
+        pdf.data += hidden
+    pdf.update(
+        {20: b"<< /Type /Metadata /Subtype /XML /Length %d >>\nstream\n%s\nendstream" % (len(metadata), metadata)},
+        style=style,
+    )
+    assert len(pdf.data) > before
+    (change,) = compare(Document(pdf.data), 2)
+    assert "object_unlisted" in change.reasons
+    assert change.grade is not Grade.EXTENSION

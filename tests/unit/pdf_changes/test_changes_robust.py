@@ -68,7 +68,8 @@ def test_what_only_looks_like_a_reference_is_none() -> None:
     pdf.data = data + b"77 0 obj\n[90 0 R]\nendobj\n"
     pdf.update({90: stream(b"BT ET")})
     assert at > 0
-    assert compare(Document(pdf.data), 2)[-1].grade is Grade.EXTENSION
+    change = compare(Document(pdf.data), 2)[-1]
+    assert (change.grade, change.reasons) == (Grade.UNREACHED, ("object_unlisted",))
 
 
 def test_streams_of_large_files_are_left_out_but_nothing_else() -> None:
