@@ -138,6 +138,7 @@ PROBLEMS: dict[str, ProblemSpec] = {
     "not_found": ProblemSpec(404, csc="invalid_request"),
     "method_not_allowed": ProblemSpec(405, csc="invalid_request"),
     "not_acceptable": ProblemSpec(406, csc="invalid_request"),
+    "revision_not_found": ProblemSpec(404, csc="invalid_request"),
     "profile_not_found": ProblemSpec(404, csc="invalid_request"),
     "policy_not_found": ProblemSpec(404, csc="invalid_request"),
     "credential_not_found": ProblemSpec(404, csc="invalid_request"),

@@ -25,6 +25,7 @@ VERBS: dict[str, tuple[str, str, str]] = {
     "extend": ("signsvc.cli.extend", "extend", "Raise signed files to B-T, B-LT or B-LTA."),
     "policy": ("signsvc.cli.policy", "policy", "List, show, compare and check validation policies."),
     "profile": ("signsvc.cli.profile", "profile", "List and show signing profiles."),
+    "revision": ("signsvc.cli.revision", "revision", "Write the document as it was signed."),
     "serve": ("signsvc.cli.serve", "serve", "Run the HTTP service."),
     "sign": ("signsvc.cli.sign", "sign", "Sign files."),
     "token": ("signsvc.cli.token", "token", "Show PKCS#11 modules, tokens and certificates; test keys."),
