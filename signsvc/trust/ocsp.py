@@ -231,7 +231,7 @@ class OcspResponse:
             return False
 
 
-# Certificates that an issuer's key did not sign, by both digests.  A document may hold hundreds for hundreds of answers.
+# Certificates that an issuer's key did not sign, by both digests: a document may hold hundreds for hundreds of answers.
 _REFUTED: Memo[tuple[bytes, bytes], bool] = Memo(10_000)
 _PARSED: Memo[bytes, OcspResponse] = Memo(64 * 1024 * 1024)
 
