@@ -546,6 +546,17 @@ def page_lists_take_turns(pki: test_pki.Pki, size: int) -> bytes:
 
 
 @hostile(10, 300, 3_000)
+def pages_without_parents_take_turns(pki: test_pki.Pki, size: int) -> bytes:
+    """Where a page stands can only be told by walking the whole tree, which each revision makes another one."""
+    extra = {100 + i: b"<< /Type /Page /Contents 4 0 R >>" for i in range(2000)}
+    kids = b" ".join(b"%d 0 R" % n for n in extra)
+    pdf = PdfWriter(extra=extra | {2: b"<< /Type /Pages /Count 2001 /Kids [%s 3 0 R] >>" % kids})
+    pdf.sign(pki, room=ROOM)
+    page = b"<< /Type /Page /Contents 4 0 R /Rotate %d >>"
+    return turns(pdf, size, {2099: page % 90}, {2099: page % 180})
+
+
+@hostile(10, 300, 3_000)
 def stores_take_turns(pki: test_pki.Pki, size: int) -> bytes:
     pdf = PdfWriter(extra=lists_of(2000) | {100: stream(pki.cert("person"))})
     pdf.sign(pki, room=ROOM)

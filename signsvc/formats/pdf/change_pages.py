@@ -23,6 +23,7 @@ _CONVERSATION = frozenset({"Popup", "M", "NM", "StructParent", "P", "Open", "Cre
 _RUNS = frozenset({"JavaScript", "Launch", "ImportData", "SubmitForm", "Rendition", "Movie", "Sound", "Hide"})
 _MAX_DEPTH = 64
 _MAX_WIDGETS = 2_000  # annotations of one page that overlap is looked for
+_MAX_WALKED = 300_000  # pages of all revisions walked only to tell the place of one; then it is not told
 _PER_ANNOTATION = 16  # what looking at one new annotation costs, in values compared
 _MAX_DIRECT = 500  # annotations of one page that are no objects of their own; each may be looked for among all
 
@@ -174,13 +175,17 @@ def _page_of(step: Step, value: PdfDict) -> int | None:
 
 
 def page_number(step: Step, number: int) -> int | None:
-    """The place of the page object `number` in the old revision, counted from 1; None where it is none."""
+    """The place of the page object `number` in the old revision, counted from 1; None where it is none or unknown."""
     revision = step.old
     quick = _climb(step, revision, number)
     if quick is not None:
         return quick
+    if step.usages.walked > _MAX_WALKED:
+        return None
     try:
-        return next((at for at, (ref, _) in enumerate(revision.pages(), 1) if ref and ref.num == number), None)
+        found = revision.pages()
+        step.usages.walked += len(found)
+        return next((at for at, (ref, _) in enumerate(found, 1) if ref and ref.num == number), None)
     except LimitError:
         raise
     except PdfError:

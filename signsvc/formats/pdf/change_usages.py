@@ -62,6 +62,7 @@ class Usages:
     def __init__(self, document: Document, interest: set[int]) -> None:
         self._document = document
         self._interest = interest
+        self.walked = 0  # pages looked at to tell where one stands, over all steps
         self.left = document.limits.compared  # values that may still be compared, over all steps
         self._full: dict[int, list[tuple[int, Entry, Path]]] | None = None
         self._held: dict[tuple[int, Entry], dict[int, list[Path]]] = {}
