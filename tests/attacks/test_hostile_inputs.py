@@ -22,12 +22,12 @@ import test_pki
 from signsvc.errors import DocumentError
 from signsvc.trust import TrustStore
 from signsvc.verification import TrustSource, Verifier, VerifyRequest
-from tests.attacks import hostile_cms
+from tests.attacks import hostile_cms, hostile_revisions
 from tests.attacks.hostile_files import CLASSES
 from tests.attacks.mutations import PDF_CHANGES, mutate
 from tests.attacks.verdicts import Judge
 
-assert hostile_cms  # its classes are in CLASSES now
+assert {hostile_cms, hostile_revisions}  # their classes are in CLASSES now
 FULL = os.environ.get("SIGNSVC_TEST_FULL") == "1"
 MUTATED = 1000 if FULL else 100
 SECONDS, MEGABYTES, WALL = 4.0, 256, 30.0

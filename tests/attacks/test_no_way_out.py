@@ -19,7 +19,8 @@ from signsvc.trust import TrustStore
 from signsvc.verification import TrustSource, Verifier, VerifyRequest
 from test_pki.pki import now as pki_now
 from tests.attacks.hostile_cms import by
-from tests.attacks.hostile_files import stream, turns
+from tests.attacks.hostile_files import stream
+from tests.attacks.hostile_revisions import turns
 from tests.pdf_writer import PdfWriter
 
 FULL = os.environ.get("SIGNSVC_TEST_FULL") == "1"

@@ -20,7 +20,7 @@ import test_pki
 from signsvc.errors import DocumentError
 from signsvc.formats import pades
 from signsvc.types import Grade, Scope
-from tests.attacks import hostile_cms
+from tests.attacks import hostile_cms, hostile_revisions
 from tests.attacks.hostile_files import CLASSES
 from tests.attacks.malformed_documents import EVERY
 from tests.attacks.pdf_additions import DEFINED
@@ -31,7 +31,7 @@ from tests.attacks.verdicts import _documents
 from tests.pdf_writer import PdfWriter
 from tests.support.signed_pdf import maker
 
-assert hostile_cms  # its classes are in CLASSES now
+assert {hostile_cms, hostile_revisions}  # their classes are in CLASSES now
 COVERAGE = {"FULL": "ENTIRE_FILE", "REVISION": "ENTIRE_REVISION", "PARTIAL": "less"}
 GRADES = {
     Grade.EXTENSION: "LTA_UPDATES", Grade.UNREACHED: "LTA_UPDATES", Grade.FORM_OR_SIGNATURE: "FORM_FILLING",
