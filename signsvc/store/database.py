@@ -83,8 +83,12 @@ class Database:
         if self._url.database and self._url.database != ":memory:":
             path = Path(self._url.database)
             path.parent.mkdir(parents=True, exist_ok=True)
-            # Reports name people and agencies; SQLite's further files take the mode of the first.
-            os.close(os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600))
+            # Reports name people and agencies; SQLite's further files take the mode of the first.  Only a new file is
+            # opened here: closing a descriptor of a database in use would drop this process's locks on it.
+            try:
+                os.close(os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600))
+            except FileExistsError:
+                pass
         engine = create_engine(self._url, connect_args={"timeout": BUSY_TIMEOUT_MS / 1000, "check_same_thread": False})
         event.listen(engine, "connect", _prepare_sqlite)
         event.listen(engine, "begin", _begin_sqlite)

@@ -7,6 +7,8 @@ import hashlib
 import multiprocessing
 import os
 import sqlite3
+import subprocess
+import sys
 import threading
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
@@ -296,3 +298,22 @@ def test_the_database_is_for_its_user_alone(tmp_path: Path) -> None:
     modes = {path.name: path.stat().st_mode & 0o077 for path in (tmp_path / "data").glob("signsvc.db*")}
     store.close()
     assert modes["signsvc.db-wal"] == modes["signsvc.db"] == 0
+
+
+def test_a_second_store_of_one_process_keeps_the_locks_of_the_first(tmp_path: Path) -> None:
+    """POSIX drops a process's locks on a file when any descriptor of it is closed; another process must still see them."""
+    first = Store.in_directory(tmp_path)
+    first.check()
+    connection = first.reports._database.engine.connect()
+    connection.exec_driver_sql("SELECT count(*) FROM sqlite_master").all()
+    Store.in_directory(tmp_path).check()
+    probe = (
+        "import fcntl,sys\n"
+        "with open(sys.argv[1], 'r+b') as f:\n"
+        "    try: fcntl.lockf(f, fcntl.LOCK_EX | fcntl.LOCK_NB, 510, 0x40000002)\n"
+        "    except OSError: sys.exit(3)\n"
+    )
+    database = next(tmp_path.glob("*.db"))
+    assert subprocess.run([sys.executable, "-c", probe, str(database)]).returncode == 3
+    connection.close()
+    first.close()
