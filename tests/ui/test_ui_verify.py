@@ -206,6 +206,8 @@ def test_several_dropped_files_are_not_sent(open_tab: OpenTab, papers: Papers) -
 
 def test_keyboard_alone(open_tab: OpenTab, papers: Papers) -> None:
     tab = open_tab()
+    # The browser must know that somebody waits for the chooser before the key is pressed: ask early.
+    tab.page.on("filechooser", lambda _chooser: None)
     tab.open("/verify")
     focused = "document.activeElement.id || document.activeElement.tagName"
     tab.page.keyboard.press("Tab")
