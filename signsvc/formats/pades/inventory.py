@@ -98,15 +98,17 @@ class Inventory:
             source.removed = self.document.trailing is None  # else it stands, or stood, in what was added
             source.orphan = not source.removed
             return True
-        if not source.readable:
-            return False  # an object that nothing refers to and that cannot be read is nothing
         revision = self.document.revisions[source.defined[0]] if source.defined else self.document.last
         holders = self._holders(revision)
         holder = holders.get((source.num, source.offset)) or holders.get((source.num, -1))
-        if holder is not None:
+        # what a field holds and cannot be read is found twice: by the field and by its octets
+        known = not source.readable and any(other.fields for other in self._found.get(source.num, ()))
+        if holder is not None and not known:
             source.fields.append(holder)
             source.removed = True
             return True
+        if not source.readable:
+            return False  # an object that no field ever held and that cannot be read is nothing
         methods = details.transforms(revision, source.dictionary)
         if "UR" in methods or "UR3" in methods:
             self.findings.append(Finding.of("usage_rights_signature"))

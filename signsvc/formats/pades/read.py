@@ -108,7 +108,7 @@ class _Reading:
                 self.findings.append(Finding.of("dss_unreadable"))
             if document.reencrypted:
                 self.findings.append(Finding.of("document_reencrypted"))
-        elif not items:
+        elif all(item.is_timestamp for item in items):
             raise PdfError("nothing readable")  # a torn file is no file without signatures
         else:
             self.findings.append(Finding.of("document_needs_repair", reason=document.repair))
