@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from abc import ABC, abstractmethod
 from bisect import bisect_right
 from collections.abc import Iterator
 from typing import NamedTuple
@@ -38,7 +39,7 @@ _ROW = re.compile(rb"(\d{10}) (\d{5}) ([nf])[ \r\n][\r\n]")
 _LOOSE_ROW = re.compile(rb"[\x00\t\n\x0c\r ]*+(\d{1,10}+)[\t ]++(\d{1,5}+)[\t ]++([nf])(?=[\x00\t\n\x0c\r ])")
 
 
-class Rows:
+class Rows(ABC):
     """The rows of one section, ordered by number.  Numbers given twice make the section unusable."""
 
     __slots__ = ("_starts", "blocks", "count")
@@ -69,8 +70,9 @@ class Rows:
         for block in self.blocks:
             yield from range(block.first, block.first + block.size)
 
+    @abstractmethod
     def entry(self, block: Block, offset: int) -> Entry:
-        raise NotImplementedError
+        """The entry at `offset` of `block`.  Raises PdfError for a malformed row."""
 
 
 class TableRows(Rows):
