@@ -44,7 +44,7 @@ lint: $(VENV)/.installed-test
 
 check: $(VENV)/.installed-test lint  ## Lint, types and unit tests, under a minute
 	@PYTHON=$(PYTHON) .ci/packages demo
-	$(BIN)/pytest tests/unit -q -n $(WORKERS) --dist loadfile -m 'not slow'
+	$(BIN)/pytest tests/unit -q -n $(WORKERS) --dist loadfile
 
 test: $(VENV)/.installed-test  ## Every test, with all set-up
 	@PYTHON=$(PYTHON) .ci/packages test
