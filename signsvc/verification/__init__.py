@@ -9,5 +9,6 @@
 from signsvc.verification.model import Limits, Outcome, TrustSource, VerifyRequest
 from signsvc.verification.pool import Verifier
 from signsvc.verification.processes import Reach
+from signsvc.verification.revisions import SignedRevision
 
-__all__ = ["Limits", "Outcome", "Reach", "TrustSource", "Verifier", "VerifyRequest"]
+__all__ = ["Limits", "Outcome", "Reach", "SignedRevision", "TrustSource", "Verifier", "VerifyRequest"]

@@ -5,18 +5,32 @@ value.
 from __future__ import annotations
 
 import os
+import time
 from collections.abc import Callable
+from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Any
 
 from signsvc.errors import InternalError, UpstreamError
-from signsvc.verification.model import Limits, Outcome, TrustSource, VerifyRequest, fetch_from_json
+from signsvc.trust.fetching import Fetched
+from signsvc.verification.model import (
+    Limits,
+    Outcome,
+    TrustSource,
+    VerifyRequest,
+    fetch_from_json,
+    fetched_to_json,
+)
 from signsvc.verification.processes import Pool, Reach
+from signsvc.verification.revisions import SignedRevision
 
 if TYPE_CHECKING:
     from signsvc.trust.fetching import Fetch
+
+# What one document may wait for the network, in all.
+EVIDENCE_SECONDS = 15.0
 
 
 class Verifier:
@@ -88,13 +102,39 @@ class Verifier:
             raise InternalError
         return Outcome(report)
 
+    def revision(self, path: Path, signature: str | None = None) -> SignedRevision:
+        """Where in the file at `path` the document ends that `signature` signed (ISO 32000-2 §7.5.6, §12.8.1).
 
-def fetching(fetch: Fetch | None) -> Callable[[Any, bytes], tuple[dict[str, Any], bytes]]:
-    """How a worker's wishes for network values are answered."""
+        `signature` as in `revisions.locate`.  Nothing is judged and nothing obtained from the network.  Raises
+        `DocumentError` (``revision_not_found`` and what `verify` raises), `InternalError`, and ``busy``.
+        """
+        job = {
+            "path": str(path),
+            "revision": {"of": signature},
+            "memory_bytes": self._limits.memory_bytes,
+            "cpu_seconds": self._limits.cpu_seconds,
+        }
+        found = self._pool.run(job, {}, seconds=self._limits.wall_seconds)
+        try:
+            return SignedRevision.from_json(found, path.stat().st_size)
+        except (KeyError, TypeError, ValueError):
+            raise InternalError from None
+
+
+def fetching(fetch: Fetch | None, seconds: float = EVIDENCE_SECONDS) -> Callable[[Any, bytes], tuple[Any, bytes]]:
+    """How one worker's wishes for network values are answered, in `seconds` in all from the first one on."""
+    deadline: float | None = None
 
     def answer(wanted: Any, body: bytes) -> tuple[dict[str, Any], bytes]:
+        nonlocal deadline
         if fetch is None:
             raise UpstreamError("outbound_refused", reason="offline")
-        return {"ok": True}, fetch(fetch_from_json(wanted, body))
+        if deadline is None:
+            deadline = time.monotonic() + seconds
+        request = replace(fetch_from_json(wanted, body), deadline=deadline)
+        found = fetch(request)
+        if isinstance(found, bytes):
+            found = Fetched(found, request.url)
+        return fetched_to_json(found), found.body
 
     return answer

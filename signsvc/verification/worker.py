@@ -10,13 +10,16 @@ import os
 import resource
 import socket
 import sys
+from dataclasses import replace
 from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from signsvc.errors import PROBLEMS, SignsvcError, UpstreamError
+from signsvc.trust.fetching import Fetched
+from signsvc.trust.memo import Memo
 from signsvc.verification import frames, sandbox
-from signsvc.verification.model import TrustSource, VerifyRequest, fetch_to_json
+from signsvc.verification.model import TrustSource, VerifyRequest, fetch_to_json, fetched_from_json
 from signsvc.verification.processes import Reach, describe
 
 if TYPE_CHECKING:
@@ -56,6 +59,10 @@ def serve(sock: socket.socket, run: Callable[[socket.socket, dict[str, Any]], di
 def _run(sock: socket.socket, job: dict[str, Any]) -> dict[str, Any]:
     path = Path(job["path"])
     limit(job["memory_bytes"] + path.stat().st_size, job["cpu_seconds"])
+    if "revision" in job:
+        from signsvc.verification.revisions import locate
+
+        return locate(path, job["revision"]["of"]).to_json()
     from signsvc.verification.engine import examine
 
     return examine(
@@ -68,16 +75,30 @@ def _run(sock: socket.socket, job: dict[str, Any]) -> dict[str, Any]:
     )
 
 
+# Large values that this process was given, so that they need not be sent and read again for every document: by what
+# was asked.  What they prove is judged for each document anew.
+_GIVEN: Memo[tuple[str, str, bytes | None], Fetched] = Memo(128 * 1024 * 1024)
+_REMEMBER_FROM = 16 * 1024
+
+
 def fetcher(sock: socket.socket) -> Fetch:
     """Values of the network, asked of the parent."""
 
-    def fetch(request: FetchRequest) -> bytes:
-        frames.send(sock, {"fetch": fetch_to_json(request)}, request.body or b"")
+    def fetch(request: FetchRequest) -> Fetched:
+        held = next((found for url in request.urls if (found := _GIVEN.get((request.kind, url, request.body)))), None)
+        wish, bodies = fetch_to_json(replace(request, known=held.sha256 if held else None))
+        frames.send(sock, {"fetch": wish}, bodies)
         answer, payload = frames.receive(sock)
         if "problem" in answer:
             code, data = answer["problem"]["code"], answer["problem"]["data"]
             raise UpstreamError(code if code in PROBLEMS else "outbound_failed", **data)
-        return payload
+        found = fetched_from_json(answer, payload)
+        if found.unchanged and held is not None:
+            return replace(found, body=held.body, sha256=held.sha256)
+        found = Fetched.of(found, request)
+        if len(payload) >= _REMEMBER_FROM:
+            _GIVEN.put((request.kind, found.url, request.body), found, len(payload))
+        return found
 
     return fetch
 

@@ -69,6 +69,12 @@ class VerifyParams(_Strict):
     crls: SuppliedDer = ()
 
 
+class RevisionParams(_Strict):
+    signature: Text | None = Field(
+        None, description="Id or number of a signature in its report, or its field name; the first one by default"
+    )
+
+
 class JsonDocument(_Strict):
     content: str = Field(description="The document in base64", json_schema_extra={"contentEncoding": "base64"})
     name: str | None = None
@@ -79,6 +85,10 @@ class SignJson(SignRequest):
 
 
 class VerifyJson(VerifyParams):
+    document: JsonDocument
+
+
+class RevisionJson(RevisionParams):
     document: JsonDocument
 
 

@@ -11,7 +11,7 @@ if TYPE_CHECKING:
     from signsvc.signing.profiles import Profile
     from signsvc.store import Store
     from signsvc.types import Certificate
-    from signsvc.verification import VerifyRequest
+    from signsvc.verification import SignedRevision, VerifyRequest
 
 
 class OutcomeLike(Protocol):
@@ -21,6 +21,8 @@ class OutcomeLike(Protocol):
 
 class VerifierLike(Protocol):
     def verify(self, path: Path, request: VerifyRequest, /) -> OutcomeLike: ...
+
+    def revision(self, path: Path, signature: str | None, /) -> SignedRevision: ...
 
 
 class SignResultLike(Protocol):
