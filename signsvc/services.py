@@ -189,8 +189,8 @@ class Services:
         limits = self.settings.limits
         return Verifier(
             self.trust_source,
-            fetch=self.cached_evidence.fetch if self._offline else self.evidence.fetch,
-            cached=self.cached_evidence.fetch,
+            fetch=self.cached_evidence.fetched if self._offline else self.evidence.fetched,
+            cached=self.cached_evidence.fetched,
             limits=Limits(limits.memory_bytes, limits.cpu_seconds, limits.wall_seconds),
             workers=self._workers or limits.workers,
             fork=self._fork,
@@ -208,7 +208,7 @@ class Services:
             return SigningPool(
                 self.trust_source,
                 verifier=self.verifier,
-                fetch=None if self._offline else self.evidence.fetch,
+                fetch=None if self._offline else self.evidence.fetched,
                 tsa=self.tsa if self.settings.tsa else None,
                 limits=Limits(limits.memory_bytes, limits.cpu_seconds, limits.wall_seconds),
                 workers=limits.signing_workers,
@@ -219,7 +219,7 @@ class Services:
         return SigningService(
             self.trust_source,
             verifier=self.verifier,
-            fetch=None if self._offline else self.evidence.fetch,
+            fetch=None if self._offline else self.evidence.fetched,
             tsa=self.tsa if self.settings.tsa else None,
         )
 

@@ -186,14 +186,13 @@ def _fetch(*, cached: bool = False) -> Fetch:
     """Network values for the workers; the client and the settings are made at the first wish only."""
     client: Any = None
 
-    def fetch(request: Any) -> bytes:
+    def fetch(request: Any) -> Any:
         nonlocal client
         if client is None:
             from signsvc.services import Services
 
             services = Services.load()
             client = services.cached_evidence if cached else services.evidence
-        value: bytes = client.fetch(request)
-        return value
+        return client.fetched(request)
 
     return fetch

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from signsvc.trust.collecting import collect
     from signsvc.trust.evidence import EvidenceClient
-    from signsvc.trust.fetching import Fetch, FetchRequest
+    from signsvc.trust.fetching import Fetch, Fetched, FetchRequest
     from signsvc.trust.material import TrustAnchor, TrustMaterial
     from signsvc.trust.profile import Profile, ProfileEntry
     from signsvc.trust.store import Installed, InstallResult, ProfileState, TrustStore
@@ -21,6 +21,7 @@ _WHERE = {
     "EvidenceClient": "evidence",
     "Fetch": "fetching",
     "FetchRequest": "fetching",
+    "Fetched": "fetching",
     "InstallResult": "store",
     "Installed": "store",
     "Profile": "profile",
@@ -47,6 +48,7 @@ __all__ = [
     "EvidenceClient",
     "Fetch",
     "FetchRequest",
+    "Fetched",
     "InstallResult",
     "Installed",
     "Profile",

@@ -14,13 +14,14 @@ from __future__ import annotations
 import time
 from collections import deque
 from collections.abc import Iterable, Sequence
+from dataclasses import replace
 from datetime import datetime, timedelta
 from itertools import pairwise
 from urllib.parse import urlsplit
 
 from signsvc.asn1 import DerError
 from signsvc.errors import RequestError, UpstreamError
-from signsvc.trust.fetching import Fetch, FetchRequest
+from signsvc.trust.fetching import MAX_AHEAD, Fetch, Fetched, FetchRequest
 from signsvc.trust.material import TrustMaterial
 from signsvc.trust.paths import Path, build, chain_problem, issued
 from signsvc.trust.revocation_data import Answers
@@ -30,7 +31,7 @@ AIA_FETCHES = 10
 AIA_DEPTH = 5
 URLS_TRIED = 4  # addresses of one kind in one certificate
 MAX_CERTIFICATES = 200  # whose status is looked for
-SECONDS = 30.0
+SECONDS = 15.0
 
 
 def collect(
@@ -48,7 +49,7 @@ def collect(
     For each certificate: the certificates of its best path that `have` lacks, and for each certificate of it below the
     anchor an OCSP answer or a CRL, unless `have` holds one that is fresh (for an expired certificate: one from its
     lifetime).  The certificates of OCSP responders are looked after too, by CRL only, so that none vouches for itself.
-    `fetch` None: nothing is fetched.  `deadline` is a `time.monotonic` value, 30 s from now by default; what could not
+    `fetch` None: nothing is fetched.  `deadline` is a `time.monotonic` value, 15 s from now by default; what could not
     be had by then is missing.  Never raises for what the network or a certificate does.
     """
     until = deadline if deadline is not None else time.monotonic() + SECONDS
@@ -85,25 +86,46 @@ class _Collection:
         self._answers = Answers(have)
         self._aia_left = AIA_FETCHES
         self._asked: set[str] = set()  # addresses of CA certificates
+        self._ahead: tuple[FetchRequest, ...] = ()
+        self._origins: dict[Certificate, Fetched] = {}  # of fetched CA certificates
         self._hosts = _known_hosts(material, self._authorities)
 
     def run(self, certificates: Iterable[Certificate]) -> tuple[EvidenceItem, ...]:
-        # (certificate, whether only CRLs may speak of it)
-        waiting = deque((certificate, False) for certificate in dict.fromkeys(certificates))
+        # (path, whether only CRLs may speak of its first certificate)
+        waiting = deque((path, False) for one in dict.fromkeys(certificates) for path in self._paths(one))
+        self._look_ahead(pair for path, _ in waiting for pair in pairwise(path))
         done: set[Certificate] = set()
         while waiting:
-            certificate, only_lists = waiting.popleft()
-            for path in self._paths(certificate):
-                for member in path:
-                    self._add_certificate(member)
-                for subject, issuer in pairwise(path):
-                    if subject in done or len(done) >= MAX_CERTIFICATES:
-                        continue
-                    done.add(subject)
-                    responder = self._status(subject, issuer, only_lists=only_lists)
-                    if responder is not None and responder != issuer and not responder.ocsp_no_check:
-                        waiting.append((responder, True))
+            path, only_lists = waiting.popleft()
+            for member in path:
+                self._add_certificate(member)
+            for subject, issuer in pairwise(path):
+                if subject in done or len(done) >= MAX_CERTIFICATES:
+                    continue
+                done.add(subject)
+                responder = self._status(subject, issuer, only_lists=only_lists)
+                if responder is not None and responder != issuer and not responder.ocsp_no_check:
+                    waiting += [(found, True) for found in self._paths(responder)]
         return tuple(self._added.values())
+
+    def _look_ahead(self, pairs: Iterable[tuple[Certificate, Certificate]]) -> None:
+        """Let what will surely be asked for be fetched at the same time, with the first request."""
+        if self._fetch is None:
+            return
+        wanted: list[FetchRequest] = []
+        for subject, issuer in dict.fromkeys(pairs):
+            if len(wanted) >= MAX_AHEAD:
+                break
+            if subject.no_revocation_available:
+                continue
+            answer = self._answers.best(subject, issuer, self._known, self._now)
+            if answer is not None and answer.adequate:
+                continue
+            request = _ocsp_wish(subject, issuer) or _list_wish(subject)
+            if request is not None:
+                wanted.append(request)
+        # The first one is asked for at once anyway.
+        self._ahead = tuple(wanted[1:])
 
     # paths ------------------------------------------------------------------------------------------------------
     def _paths(self, certificate: Certificate) -> tuple[Path, ...]:
@@ -137,24 +159,26 @@ class _Collection:
         from signsvc.trust.bundle import read_certificates
 
         try:
-            urls = certificate.ca_issuer_urls[:URLS_TRIED]
+            given = certificate.ca_issuer_urls[:URLS_TRIED]
         except (DerError, IndexError):
             return None
         named = any(names.same(certificate.issuer_der, c.subject_der) for c in self._authorities)
-        for url in urls:
-            if self._aia_left <= 0 or url in self._asked or not (named or self._host_known(url)):
-                continue
-            self._aia_left -= 1
-            self._asked.add(url)
-            value = self._get(FetchRequest("certificate", url))
+        urls = [url for url in given if url not in self._asked and (named or self._host_known(url))]
+        urls = urls[: self._aia_left]
+        self._aia_left -= len(urls)
+        self._asked.update(urls)
+        while urls:
+            value = self._get(FetchRequest("certificate", urls[0], others=tuple(urls[1:])))
             if value is None:
-                continue
+                break
+            urls = [url for url in urls if url != value.url] if value.url in urls else urls[1:]
             try:
-                candidates = read_certificates(value)
+                candidates = read_certificates(value.body)
             except RequestError:
                 continue
             for candidate in candidates:
                 if names.same(candidate.subject_der, certificate.issuer_der) and issued(certificate, candidate):
+                    self._origins[candidate] = value
                     return candidate
         return None
 
@@ -184,70 +208,91 @@ class _Collection:
         return answer.responder if answer else None
 
     def _ask_ocsp(self, certificate: Certificate, issuer: Certificate) -> Certificate | None:
-        from signsvc.trust.ocsp import ocsp_request
-
-        try:
-            urls = certificate.ocsp_urls[:URLS_TRIED]
-            body = ocsp_request(certificate, issuer) if urls else b""
-        except (ValueError, IndexError):
-            return None
-        for url in urls:
-            for value in self._values("ocsp", url, body):
-                answer = self._answers.ocsp(value, certificate, issuer, self._known, self._now)
-                if answer is None:
-                    continue
-                if answer.adequate:
-                    self._add(EvidenceKind.OCSP, value, url)
-                    return answer.responder
+        for value in self._values(_ocsp_wish(certificate, issuer)):
+            answer = self._answers.ocsp(value.body, certificate, issuer, self._known, self._now)
+            if answer is not None and answer.adequate:
+                self._add(EvidenceKind.OCSP, value)
+                return answer.responder
         return None
 
     def _get_lists(self, certificate: Certificate, issuer: Certificate) -> None:
-        try:
-            urls = certificate.crl_urls[:URLS_TRIED]
-        except (DerError, IndexError):
-            return
-        for url in urls:
-            for value in self._values("crl", url, None):
-                answer = self._answers.crl(value, certificate, issuer, self._known, self._now)
-                if answer is None:
-                    continue
-                self._add(EvidenceKind.CRL, value, url)
-                if answer.adequate:
-                    return
+        for value in self._values(_list_wish(certificate)):
+            answer = self._answers.crl(value.body, certificate, issuer, self._known, self._now)
+            if answer is None:
+                continue
+            self._add(EvidenceKind.CRL, value)
+            if answer.adequate:
+                return
 
     # the network ------------------------------------------------------------------------------------------------
-    def _values(self, kind: str, url: str, body: bytes | None) -> Iterable[bytes]:
-        """What the server has, and once more from the server itself where the consumer did not stop at a kept one."""
-        first = self._get(FetchRequest(kind, url, body))
-        if first is None:
-            return
-        yield first
-        again = self._get(FetchRequest(kind, url, body, newer_than=self._now - timedelta(seconds=10)))
-        if again is not None and again != first:
-            yield again
+    def _values(self, wish: FetchRequest | None) -> Iterable[Fetched]:
+        """What the servers have, each once, as the first answers; and once more from the server itself where the
+        consumer did not stop at a kept value."""
+        urls = list(wish.urls) if wish is not None else []
+        while wish is not None and urls:
+            first = self._get(replace(wish, url=urls[0], others=tuple(urls[1:])))
+            if first is None:
+                return
+            yield first
+            url = first.url if first.url in urls else urls[0]
+            again = self._get(replace(wish, url=url, others=(), newer_than=self._now - timedelta(seconds=10)))
+            if again is not None and again.sha256 != first.sha256:
+                yield again
+            urls.remove(url)
 
-    def _get(self, request: FetchRequest) -> bytes | None:
+    def _get(self, request: FetchRequest) -> Fetched | None:
         if self._fetch is None or time.monotonic() >= self._until:
             return None
+        ahead, self._ahead = self._ahead, ()
         try:
-            return self._fetch(request)
+            return Fetched.of(self._fetch(replace(request, ahead=ahead, deadline=self._until)), request)
         except UpstreamError:
             return None
 
     # the result -------------------------------------------------------------------------------------------------
     def _add_certificate(self, certificate: Certificate) -> None:
-        origin = self._known.get(certificate, Origin.CMS)
-        moment = self._now if origin is Origin.NETWORK else None
-        self._put(EvidenceItem(EvidenceKind.CERTIFICATE, certificate.der, origin, obtained_at=moment))
+        value = self._origins.get(certificate)
+        if value is not None:
+            self._add(EvidenceKind.CERTIFICATE, replace(value, body=certificate.der, sha256=certificate.sha256.hex()))
+        else:
+            self._put(EvidenceItem(EvidenceKind.CERTIFICATE, certificate.der, self._known.get(certificate, Origin.CMS)))
 
-    def _add(self, kind: EvidenceKind, value: bytes, url: str) -> None:
-        item = EvidenceItem(kind, value, Origin.NETWORK, obtained_at=self._now, url=url)
+    def _add(self, kind: EvidenceKind, value: Fetched) -> None:
+        # What was fetched ahead for this very collection is not from before it.
+        kept = value.from_cache and (value.fetched_at is None or value.fetched_at < self._now)
+        item = EvidenceItem(
+            kind,
+            value.body,
+            Origin.CACHE if kept else Origin.NETWORK,
+            obtained_at=value.fetched_at or self._now,
+            url=value.url,
+            stale=value.stale,
+            id=f"{kind}:{value.sha256}",
+        )
         self._put(item)
         self._answers.add(item)
 
     def _put(self, item: EvidenceItem) -> None:
         if item.id not in self._had:
             self._added.setdefault(item.id, item)
+
+
+def _ocsp_wish(certificate: Certificate, issuer: Certificate) -> FetchRequest | None:
+    from signsvc.trust.ocsp import ocsp_request
+
+    try:
+        urls = certificate.ocsp_urls[:URLS_TRIED]
+        return FetchRequest("ocsp", urls[0], ocsp_request(certificate, issuer), others=urls[1:]) if urls else None
+    except (ValueError, IndexError):
+        return None
+
+
+def _list_wish(certificate: Certificate) -> FetchRequest | None:
+    try:
+        urls = certificate.crl_urls[:URLS_TRIED]
+    except (DerError, IndexError):
+        return None
+    return FetchRequest("crl", urls[0], others=urls[1:]) if urls else None
 
 
 def _known_hosts(material: TrustMaterial, authorities: Iterable[Certificate]) -> frozenset[str]:

@@ -9,18 +9,22 @@ from __future__ import annotations
 import contextlib
 import fcntl
 import hashlib
+import json
 import os
+import queue
 import tempfile
+import threading
 import time
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import replace
 from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path
 from types import MappingProxyType
 from typing import TYPE_CHECKING
 
 from signsvc.errors import UpstreamError
-from signsvc.trust.fetching import KINDS, FetchRequest
+from signsvc.trust.fetching import KINDS, MAX_AHEAD, MAX_OTHERS, Fetched, FetchRequest
 
 if TYPE_CHECKING:
     from signsvc.net import HttpClient, Response
@@ -35,19 +39,13 @@ FAILURE_SECONDS = 60.0
 AGAIN_SECONDS = 10.0
 # While a server fails, a kept value serves for so long; its own dates still decide what it proves.
 STALE_SECONDS = 30 * DAY
+# An address is given so many seconds before the next one for the same value is called as well.
+HEAD_START = 0.5
+MAX_THREADS = 32
+_MAX_HEAD = 16 * 1024
 _PRUNE_EVERY = 200
 _PRUNE_PARTS = 8
 _MEDIA = {"ocsp": "application/ocsp-response", "crl": "application/pkix-crl", "certificate": "application/pkix-cert"}
-
-
-@dataclass(frozen=True, slots=True)
-class Fetched:
-    """A value with its age.  `stale`: kept beyond its time, because the server fails now."""
-
-    body: bytes
-    fetched_at: datetime
-    from_cache: bool
-    stale: bool = False
 
 
 class EvidenceClient:
@@ -56,42 +54,120 @@ class EvidenceClient:
     """
 
     def __init__(
-        self, http: HttpClient, cache_dir: Path, *, clock: Callable[[], float] = time.time, max_bytes: int = 1 << 30
+        self,
+        http: HttpClient,
+        cache_dir: Path,
+        *,
+        clock: Callable[[], float] = time.time,
+        max_bytes: int = 1 << 30,
     ) -> None:
         self._http = http
         self._dir = cache_dir / "evidence"
         self._clock = clock
         self._max_bytes = max_bytes
         self._stored = self._octets = 0
+        self._threads = threading.BoundedSemaphore(MAX_THREADS)
 
     def fetch(self, request: FetchRequest, *, deadline: float | None = None) -> bytes:
-        """The octets for `request` (a `Fetch`).  Raises `UpstreamError`, also for a failure remembered from the last
-        minute.  A value is never fetched twice at the same time."""
-        return self.fetched(request, deadline=deadline).body
+        """The octets for `request`.  Raises `UpstreamError`, also for a failure remembered from the last minute.
+        A value is never fetched twice at the same time."""
+        return self.fetched(replace(request, known=None), deadline=deadline).body
 
     __call__ = fetch
 
     def fetched(self, request: FetchRequest, *, deadline: float | None = None) -> Fetched:
-        """As `fetch`, with the value's age and whether it is stale."""
-        if request.kind not in KINDS:
+        """As `fetch`, with the value's age and source (a `Fetch`).
+
+        What is to be fetched `ahead` is begun first.  Of several addresses the next is called where one fails, or
+        where it has not answered within `HEAD_START` seconds; a value from now goes before one that is stale.
+        """
+        if request.kind not in KINDS or any(one.kind not in KINDS for one in request.ahead):
             raise UpstreamError("outbound_refused", reason="kind")
+        times = [time.monotonic() + self._http.rules.total_timeout * 2, deadline, request.deadline]
+        until = min(moment for moment in times if moment is not None)
+        for one in request.ahead[:MAX_AHEAD]:
+            self._begin(partial(self._settled, replace(one, ahead=()), until))
+        urls = request.urls[: MAX_OTHERS + 1]
+        if len(urls) == 1:
+            return self._one(request, until)
+        return self._first([replace(request, url=url, others=(), ahead=()) for url in urls], until)
+
+    # several at a time ------------------------------------------------------------------------------------------
+    def _begin(self, work: Callable[[], object]) -> bool:
+        """Do `work` in another thread, where there is room for one."""
+        if not self._threads.acquire(blocking=False):
+            return False
+
+        def run() -> None:
+            try:
+                work()
+            finally:
+                self._threads.release()
+
+        threading.Thread(target=run, daemon=True, name="signsvc-evidence").start()
+        return True
+
+    def _settled(self, request: FetchRequest, until: float) -> Fetched | UpstreamError:
+        try:
+            return self.fetched(request, deadline=until) if request.others else self._one(request, until)
+        except UpstreamError as error:
+            return error
+
+    def _answer(self, request: FetchRequest, until: float, results: queue.SimpleQueue[Fetched | UpstreamError]) -> None:
+        results.put(self._settled(request, until))
+
+    def _first(self, requests: list[FetchRequest], until: float) -> Fetched:
+        for request in requests:
+            kept = self._kept(self._path(request), request.known)
+            if kept is not None and self._fresh(request, kept):
+                return kept
+        results: queue.SimpleQueue[Fetched | UpstreamError] = queue.SimpleQueue()
+        stale: Fetched | None = None
+        failure: UpstreamError | None = None
+        begun = ended = 0
+        while ended < len(requests):
+            if begun < len(requests):
+                request = requests[begun]
+                begun += 1
+                work = partial(self._answer, request, until, results)
+                if not self._begin(work):
+                    work()
+            left = until - time.monotonic()
+            try:
+                found = results.get(timeout=max(0.0, min(left, HEAD_START) if begun < len(requests) else left))
+            except queue.Empty:
+                if left <= 0:
+                    break
+                continue
+            ended += 1
+            if isinstance(found, UpstreamError):
+                failure = failure or found
+            elif found.stale:
+                stale = stale or found
+            else:
+                return found
+        if stale is not None:
+            return stale
+        raise failure or UpstreamError("outbound_failed", reason="timeout")
+
+    def _one(self, request: FetchRequest, until: float) -> Fetched:
         path = self._path(request)
-        kept = self._kept(path)
+        kept = self._kept(path, request.known)
         if kept is not None and self._fresh(request, kept):
             return kept
-        with self._alone(path, deadline):
-            kept = self._kept(path)
+        with self._alone(path, until):
+            kept = self._kept(path, request.known)
             if kept is not None and self._fresh(request, kept):
                 return kept
             try:
                 self._raise_remembered(path)
-                body = self._call(request, deadline)
+                body = self._call(request, min(until, time.monotonic() + self._http.rules.total_timeout))
             except UpstreamError as error:
                 self._remember_failure(path, error)
-                if kept is not None and self._clock() - kept.fetched_at.timestamp() < STALE_SECONDS:
-                    return Fetched(kept.body, kept.fetched_at, from_cache=True, stale=True)
+                if kept is not None and self._age(kept) < STALE_SECONDS:
+                    return replace(kept, stale=True)
                 raise
-            return self._keep(path, body)
+            return self._keep(path, request, body)
 
     # the call ---------------------------------------------------------------------------------------------------
     def _call(self, request: FetchRequest, deadline: float | None) -> bytes:
@@ -116,24 +192,35 @@ class EvidenceClient:
         name = hashlib.sha256(f"{request.kind}\0{request.url}\0{body}".encode("utf-8", "replace")).hexdigest()
         return self._dir / name[:2] / name
 
-    def _kept(self, path: Path) -> Fetched | None:
+    def _kept(self, path: Path, known: str | None = None) -> Fetched | None:
+        """What is kept at `path`, without its octets where they are the `known` ones."""
         try:
             with path.open("rb") as file:
                 moment = datetime.fromtimestamp(os.fstat(file.fileno()).st_mtime, UTC)
-                return Fetched(file.read(), moment, from_cache=True)
-        except OSError:
+                facts = json.loads(file.readline(_MAX_HEAD))
+                url, sha256 = str(facts["url"]), str(facts["sha256"])
+                if sha256 == known:
+                    return Fetched(b"", url, moment, from_cache=True, unchanged=True, sha256=sha256)
+                return Fetched(file.read(), url, moment, from_cache=True, sha256=sha256)
+        except (OSError, ValueError, KeyError, TypeError):
             return None
 
+    def _age(self, kept: Fetched) -> float:
+        assert kept.fetched_at is not None
+        return self._clock() - kept.fetched_at.timestamp()
+
     def _fresh(self, request: FetchRequest, kept: Fetched) -> bool:
-        age = self._clock() - kept.fetched_at.timestamp()
-        if not -MINUTE <= age < KEEP_SECONDS[request.kind]:
+        age = self._age(kept)
+        if kept.fetched_at is None or not -MINUTE <= age < KEEP_SECONDS[request.kind]:
             return False
         return request.newer_than is None or kept.fetched_at > request.newer_than or age < AGAIN_SECONDS
 
-    def _keep(self, path: Path, body: bytes) -> Fetched:
+    def _keep(self, path: Path, request: FetchRequest, body: bytes) -> Fetched:
         now = self._clock()
+        sha256 = hashlib.sha256(body).hexdigest()
+        head = json.dumps({"kind": request.kind, "url": request.url, "sha256": sha256}).encode() + b"\n"
         with contextlib.suppress(OSError):
-            self._write(path, body, now)
+            self._write(path, head, body, now)
             _failure(path).unlink(missing_ok=True)
             # By what was stored: a few documents can name many large lists.
             self._stored += 1
@@ -141,12 +228,15 @@ class EvidenceClient:
             if self._stored >= _PRUNE_EVERY or self._octets >= self._max_bytes // _PRUNE_PARTS:
                 self._stored = self._octets = 0
                 self.prune()
-        return Fetched(body, datetime.fromtimestamp(now, UTC), from_cache=False)
+        unchanged = sha256 == request.known
+        moment = datetime.fromtimestamp(now, UTC)
+        return Fetched(b"" if unchanged else body, request.url, moment, unchanged=unchanged, sha256=sha256)
 
-    def _write(self, path: Path, body: bytes, moment: float) -> None:
+    def _write(self, path: Path, head: bytes, body: bytes, moment: float) -> None:
         handle, name = tempfile.mkstemp(dir=path.parent, prefix=".new-")
         try:
             with os.fdopen(handle, "wb") as file:
+                file.write(head)
                 file.write(body)
             os.utime(name, (moment, moment))
             Path(name).replace(path)
@@ -159,17 +249,22 @@ class EvidenceClient:
         if error.code != "outbound_failed" or "remembered" in error.data:
             return
         with contextlib.suppress(OSError):
-            self._write(_failure(path), str(error.data.get("reason", "")).encode(), self._clock())
+            reason = json.dumps({"reason": str(error.data.get("reason", ""))[:80]})
+            self._write(_failure(path), reason.encode() + b"\n", b"", self._clock())
 
     def _raise_remembered(self, path: Path) -> None:
-        kept = self._kept(_failure(path))
-        if kept is None or not -MINUTE <= self._clock() - kept.fetched_at.timestamp() < FAILURE_SECONDS:
+        try:
+            age = self._clock() - _failure(path).stat().st_mtime
+            if not -MINUTE <= age < FAILURE_SECONDS:
+                return
+            found = str(json.loads(_failure(path).read_bytes()[:_MAX_HEAD])["reason"])
+        except (OSError, ValueError, KeyError, TypeError):
             return
-        reason = "".join(c for c in kept.body.decode("ascii", "replace") if c.isalnum() or c == "_")
+        reason = "".join(c for c in found if c.isascii() and (c.isalnum() or c == "_"))
         raise UpstreamError("outbound_failed", reason=reason[:40], remembered=True)
 
     @contextlib.contextmanager
-    def _alone(self, path: Path, deadline: float | None) -> Iterator[None]:
+    def _alone(self, path: Path, until: float) -> Iterator[None]:
         """One at a time for one value, among threads and processes; without a directory, unguarded."""
         try:
             path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
@@ -177,7 +272,6 @@ class EvidenceClient:
         except OSError:
             yield
             return
-        until = deadline if deadline is not None else time.monotonic() + self._http.rules.total_timeout * 2
         with lock:
             while True:
                 try:

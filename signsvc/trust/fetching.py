@@ -6,26 +6,64 @@ answers it with an `EvidenceClient`; the parent never parses what passes through
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 
 KINDS = ("crl", "ocsp", "certificate")
+MAX_OTHERS = 8
+MAX_AHEAD = 32
 
 
 @dataclass(frozen=True, slots=True)
 class FetchRequest:
     """One value wanted.  `kind` is ``crl``, ``ocsp`` or ``certificate``; `body` is the DER OCSPRequest to POST.
 
-    With `newer_than` (UTC) a kept value is used only where it was fetched after that instant: for a consumer that
-    found the kept one out of date.
+    `others` are further addresses that should serve as well: the first good answer is taken.  `ahead` will be asked
+    for next and may be fetched meanwhile.  With `newer_than` (UTC) a kept value is used only where it was fetched
+    after that instant: for a consumer that found the kept one out of date.  `known` is the SHA-256 (hex) of a value
+    that the asker holds: where it is still the one, no octets are sent.  `deadline` is a `time.monotonic` value of
+    the process that fetches.
     """
 
     kind: str
     url: str
     body: bytes | None = None
     newer_than: datetime | None = None
+    others: tuple[str, ...] = ()
+    ahead: tuple[FetchRequest, ...] = ()
+    known: str | None = None
+    deadline: float | None = field(default=None, compare=False)
+
+    @property
+    def urls(self) -> tuple[str, ...]:
+        """Every address, in order, each once."""
+        return tuple(dict.fromkeys((self.url, *self.others)))
 
 
-# Answers a request with the body octets; raises UpstreamError.
-Fetch = Callable[[FetchRequest], bytes]
+@dataclass(frozen=True, slots=True)
+class Fetched:
+    """A value, where it came from and when.  `stale`: kept beyond its time, because the server fails now;
+    `unchanged`: it is the `known` one, and the body is left out; `sha256` (hex) is the body's."""
+
+    body: bytes
+    url: str
+    fetched_at: datetime | None = None
+    from_cache: bool = False
+    stale: bool = False
+    unchanged: bool = False
+    sha256: str = ""
+
+    @classmethod
+    def of(cls, value: bytes | Fetched, request: FetchRequest) -> Fetched:
+        """What a `Fetch` gave, with its digest."""
+        found = value if isinstance(value, Fetched) else cls(value, request.url)
+        if found.sha256:
+            return found
+        digest = hashlib.sha256(found.body).hexdigest()
+        return cls(found.body, found.url, found.fetched_at, found.from_cache, found.stale, found.unchanged, digest)
+
+
+# Answers a request with the value, or with its octets where they were fetched just now; raises UpstreamError.
+Fetch = Callable[[FetchRequest], bytes | Fetched]

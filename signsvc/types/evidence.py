@@ -23,6 +23,7 @@ class Origin(StrEnum):
     TIMESTAMP = "timestamp"  # inside a timestamp token
     PROFILE = "profile"  # a trust profile's intermediates and anchors
     SUPPLIED = "supplied"  # given by the caller for this call
+    IMPORTED = "imported"  # a list that the operator brought in
     CACHE = "cache"
     NETWORK = "network"
 
@@ -30,7 +31,8 @@ class Origin(StrEnum):
 @dataclass(frozen=True, slots=True)
 class EvidenceItem:
     """One DER value.  `revision` is the document revision (1-based) in which an embedded value first appears, so that
-    a document timestamp over that or a later revision proves its existence; `obtained_at` is set for fetched values.
+    a document timestamp over that or a later revision proves its existence.  `obtained_at` is set for fetched values;
+    `stale` tells that a kept one serves because its server fails.
     """
 
     kind: EvidenceKind
@@ -39,6 +41,7 @@ class EvidenceItem:
     revision: int | None = None
     obtained_at: datetime | None = None
     url: str | None = None
+    stale: bool = False
     id: str = field(default="", compare=False)
 
     def __post_init__(self) -> None:

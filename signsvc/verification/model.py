@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import base64
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from signsvc.trust.fetching import KINDS, FetchRequest
+from signsvc.trust.fetching import KINDS, MAX_AHEAD, MAX_OTHERS, Fetched, FetchRequest
 
 GIB = 1024**3
+_NO_WISH = "not a fetch request"
 
 
 @dataclass(frozen=True, slots=True)
@@ -112,21 +113,67 @@ class Outcome:
         return list(self.report["signatures"])
 
 
-def fetch_to_json(request: FetchRequest) -> dict[str, Any]:
-    """A worker's wish for its parent; the body travels beside it."""
-    newer = request.newer_than.isoformat() if request.newer_than else None
-    return {"kind": request.kind, "url": request.url, "has_body": request.body is not None, "newer_than": newer}
+def fetch_to_json(request: FetchRequest) -> tuple[dict[str, Any], bytes]:
+    """A worker's wish for its parent, and the bodies that travel beside it, one after the other."""
+    wishes = (request, *request.ahead[:MAX_AHEAD])
+    return {"wishes": [_wish_to_json(one) for one in wishes]}, b"".join(one.body or b"" for one in wishes)
 
 
-def fetch_from_json(data: dict[str, Any], body: bytes) -> FetchRequest:
+def _wish_to_json(request: FetchRequest) -> dict[str, Any]:
+    return {
+        "kind": request.kind,
+        "url": request.url,
+        "others": list(request.others),
+        "body": None if request.body is None else len(request.body),
+        "newer_than": request.newer_than.isoformat() if request.newer_than else None,
+        "known": request.known,
+    }
+
+
+def fetch_from_json(data: dict[str, Any], bodies: bytes) -> FetchRequest:
     """The wish as the parent reads it from a worker that it does not trust.
 
     Raises `ValueError`, `KeyError`, `TypeError` where it is not one.
     """
-    kind, url, newer = data["kind"], data["url"], data["newer_than"]
-    if kind not in KINDS or not isinstance(url, str):
-        msg = "not a fetch request"
-        raise ValueError(msg)
-    return FetchRequest(
-        kind, url, body if data["has_body"] else None, datetime.fromisoformat(newer).astimezone(UTC) if newer else None
-    )
+    wishes = data["wishes"]
+    if not isinstance(wishes, list) or not 1 <= len(wishes) <= 1 + MAX_AHEAD:
+        raise ValueError(_NO_WISH)
+    read: list[FetchRequest] = []
+    for one in wishes:
+        size = one["body"]
+        body = None
+        if size is not None:
+            if not isinstance(size, int) or not 0 <= size <= len(bodies):
+                raise ValueError(_NO_WISH)
+            body, bodies = bodies[:size], bodies[size:]
+        read.append(_wish_from_json(one, body))
+    return replace(read[0], ahead=tuple(read[1:]))
+
+
+def _wish_from_json(data: dict[str, Any], body: bytes | None) -> FetchRequest:
+    kind, url, newer, known = data["kind"], data["url"], data["newer_than"], data["known"]
+    others = data["others"]
+    if kind not in KINDS or not isinstance(others, list) or not all(isinstance(u, str) for u in (url, *others)):
+        raise ValueError(_NO_WISH)
+    if known is not None and not isinstance(known, str):
+        raise ValueError(_NO_WISH)
+    moment = datetime.fromisoformat(newer).astimezone(UTC) if newer else None
+    return FetchRequest(kind, url, body, moment, tuple(others[:MAX_OTHERS]), known=known)
+
+
+def fetched_to_json(found: Fetched) -> dict[str, Any]:
+    """A parent's answer; the octets travel beside it."""
+    return {
+        "ok": True,
+        "url": found.url,
+        "at": found.fetched_at.isoformat() if found.fetched_at else None,
+        "cached": found.from_cache,
+        "stale": found.stale,
+        "unchanged": found.unchanged,
+    }
+
+
+def fetched_from_json(data: dict[str, Any], body: bytes) -> Fetched:
+    """The answer as the worker reads it; the digest of its octets is the worker's own to make."""
+    moment = datetime.fromisoformat(data["at"]) if data["at"] else None
+    return Fetched(body, data["url"], moment, data["cached"], data["stale"], data["unchanged"])

@@ -12,7 +12,7 @@ import pytest
 import test_pki
 from signsvc.errors import UpstreamError
 from signsvc.net import HttpClient, NetRules
-from signsvc.trust import EvidenceClient, FetchRequest, TrustAnchor, TrustMaterial, collect
+from signsvc.trust import EvidenceClient, Fetch, Fetched, FetchRequest, TrustAnchor, TrustMaterial, collect
 from signsvc.trust.crl import Crl
 from signsvc.trust.ocsp import OcspResponse, OcspStatus
 from signsvc.types import Certificate, EvidenceItem, EvidenceKind, Origin
@@ -38,12 +38,12 @@ def material(pki: test_pki.Pki, cert: CertOf) -> TrustMaterial:
 class Network:
     """A `Fetch` with its own memory of what was asked."""
 
-    def __init__(self, inner: Callable[[FetchRequest], bytes]) -> None:
+    def __init__(self, inner: Fetch) -> None:
         self.inner = inner
         self.asked: list[str] = []
 
-    def __call__(self, request: FetchRequest) -> bytes:
-        self.asked.append(f"{request.kind} {request.url}")
+    def __call__(self, request: FetchRequest) -> bytes | Fetched:
+        self.asked += [f"{request.kind} {url}" for url in request.urls]
         return self.inner(request)
 
 
@@ -53,7 +53,7 @@ def network(responders: Responders, tmp_path: Path) -> Iterator[Network]:
         NetRules(host_map=responders.host_map, total_timeout=5),
         resolver=lambda host, port: [],  # nothing but the host map leads anywhere
     )
-    yield Network(EvidenceClient(http, tmp_path))
+    yield Network(EvidenceClient(http, tmp_path).fetched)
     http.close()
 
 
@@ -63,7 +63,7 @@ def no_network(request: FetchRequest) -> bytes:
 
 def gather(
     material: TrustMaterial,
-    fetch: Callable[[FetchRequest], bytes] | None,
+    fetch: Fetch | None,
     *certificates: Certificate,
     pool: tuple[Certificate, ...] = (),
     have: tuple[EvidenceItem, ...] = (),
@@ -165,7 +165,7 @@ def test_lists_are_used_where_ocsp_fails(
 
 def _fresh(network: Network) -> Callable[[FetchRequest], bytes]:
     """Past the cache, straight to the servers."""
-    client = network.inner
+    client = network.inner.__self__  # type: ignore[attr-defined]
     assert isinstance(client, EvidenceClient)
     return lambda request: client._call(request, None)
 

@@ -15,9 +15,9 @@ from typing import Any
 import pytest
 
 from signsvc.errors import BusyError, DocumentError, InternalError, SignsvcError, UpstreamError
-from signsvc.trust.fetching import FetchRequest
+from signsvc.trust.fetching import Fetched, FetchRequest
 from signsvc.verification import Limits, TrustSource, Verifier, VerifyRequest, engine, frames, processes, worker
-from signsvc.verification.model import fetch_from_json, fetch_to_json
+from signsvc.verification.model import fetch_from_json, fetch_to_json, fetched_from_json, fetched_to_json
 
 REPORT = {"indication": "NO-SIGNATURE", "sub_indication": None, "signatures": []}
 
@@ -144,7 +144,7 @@ def test_values_come_through_the_parent(forked: Any, document: Path) -> None:
         found = fetch(wanted)
         with pytest.raises(UpstreamError) as caught:
             fetch(FetchRequest("crl", "http://crl.example/"))
-        return {**REPORT, "found": found.hex(), "code": caught.value.code}
+        return {**REPORT, "found": found.body.hex(), "code": caught.value.code}
 
     def fetch(request: FetchRequest) -> bytes:
         asked.append(request)
@@ -188,15 +188,32 @@ def test_a_spawned_worker_answers(tmp_path: Path) -> None:
 def test_requests_survive_the_way_to_a_worker() -> None:
     request = VerifyRequest("cong-vu", datetime(2027, 1, 1, tzinfo=UTC), (b"a",), (b"b", b"c"), (b"d",), True, "ă.pdf")
     assert VerifyRequest.from_json(request.to_json()) == request
-    wish = FetchRequest("crl", "http://a/", None, None)
-    assert fetch_from_json(fetch_to_json(wish), b"") == wish
+    ahead = (FetchRequest("ocsp", "http://b/", b"ab"), FetchRequest("ocsp", "http://c/", b"c", others=("http://d/",)))
+    now = datetime(2026, 1, 1, tzinfo=UTC)
+    for wish in (
+        FetchRequest("crl", "http://a/"),
+        FetchRequest("ocsp", "http://a/", b"", now, ("http://b/", "http://c/"), ahead, "00ff"),
+    ):
+        assert fetch_from_json(*fetch_to_json(wish)) == wish
+    for found in (Fetched(b"x", "http://a/"), Fetched(b"", "http://a/", now, True, True, True)):
+        assert fetched_from_json(fetched_to_json(found), found.body) == found
 
 
-@pytest.mark.parametrize("wish", [{}, {"kind": "file", "url": "x", "has_body": False, "newer_than": None},
-                                  {"kind": "crl", "url": 5, "has_body": False, "newer_than": None}])  # fmt: skip
-def test_a_worker_gone_mad_cannot_ask_for_anything_else(wish: dict[str, Any]) -> None:
+_WISH = {"kind": "crl", "url": "x", "others": [], "body": None, "newer_than": None, "known": None}
+
+
+@pytest.mark.parametrize("changes", [{"kind": "file"}, {"url": 5}, {"others": "x"}, {"others": [5]}, {"body": -1},
+                                     {"body": 1}, {"body": "1"}, {"newer_than": "x"}, {"known": 5}])  # fmt: skip
+def test_a_worker_gone_mad_cannot_ask_for_anything_else(changes: dict[str, Any]) -> None:
+    assert fetch_from_json({"wishes": [_WISH]}, b"") == FetchRequest("crl", "x")
     with pytest.raises((ValueError, KeyError, TypeError)):
-        fetch_from_json(wish, b"")
+        fetch_from_json({"wishes": [{**_WISH, **changes}]}, b"")
+
+
+@pytest.mark.parametrize("wanted", [{}, {"wishes": []}, {"wishes": {}}, {"wishes": [_WISH] * 100}, {"wishes": [{}]}])
+def test_a_worker_gone_mad_cannot_ask_for_too_much(wanted: dict[str, Any]) -> None:
+    with pytest.raises((ValueError, KeyError, TypeError)):
+        fetch_from_json(wanted, b"")
 
 
 def test_an_answer_with_an_unknown_code_is_internal() -> None:
@@ -237,7 +254,7 @@ def test_a_worker_out_of_step_is_not_asked_again(forked: Any, document: Path) ->
 def test_a_worker_that_does_not_read_its_answer_is_stopped(forked: Any, document: Path) -> None:
     def examine(path: Path, request: VerifyRequest, *, fetch: Any, **_: Any) -> dict[str, Any]:
         sock = fetch.__closure__[0].cell_contents
-        frames.send(sock, {"fetch": fetch_to_json(FetchRequest("crl", "http://crl.example/"))})
+        frames.send(sock, {"fetch": fetch_to_json(FetchRequest("crl", "http://crl.example/"))[0]})
         time.sleep(60)
         return REPORT
 
