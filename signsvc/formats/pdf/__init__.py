@@ -18,7 +18,6 @@ from signsvc.formats.pdf.crypt import EncryptedError
 from signsvc.formats.pdf.document import Document, Physical, Revision
 from signsvc.formats.pdf.limits import LimitError, PdfError, PdfLimits
 from signsvc.formats.pdf.objects import Buffer, Name, PdfBool, PdfDict, PdfObject, PdfString, Ref
-from signsvc.formats.pdf.references import scan_references
 from signsvc.formats.pdf.stream import Stream
 from signsvc.formats.pdf.xref import FREE, PACKED, PLAIN, Entry
 
@@ -42,5 +41,4 @@ __all__ = [
     "Ref",
     "Revision",
     "Stream",
-    "scan_references",
 ]

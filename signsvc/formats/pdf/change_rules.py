@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import re
-
 from signsvc.formats.pdf import change_form, change_pages, change_store, change_structure
 from signsvc.formats.pdf.change_step import Step, dictionary, full_name, inherited
 from signsvc.formats.pdf.change_text import differs
 from signsvc.formats.pdf.change_usages import Path
+from signsvc.formats.pdf.headers import headers
 from signsvc.formats.pdf.limits import LimitError, PdfError, SpentError
 from signsvc.formats.pdf.objects import Buffer, PdfDict, PdfObject, Ref
 from signsvc.formats.pdf.stream import Stream
@@ -16,8 +15,6 @@ from signsvc.types import Grade
 
 _MAX_EXPLORED = 40_000  # objects visited for one step; after that its undefined changes are no longer explained
 _MAX_CLIMB = 20_000  # objects visited upwards from one that no rule explains
-
-_HEADER = re.compile(rb"(?<![0-9])\d{1,10}+[\x00\t\n\x0c\r ]++\d{1,5}+[\x00\t\n\x0c\r ]++obj(?![A-Za-z0-9])")
 
 
 def judge(step: Step) -> None:
@@ -75,8 +72,7 @@ def _listed(step: Step) -> None:
         entry = new.own_entry(number)
         if entry is not None and entry.kind == PLAIN:
             known.add(entry.where)
-    for found in _HEADER.finditer(buffer, new.start, new.end):
-        at = found.start()
+    for at in headers(buffer, new.start, new.end):
         if at not in known and not any(
             _leads(buffer, before, at) for before in range(max(0, at - 4), at) if before in known
         ):

@@ -41,7 +41,7 @@ class Revision:
     ``%%EOF`` and `end` includes the white space behind that.
     """
 
-    __slots__ = ("_document", "_pages", "end", "eof", "index", "sections", "start", "trailer")
+    __slots__ = ("_document", "_own", "_pages", "end", "eof", "index", "sections", "start", "trailer")
 
     def __init__(self, document: Document, index: int, sections: list[Section], start: int) -> None:
         self._document = document
@@ -52,6 +52,7 @@ class Revision:
         self.eof = max(section.eof or 0 for section in sections)
         self.end = max(section.end or 0 for section in sections)
         self._pages: tuple[tuple[Ref | None, PdfDict], ...] | None = None
+        self._own: dict[int, Entry] = {}  # entries that were looked up
 
     def __repr__(self) -> str:
         return f"<Revision {self.number} [{self.start}, {self.end})>"
@@ -85,11 +86,16 @@ class Revision:
 
     def own_entry(self, number: int) -> Entry | None:
         """The entry that this revision itself gives `number`; None where it leaves it alone."""
-        for section in self.sections:
-            entry = section.lookup(number)
-            if entry is not None:
-                return entry
-        return None
+        entry = self._own.get(number)
+        if entry is None:
+            for section in self.sections:
+                entry = section.lookup(number)
+                if entry is not None:
+                    if len(self._own) >= _CACHE:
+                        self._own.clear()
+                    self._own[number] = entry
+                    break
+        return entry
 
     def entry(self, number: int) -> Entry | None:
         """The entry in force for `number` in this revision."""
@@ -196,6 +202,7 @@ class Document:
         self._later: dict[int, list[tuple[int, Entry]]] = {}
         self._cache: dict[tuple[int, int, int, int, int], PdfObject] = {}
         self._packed: dict[tuple[int, int], ObjectStream] = {}
+        self._physical: dict[int, Physical] = {}  # read with their spans: signature dictionaries, which are long
         self._depth = 0
         self.memo: dict[str, object] = {}  # what others work out about the document and want once
         try:
@@ -314,6 +321,9 @@ class Document:
 
     def physical(self, offset: int, *, spans: bool = False) -> Physical:
         """The object whose header stands at `offset`, before decryption.  Raises PdfError."""
+        known = self._physical.get(offset)
+        if known is not None:
+            return known
         gap = SPACE.match(self.buffer, offset)
         found = OBJECT_HEADER.match(self.buffer, gap.end() if gap else offset)
         if found is None:
@@ -321,15 +331,11 @@ class Document:
         listed: list[Span] | None = [] if spans else None
         before = self.parser.duplicates
         value, end = self.parser.read(found.end(), None, listed)
-        return Physical(
-            int(found[1]),
-            int(found[2]),
-            found.start(),
-            end,
-            value,
-            tuple(listed or ()),
-            self.parser.duplicates - before,
-        )
+        number, gen, start = int(found[1]), int(found[2]), found.start()
+        physical = Physical(number, gen, start, end, value, tuple(listed or ()), self.parser.duplicates - before)
+        if spans and self.crypt is None:  # decryption writes into what was read
+            self._physical[offset] = physical
+        return physical
 
     def _stream(self, number: int, gen: int, dictionary: PdfDict, start: int, index: int) -> Stream:
         revision = self.revisions[index]

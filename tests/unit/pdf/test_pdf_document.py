@@ -10,7 +10,8 @@ from pathlib import Path
 
 import pytest
 
-from signsvc.formats.pdf import Document, EncryptedError, LimitError, PdfError, Ref, Stream, scan_references
+from signsvc.formats.pdf import Document, EncryptedError, LimitError, PdfError, Ref, Stream
+from signsvc.formats.pdf.headers import headers
 from tests.pdf_writer import PdfWriter
 
 
@@ -239,9 +240,21 @@ def test_the_length_of_each_revision_counts() -> None:
         second.decode()
 
 
-def test_references_are_found() -> None:
-    octets = b"<< /A 12 0 R /B [3 0 R 44 0\nR] >> (5 0 Rx) 123 45 R"
-    assert scan_references(octets, 0, len(octets)) == {12, 3, 44, 123, 5}
+@pytest.mark.parametrize("buffer", [
+    b"12 0 obj", b"x 12 0 obj<<", b"9 12\t\r\n0\x00obj ", b"endobj\n1234567890 12345 obj[", b"12 0  obj",
+    b"99 12" + b" " * 500 + b"0" + b"\n" * 5000 + b"obj", b"2 0 R 12 0 obj\n3 0 object endobj obj 0obj",
+    b"0123456789012 0 obj 12 123456 obj 3 0obj 12 0 %c\nobj 3obj 0  0 obj",
+])  # fmt: skip
+def test_headers_are_found_where_the_pattern_finds_them(buffer: bytes) -> None:
+    pattern = re.compile(rb"(?<![0-9])\d{1,10}+[\x00\t\n\x0c\r ]++\d{1,5}+[\x00\t\n\x0c\r ]++obj(?![A-Za-z0-9])")
+    for end in (len(buffer), len(buffer) - 1):
+        assert list(headers(buffer, 0, end)) == [found.start() for found in pattern.finditer(buffer, 0, end)]
+
+
+def test_headers_are_found_in_a_stretch() -> None:
+    buffer = b"77 0 obj (12 0 obj) 4 0 obj"
+    assert list(headers(buffer, 1, len(buffer))) == [1, 10, 20]
+    assert list(headers(buffer, 10, 18)) == [10]
 
 
 def test_comments_between_trailer_and_startxref() -> None:
