@@ -5,6 +5,8 @@ Dates come from ETSI TS 119 312 v1.5.1 and Circular 15/2025/TT-BKHCN App. I; a p
 
 from signsvc.algorithms.tables import (
     DIGESTS,
+    EXPERIMENTAL,
+    SHAKE256,
     TS_119_312,
     DatedRow,
     DigestAlgorithm,
@@ -12,15 +14,19 @@ from signsvc.algorithms.tables import (
     SignatureScheme,
     digest_by_name,
     digest_by_oid,
+    digest_name,
     may_sign,
     new_hash,
     not_after,
+    parameters_fit,
     resolve,
 )
 from signsvc.algorithms.verify import SignatureCheck, verify_value
 
 __all__ = [
     "DIGESTS",
+    "EXPERIMENTAL",
+    "SHAKE256",
     "TS_119_312",
     "DatedRow",
     "DigestAlgorithm",
@@ -29,9 +35,11 @@ __all__ = [
     "SignatureScheme",
     "digest_by_name",
     "digest_by_oid",
+    "digest_name",
     "may_sign",
     "new_hash",
     "not_after",
+    "parameters_fit",
     "resolve",
     "verify_value",
 ]

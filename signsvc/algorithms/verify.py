@@ -5,7 +5,7 @@ from __future__ import annotations
 from enum import StrEnum
 from typing import TYPE_CHECKING
 
-from signsvc.algorithms.tables import SignatureAlgorithm, SignatureScheme
+from signsvc.algorithms.tables import SignatureAlgorithm, SignatureScheme, key_restriction
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -28,6 +28,9 @@ _MATCHING = {
     SignatureScheme.DSA: ("dsa",),
     SignatureScheme.ED25519: ("ed25519",),
     SignatureScheme.ED448: ("ed448",),
+    SignatureScheme.ML_DSA_44: ("ml-dsa-44",),
+    SignatureScheme.ML_DSA_65: ("ml-dsa-65",),
+    SignatureScheme.ML_DSA_87: ("ml-dsa-87",),
 }
 
 
@@ -50,6 +53,8 @@ def verify_value(
     try:
         if algorithm is None or certificate.key_type not in _MATCHING[algorithm.scheme]:
             return SignatureCheck.UNSUPPORTED
+        if certificate.key_type == "rsa-pss" and not _allowed(certificate, algorithm):
+            return SignatureCheck.INVALID
         key = certificate.public_key
     except (ValueError, IndexError):  # also a malformed public key information
         return SignatureCheck.UNSUPPORTED
@@ -85,6 +90,15 @@ def verify_value(
         return SignatureCheck.INVALID
     else:
         return SignatureCheck.VALID
+
+
+def _allowed(certificate: Certificate, algorithm: SignatureAlgorithm) -> bool:
+    """Whether an id-RSASSA-PSS key may be used so (RFC 4055 §3.3).  Raises `ValueError` for malformed parameters."""
+    restriction = key_restriction(certificate.key_parameters)
+    if restriction is None:
+        return True
+    same = (algorithm.digest, algorithm.mgf_digest) == (restriction.digest, restriction.mgf_digest)
+    return same and (algorithm.salt_length or 0) >= (restriction.salt_length or 0)
 
 
 def _hash(name: str) -> HashAlgorithm | None:

@@ -42,6 +42,8 @@ _KEY_TYPES = {
     "2.16.840.1.101.3.4.3.19": "ml-dsa-87",
 }
 
+KEY_TYPES = frozenset(_KEY_TYPES.values())
+
 
 @functools.lru_cache(maxsize=4096)
 def _interned(encoded: bytes) -> Certificate:
@@ -154,15 +156,32 @@ class Certificate:
     def key_type(self) -> str:
         """``rsa``, ``ec``, ``ed25519`` …, the OID where it is unknown, ``unreadable`` where it is none."""
         try:
-            parts = der.children(self.public_key_info, der.read_all(self.public_key_info, tag=der.SEQUENCE))
-            oid, _ = _algorithm(self.public_key_info, parts[0])
+            oid, _ = self._key_algorithm
         except (der.DerError, IndexError):
             return "unreadable"
         return _KEY_TYPES.get(oid, oid)
 
     @functools.cached_property
+    def _key_algorithm(self) -> tuple[str, bytes | None]:
+        parts = der.children(self.public_key_info, der.read_all(self.public_key_info, tag=der.SEQUENCE))
+        return _algorithm(self.public_key_info, parts[0])
+
+    @property
+    def key_parameters(self) -> bytes | None:
+        """Parameters of the key's algorithm, DER.  Raises `DerError` or `IndexError` where the key is unreadable."""
+        return self._key_algorithm[1]
+
+    @property
+    def explicit_curve(self) -> bool:
+        """Whether the parameters of a curve are written out, which RFC 5480 §2.1.1 forbids: they may be anybody's."""
+        return self.key_type == "ec" and (self.key_parameters or b"")[:1] != b"\x06"
+
+    @functools.cached_property
     def public_key(self) -> Any:
-        """The `cryptography` public key.  Raises `ValueError` where the library cannot load it."""
+        """The `cryptography` public key.  Raises `ValueError` where the library cannot load it, and for a curve that
+        is not named (RFC 5480 §2.1.1)."""
+        if self.explicit_curve:
+            raise ValueError("curve that is not named")
         from cryptography.exceptions import UnsupportedAlgorithm
         from cryptography.hazmat.primitives.serialization import load_der_public_key
 

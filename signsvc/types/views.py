@@ -97,6 +97,9 @@ class SignerView:
     policy_digest: tuple[str, bytes] | None = None
     commitment_oids: tuple[str, ...] = ()
     claimed_roles: tuple[str, ...] = ()
+    claimed_place: tuple[str, ...] = ()  # signer-location: country, locality, postal address, as far as given
+    signed_attributes: tuple[str, ...] = ()  # OIDs as written; empty: the content is signed directly
+    unsigned_attributes: tuple[str, ...] = ()  # OIDs as written
     timestamps: tuple[TimestampView, ...] = ()  # kinds signature, content, archive
     counter_signatures: tuple[SignerView, ...] = ()
     findings: tuple[Finding, ...] = ()

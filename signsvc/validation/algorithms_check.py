@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from datetime import UTC, datetime
 
-from signsvc.algorithms import SignatureAlgorithm, digest_by_oid, resolve
+from signsvc.algorithms import EXPERIMENTAL, SignatureAlgorithm, digest_by_oid, digest_name, resolve
 from signsvc.asn1 import DerError
 from signsvc.types import Certificate, Finding
 from signsvc.validation.policy import Policy, Role
@@ -26,8 +26,7 @@ class Strength:
         self, role: Role, oid: str, proven: datetime, *, subject: str = "", not_before: datetime | None = None
     ) -> None:
         """Judge a digest algorithm by OID."""
-        found = digest_by_oid(oid)
-        self._judge(role, found.name if found else oid, None, proven, subject, not_before)
+        self._judge(role, digest_name(oid), None, proven, subject, not_before)
 
     def lasts(self, oid: str) -> datetime:
         """Until when a certificate reference by this digest is reliable; the ends of time for "always" and "never"."""
@@ -52,6 +51,11 @@ class Strength:
         """
         if algorithm is None:
             self.findings.append(Finding.of("signature_algorithm_unknown", subject=subject))
+            return
+        if algorithm.scheme in EXPERIMENTAL and not self._policy.experimental:
+            self.findings.append(
+                Finding.of("algorithm_experimental", subject=subject, algorithm=algorithm.name, role=str(role))
+            )
             return
         if algorithm.digest is not None:
             self._judge(role, algorithm.digest, None, proven, subject, not_before)

@@ -13,7 +13,7 @@ from datetime import UTC, date, datetime, time, timedelta
 from enum import StrEnum
 from typing import Any
 
-from signsvc.algorithms import DatedRow, not_after
+from signsvc.algorithms import EXPERIMENTAL, DatedRow, not_after
 from signsvc.errors import ConfigError
 from signsvc.messages import catalogue
 from signsvc.types import Finding, Level
@@ -74,6 +74,7 @@ class Policy:
     timestamp_delay: int | None = None  # seconds allowed between the claimed time and the timestamp
     key_usage: frozenset[str] = frozenset(("digital_signature", "non_repudiation"))  # one of them
     extended_key_usage: frozenset[str] = frozenset()  # OIDs, besides an absent extension
+    experimental: bool = False  # whether algorithms that no list names yet (ML-DSA) are relied on
     freshness: Freshness = field(default_factory=Freshness)
     keeps_expired_since: Mapping[bytes, datetime] = field(default_factory=dict)  # by SHA-256 of the CA certificate
     known_since: Mapping[bytes, datetime] = field(default_factory=dict)  # pinned intermediates, by SHA-256
@@ -98,7 +99,10 @@ class Policy:
         key = (role, algorithm, bits)
         if key in self._ends:
             return self._ends[key]
-        found = not_after(self.algorithms.get(role, ()), algorithm, bits)
+        rows = self.algorithms.get(role, ())
+        if self.experimental and algorithm in EXPERIMENTAL and all(row.algorithm != algorithm for row in rows):
+            return None
+        found = not_after(rows, algorithm, bits)
         if len(self._ends) < _MAX_ENDS:  # key sizes come from documents
             self._ends[key] = found
         return found
@@ -136,6 +140,8 @@ def problems_of(policy: Policy) -> list[str]:
             found.append(f"levels.{code}: {level} is no level")
         elif known[code].sub in PROTECTED_SUBS and known[code].level == "fail" and level != "fail":
             found.append(f"levels.{code}: may not be weakened")
+    if not isinstance(policy.experimental, bool):
+        found.append("experimental: must be true or false")
     if policy.timestamp not in TIMESTAMP_DEMANDS:
         found.append(f"timestamp: {policy.timestamp} is none of {', '.join(TIMESTAMP_DEMANDS)}")
     if policy.required_level is not None and policy.required_level not in SIGNATURE_LEVELS:

@@ -9,6 +9,7 @@ from datetime import datetime
 from signsvc.algorithms import SignatureAlgorithm, SignatureCheck, verify_value
 from signsvc.formats.cms import signing_certificate
 from signsvc.types import Certificate, Finding, SignerView
+from signsvc.types.certificate import KEY_TYPES
 from signsvc.validation.algorithms_check import Strength, resolved
 from signsvc.validation.context import Context
 from signsvc.validation.policy import Role
@@ -44,7 +45,7 @@ def check_signer(context: Context, signer: SignerView, subject: str) -> SignerRe
         valid = check is SignatureCheck.VALID
         if check is SignatureCheck.UNSUPPORTED and _loadable(certificate) is False:
             valid = None
-            findings.append(Finding.of("signing_key_unknown", subject=subject))
+            findings.append(Finding.of(_why_not(certificate), subject=subject))
         elif not valid:
             findings.append(Finding.of("signature_value_wrong", subject=subject))
     return SignerResult(certificate, algorithm, valid, tuple(findings))
@@ -68,3 +69,10 @@ def _loadable(certificate: Certificate) -> bool:
         return certificate.public_key is not None
     except ValueError:
         return False
+
+
+def _why_not(certificate: Certificate) -> str:
+    """The finding for a key that cannot be loaded."""
+    if certificate.key_type not in KEY_TYPES:
+        return "signing_key_unknown"
+    return "signing_key_curve_explicit" if certificate.explicit_curve else "signing_key_unsound"

@@ -22,6 +22,7 @@ SIGNING_CERTIFICATE_V2 = "1.2.840.113549.1.9.16.2.47"
 SIGNATURE_TIMESTAMP = "1.2.840.113549.1.9.16.2.14"
 SIGNATURE_POLICY = "1.2.840.113549.1.9.16.2.15"
 COMMITMENT_TYPE = "1.2.840.113549.1.9.16.2.16"
+SIGNER_LOCATION = "1.2.840.113549.1.9.16.2.17"
 SIGNER_ATTRIBUTES = "1.2.840.113549.1.9.16.2.18"
 CONTENT_TIMESTAMP = "1.2.840.113549.1.9.16.2.20"
 CERTIFICATE_VALUES = "1.2.840.113549.1.9.16.2.23"
@@ -44,6 +45,7 @@ _NAMES = {
     SIGNATURE_TIMESTAMP: "signature-time-stamp",
     SIGNATURE_POLICY: "signature-policy-identifier",
     COMMITMENT_TYPE: "commitment-type-indication",
+    SIGNER_LOCATION: "signer-location",
     SIGNER_ATTRIBUTES: "signer-attributes",
     CONTENT_TIMESTAMP: "content-time-stamp",
     CERTIFICATE_VALUES: "certificate-values",
@@ -54,13 +56,48 @@ _NAMES = {
     MIME_TYPE: "mime-type",
     SIGNER_ATTRIBUTES_V2: "signer-attributes-v2",
     REVOCATION_ARCHIVAL: "revocation-info-archival",
+    "1.2.840.113549.1.9.16.2.21": "complete-certificate-references",
+    "1.2.840.113549.1.9.16.2.22": "complete-revocation-references",
+    "1.2.840.113549.1.9.16.2.44": "attribute-certificate-references",
+    "1.2.840.113549.1.9.16.2.45": "attribute-revocation-references",
+    "0.4.0.19122.1.2": "complete-certificate-references-v2",
+    "0.4.0.19122.1.3": "attribute-certificate-references-v2",
+    "1.2.840.113549.1.9.16.2.25": "cades-c-time-stamp",
+    "1.2.840.113549.1.9.16.2.26": "cert-crl-time-stamp",
+    "0.4.0.1733.2.2": "long-term-validation",
 }
+
+# Complete references name values without holding them, and these timestamps are over the references: what is needed
+# stands in the values or is obtained, so none of them is used (EN 319 122-1 annex A).
+REFERENCES = frozenset(
+    (
+        "1.2.840.113549.1.9.16.2.21",
+        "1.2.840.113549.1.9.16.2.22",
+        "1.2.840.113549.1.9.16.2.44",
+        "1.2.840.113549.1.9.16.2.45",
+        "0.4.0.19122.1.2",
+        "0.4.0.19122.1.3",
+        "1.2.840.113549.1.9.16.2.25",
+        "1.2.840.113549.1.9.16.2.26",
+        "0.4.0.1733.2.2",
+    )
+)
 
 # These may stand several times or hold several values (EN 319 122-1 §5.2.3, §5.2.6, §5.2.8); nothing else may.
 _SEVERAL = frozenset((COMMITMENT_TYPE, CONTENT_TIMESTAMP, SIGNER_ATTRIBUTES, SIGNER_ATTRIBUTES_V2))
 
 # These belong among the unsigned attributes only.
-_UNSIGNED_ONLY = frozenset((COUNTER_SIGNATURE, SIGNATURE_TIMESTAMP, ARCHIVE_TIMESTAMP_V3, ARCHIVE_TIMESTAMP_V2))
+_UNSIGNED_ONLY = frozenset(
+    (
+        COUNTER_SIGNATURE,
+        SIGNATURE_TIMESTAMP,
+        CERTIFICATE_VALUES,
+        REVOCATION_VALUES,
+        ARCHIVE_TIMESTAMP_V1,
+        ARCHIVE_TIMESTAMP_V2,
+        ARCHIVE_TIMESTAMP_V3,
+    )
+)
 # ... and these among the signed ones only: anyone could add them to the others.
 _SIGNED_ONLY = frozenset(
     (
@@ -72,6 +109,7 @@ _SIGNED_ONLY = frozenset(
         SIGNING_CERTIFICATE_V2,
         SIGNATURE_POLICY,
         COMMITMENT_TYPE,
+        SIGNER_LOCATION,
         SIGNER_ATTRIBUTES,
         SIGNER_ATTRIBUTES_V2,
         CONTENT_TIMESTAMP,
@@ -105,6 +143,8 @@ class SignedAttributes:
     policy_digest: tuple[str, bytes] | None = None
     commitments: list[str] = field(default_factory=list)
     roles: list[str] = field(default_factory=list)
+    place: list[str] = field(default_factory=list)
+    types: list[str] = field(default_factory=list)
     role_values: int = 0  # attribute values that roles were sought in
     content_timestamps: list[Tlv] = field(default_factory=list)
     protection: tuple[str, str | None, bytes | None] | None = None  # digest OID, signature OID, its parameters
@@ -137,6 +177,7 @@ def signed(buf: bytes, element: Tlv, reading: Reading) -> SignedAttributes:
             reading.malformed = True
             view.findings.append(reading.note("cms_signed_attribute_malformed", attribute="?"))
             continue
+        view.types.append(oid)
         if oid not in _SEVERAL:
             if oid in seen:
                 view.findings.append(reading.note("cms_signed_attribute_repeated", attribute=label(oid)))
@@ -191,6 +232,8 @@ def _take(buf: bytes, oid: str, value: Tlv, view: SignedAttributes, reading: Rea
         view.commitments.append(der.decode_oid(buf, parts[0]))
     elif oid in (SIGNER_ATTRIBUTES, SIGNER_ATTRIBUTES_V2):
         view.roles += _roles(buf, value)[: _MAX_ROLES - len(view.roles)]
+    elif oid == SIGNER_LOCATION:
+        view.place = [text for part in _sequence(buf, value)[:3] for text in _texts(buf, part)]
     elif oid == CONTENT_TIMESTAMP:
         view.content_timestamps.append(value)
 
@@ -245,7 +288,7 @@ def _reference(buf: bytes, value: Tlv, digest_oid: str | None) -> CertificateRef
 
 def _protection(buf: bytes, value: Tlv) -> tuple[str, str | None, bytes | None]:
     parts = _sequence(buf, value)
-    if len(parts) != 2:
+    if len(parts) != 2 or parts[0].tag != der.SEQUENCE or parts[1].tag not in (0xA1, 0xA2):
         raise DerError("malformed algorithm protection")
     digest_oid, _ = algorithm(buf, parts[0])
     if parts[1].tag != 0xA1:

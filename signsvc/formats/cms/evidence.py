@@ -10,6 +10,9 @@ from signsvc.types import Certificate, EvidenceItem, EvidenceKind, Origin
 _OCSP_RESPONSE = "1.3.6.1.5.5.7.16.2"  # id-ri-ocsp-response
 _OCSP_BASIC = "1.3.6.1.5.5.7.48.1.1"
 
+# PKCS#6 extended certificates, attribute certificates of version 1 and 2, other formats (RFC 5652 §10.2.2).
+_OTHER_CERTIFICATES = frozenset((0xA0, 0xA1, 0xA2, 0xA3))
+
 
 def certificate_set(buf: bytes, element: Tlv, reading: Reading) -> tuple[Certificate, ...]:
     """CertificateSet or SEQUENCE OF Certificate: those that can be read, in the order written."""
@@ -18,10 +21,12 @@ def certificate_set(buf: bytes, element: Tlv, reading: Reading) -> tuple[Certifi
         if count >= MAX_CERTIFICATES or len(reading.certificates) >= MAX_CERTIFICATES:
             reading.once("cms_too_many", what="certificates", limit=MAX_CERTIFICATES)
             break
-        if choice.tag != der.SEQUENCE:
+        if choice.tag in _OTHER_CERTIFICATES:
             reading.once("cms_certificate_choice_ignored")
             continue
         try:
+            if choice.tag != der.SEQUENCE:
+                raise DerError("no certificate")
             certificate = Certificate.from_der(reading.source(choice.start, choice.end))
         except (DerError, IndexError):
             reading.once("cms_certificate_unreadable")
@@ -60,7 +65,8 @@ def revocation_values(buf: bytes, element: Tlv, reading: Reading) -> None:
         raise DerError("revocation values are a sequence")
     for part in der.children(buf, element, limit=3):
         if part.tag not in (0xA0, 0xA1):
-            continue  # other kinds of values: nothing here reads them
+            reading.once("cms_revocation_choice_ignored")
+            continue
         kind = EvidenceKind.CRL if part.tag == 0xA0 else EvidenceKind.OCSP
         inner = der.read(buf, part.content, part.end, tag=der.SEQUENCE)
         for value in der.children(buf, inner, limit=MAX_REVOCATION_VALUES):

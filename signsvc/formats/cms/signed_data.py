@@ -89,7 +89,7 @@ def _content_info(buf: bytes, reading: Reading, digest: Digest | None) -> CmsVie
     version = der.decode_integer(buf, fields[0])
     if version not in (1, 3, 4, 5):
         reading.findings.append(reading.note("cms_version_odd", version=version))
-    listed = frozenset(algorithm(buf, item)[0] for item in der.children(buf, fields[1], limit=100))
+    listed = frozenset(_listed(buf, item) for item in der.children(buf, fields[1], limit=100))
     type_element, type_oid, encapsulated = _encapsulated(buf, fields[2], reading)
     certificates, revocations = _optional(fields[3:-1])
     if certificates is not None:
@@ -118,6 +118,12 @@ def _content_info(buf: bytes, reading: Reading, digest: Digest | None) -> CmsVie
         end=outer.end,
         findings=tuple(reading.findings),
     )
+
+
+def _listed(buf: bytes, element: Tlv) -> str:
+    if element.tag != der.SEQUENCE:
+        raise DerError("malformed digest algorithm")
+    return algorithm(buf, element)[0]
 
 
 def _optional(elements: list[Tlv]) -> tuple[Tlv | None, Tlv | None]:

@@ -2,10 +2,19 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
-from signsvc.algorithms import SignatureScheme, digest_by_oid, new_hash, resolve
+from signsvc.algorithms import (
+    SHAKE256,
+    SignatureScheme,
+    digest_by_name,
+    digest_by_oid,
+    digest_name,
+    new_hash,
+    parameters_fit,
+    resolve,
+)
 from signsvc.asn1 import der
 from signsvc.asn1.der import DerError, Tlv
 from signsvc.formats.cms import archive, attributes, evidence
@@ -15,6 +24,20 @@ from signsvc.types import Finding, SignatureValue, SignerView, TimestampView
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
+
+
+def _oids(*names: str) -> frozenset[str]:
+    return frozenset((SHAKE256.oid, *(found.oid for name in names if (found := digest_by_name(name)))))
+
+
+# Digests over the content that go with algorithms that take the message itself (RFC 8419 §2.3, RFC 9882 §3.3).
+_SUITED = {
+    SignatureScheme.ED25519: _oids("sha512") - {SHAKE256.oid},
+    SignatureScheme.ED448: _oids(),
+    SignatureScheme.ML_DSA_44: _oids("sha256", "sha384", "sha512", "sha3_256", "sha3_384", "sha3_512"),
+    SignatureScheme.ML_DSA_65: _oids("sha384", "sha512", "sha3_384", "sha3_512"),
+    SignatureScheme.ML_DSA_87: _oids("sha512", "sha3_512"),
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,7 +90,9 @@ def signer_info(buf: bytes, element: Tlv, reading: Reading, content: Content, de
         findings.append(reading.note("cms_version_odd", version=version))
     if parts[2].tag != der.SEQUENCE:
         raise DerError("malformed digest algorithm")
-    digest_oid, _ = algorithm(buf, parts[2])
+    digest_oid, digest_parameters = algorithm(buf, parts[2])
+    if not parameters_fit(digest_oid, digest_parameters):
+        findings.append(reading.note("cms_algorithm_parameters", oid=digest_oid))
     at = 3
     signed_element = None
     if parts[at].tag == 0xA0:
@@ -79,6 +104,8 @@ def signer_info(buf: bytes, element: Tlv, reading: Reading, content: Content, de
     if len(rest) == 3 and rest[2].tag != 0xA1:
         raise DerError("malformed unsigned attributes")
     signature_oid, parameters = algorithm(buf, rest[0])
+    if not parameters_fit(signature_oid, parameters):
+        findings.append(reading.note("cms_algorithm_parameters", oid=signature_oid))
     value = rest[1].value(buf)
     if not value:
         findings.append(reading.note("cms_signature_empty"))
@@ -113,11 +140,12 @@ def signer_info(buf: bytes, element: Tlv, reading: Reading, content: Content, de
 
     stamps: list[TimestampView] = []
     counters: list[SignerView] = []
+    unsigned: list[str] = []
     if signed is not None:
         stamps += _timestamps(signed.content_timestamps, "content", reading, content.digest, (), findings)
     if len(rest) == 3:
         fields = b"".join(buf[p.start : p.end] for p in parts[: at + 2])
-        _unsigned(buf, rest[2], reading, content, value, fields, depth, stamps, counters, findings)
+        unsigned = _unsigned(buf, rest[2], reading, content, value, fields, depth, stamps, counters, findings)
     return SignerView(
         value=SignatureValue(
             signature_oid, parameters, digest_oid, value, message, digest if signed_element is None else None
@@ -137,6 +165,9 @@ def signer_info(buf: bytes, element: Tlv, reading: Reading, content: Content, de
         policy_digest=signed.policy_digest if signed else None,
         commitment_oids=tuple(signed.commitments) if signed else (),
         claimed_roles=tuple(signed.roles) if signed else (),
+        claimed_place=tuple(signed.place) if signed else (),
+        signed_attributes=tuple(signed.types) if signed else (),
+        unsigned_attributes=tuple(unsigned),
         timestamps=tuple(stamps),
         counter_signatures=tuple(counters),
         findings=tuple(findings),
@@ -192,8 +223,8 @@ def _algorithms(
         known = digest_by_oid(digest_oid)
         if known is None or known.name != found.digest:
             yield reading.note("cms_algorithms_differ", digest=digest_oid, signature=found.name)
-    elif found.scheme not in (SignatureScheme.ED25519, SignatureScheme.ED448):
-        yield reading.note("cms_signature_algorithm_unknown", oid=signature_oid)
+    elif signed is not None and digest_oid not in _SUITED.get(found.scheme, ()):
+        yield reading.note("cms_digest_unsuited", digest=digest_name(digest_oid), signature=found.name)
     if signed is not None and signed.protection is not None:
         protected_digest, protected_oid, protected_parameters = signed.protection
         same_parameters = (protected_parameters or b"\x05\x00") == (parameters or b"\x05\x00")
@@ -234,14 +265,19 @@ def _unsigned(
     stamps: list[TimestampView],
     counters: list[SignerView],
     findings: list[Finding],
-) -> None:
-    """Unsigned attributes: anyone may have added them, so what is wrong in one warns and hides nothing else."""
-    proves = (f"signature:{reading.subject}",) if depth == 0 else ()
+) -> list[str]:
+    """Unsigned attributes: anyone may have added them, so what is wrong in one warns and hides nothing else.
+
+    Returns their types as written.
+    """
+    proves = (f"signature:{reading.subject}",)
     archives: list[tuple[str, Tlv]] = []
+    types: list[str] = []
     for item in der.children(buf, element, limit=MAX_ATTRIBUTES):
         oid = "?"
         try:
             oid, values = attribute(buf, item)
+            types.append(oid)
             if oid == attributes.SIGNATURE_TIMESTAMP:
                 if reading.nested:
                     stamps += _timestamps(values, "signature", reading, hash_of(value), proves, findings)
@@ -256,6 +292,8 @@ def _unsigned(
             elif oid in archive.KINDS:
                 if reading.nested:
                     archives += [(oid, one) for one in values]
+            elif oid in attributes.REFERENCES:
+                findings.append(reading.note("cms_references_not_used", attribute=label(oid)))
             elif attributes.misplaced(oid):
                 findings.append(reading.note("cms_unsigned_attribute_ignored", attribute=label(oid)))
         except (DerError, IndexError):
@@ -265,6 +303,7 @@ def _unsigned(
     for oid, one in archives:
         made = _timestamps([one], "archive", reading, None, (), findings)
         stamps += [archive.judge(t, oid, content.archive, fields, items, reading, tuple(stamps)) for t in made]
+    return types
 
 
 def _counter(
@@ -285,8 +324,12 @@ def _counter(
             findings.append(reading.note("cms_too_many", what="counter-signatures", limit=MAX_SIGNERS))
             return
         reading.signers_left -= 1
+        above = reading.subject
+        reading.subject = f"{above}-counter{len(counters) + 1}"
         try:
-            counters.append(signer_info(buf, one, reading, Content(hash_of(value), None), depth + 1))
+            counters.append(signer_info(buf, one, reading, Content(hash_of(value), None, value), depth + 1))
         except (DerError, IndexError):
             reading.malformed = True
-            findings.append(reading.note("cms_counter_signature_malformed"))
+            findings.append(replace(reading.note("cms_counter_signature_malformed"), subject=above))
+        finally:
+            reading.subject = above

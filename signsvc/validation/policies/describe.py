@@ -36,6 +36,7 @@ def describe(policy: Policy) -> dict[str, Any]:
         "claimed_time_offsets": list(policy.claimed_time_offsets),
         "key_usage": sorted(policy.key_usage),
         "extended_key_usage": sorted(policy.extended_key_usage),
+        "experimental": policy.experimental,
         "freshness": {
             "at": fresh.at,
             "ocsp_max_age": fresh.ocsp_max_age,
