@@ -372,6 +372,19 @@ def predictor_over_a_bomb(pki: test_pki.Pki, size: int) -> bytes:
     return pdf.data
 
 
+@hostile(1, 10, 100)
+def filters_that_yield_nothing(pki: test_pki.Pki, size: int) -> bytes:
+    """LZW codes that only begin anew, and white space where digits should be, inflated from little."""
+    anew = zlib.compress(b"\x80\x40\x20\x10\x08\x04\x02\x01\x00" * (5 << 20), 9)
+    blank = zlib.compress(b" " * (45 << 20), 9)
+    extra = {50 + i: stream(anew, b"/Filter [/FlateDecode /LZWDecode]") for i in range(size)}
+    extra |= {1050 + i: stream(blank, b"/Filter [/FlateDecode /ASCIIHexDecode]") for i in range(size)}
+    listed = b" ".join(b"%d 0 R" % n for n in sorted(extra, reverse=True))
+    pdf = PdfWriter(extra=extra, catalog=b" /DSS << /Certs [%s] >>" % listed)
+    pdf.sign(pki, room=ROOM)
+    return pdf.data
+
+
 @hostile(1_000, 100_000, 2_000_000)
 def objects_in_one_object_stream(pki: test_pki.Pki, size: int) -> bytes:
     head = b"".join(b"%d %d " % (1000 + i, 2 * i) for i in range(size))

@@ -10,7 +10,7 @@ from signsvc.formats.pdf.objects import Buffer, PdfDict
 
 
 class Budget:
-    """Octets that may still be decoded in one document."""
+    """Octets that may still be decoded in one document, those between two filters included."""
 
     __slots__ = ("left", "most")
 
@@ -74,9 +74,8 @@ class Stream:
 
     def decode(self, limit: int | None = None) -> bytes:
         """The decoded octets.  Raises PdfError, LimitError."""
-        octets = filters.decode(self.raw(), self._resolve(self.dictionary), limit or self._budget.most)
-        self._budget.spend(len(octets))
-        return octets
+        budget = self._budget
+        return filters.decode(self.raw(), self._resolve(self.dictionary), limit or budget.most, budget.spend)
 
 
 __all__ = ["Budget", "Stream"]

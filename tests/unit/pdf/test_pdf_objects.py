@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 
 from signsvc.formats.pdf import LimitError, Name, PdfBool, PdfError, PdfString, Ref, filters
 from signsvc.formats.pdf.parser import Parser
+from signsvc.formats.pdf.stream import Budget
 
 
 def read(octets: bytes) -> object:
@@ -126,8 +127,8 @@ def test_nothing_but_our_errors(octets: bytes) -> None:
 # Filters.
 
 
-def decode(raw: bytes, limit: int = 1 << 20, **entries: object) -> bytes:
-    return filters.decode(raw, entries, limit)  # type: ignore[arg-type]
+def decode(raw: bytes, limit: int = 1 << 20, most: int = 160 << 20, **entries: object) -> bytes:
+    return filters.decode(raw, entries, limit, Budget(most, most).spend)  # type: ignore[arg-type]
 
 
 @pytest.mark.parametrize("predictor", range(5))
@@ -179,6 +180,32 @@ def test_bombs_are_stopped() -> None:
         decode(b"", Filter=[Name("FlateDecode")] * 20)
     with pytest.raises(LimitError):
         decode(b"\x81x" * 20_000, limit=1 << 20, Filter=Name("RunLengthDecode"))
+
+
+@pytest.mark.parametrize(
+    ("raw", "names", "parameters"),
+    [
+        (b" " * (9 << 20), ["ASCIIHexDecode"], {}),
+        (b"\x80\x40\x20\x10\x08\x04\x02\x01\x00" * 60_000, ["LZWDecode"], {}),  # begins anew with each code
+        (b"\xff" * 500_000, ["RunLengthDecode"], {}),
+        (b"zzzzz" * 100_000, ["ASCII85Decode"], {}),
+        ((b"\x04" + bytes(1000)) * 500, [], {"Predictor": 15, "Columns": 1000}),
+        (bytes(500_000), [], {"Predictor": 2, "Columns": 1000}),
+    ],
+)
+def test_what_no_octet_comes_of_is_counted(raw: bytes, names: list[str], parameters: dict[str, int]) -> None:
+    """Steps that cost and yield little, or whose yield a later step swallows."""
+    listed = [Name("FlateDecode"), *map(Name, names)]
+    with pytest.raises(LimitError):
+        decode(zlib.compress(raw), limit=10 << 20, most=9 << 20, Filter=listed, DecodeParms=[parameters])
+
+
+def test_what_is_inflated_before_an_error_is_counted() -> None:
+    damaged = zlib.compress(bytes(5 << 20))[:-4] + b"oops"
+    budget = Budget(160 << 20, 48 << 20)
+    with pytest.raises(PdfError):
+        filters.decode(damaged, {"Filter": Name("FlateDecode")}, budget.most, budget.spend)
+    assert 150 << 20 < budget.left < 155 << 20
 
 
 def test_numbers_are_finite() -> None:
