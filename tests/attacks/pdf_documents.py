@@ -387,6 +387,8 @@ simple(
 # one object in two roles
 simple("certificates_are_content", {ARRAY: b"[4 0 R 90 0 R]", 90: NEW_CONTENT}, "page_content_changed",
        catalog=b" /DSS << /Certs 15 0 R >>", extra={ARRAY: b"[4 0 R]", 6: b"<< /Type /Page /Parent 2 0 R /MediaBox [0 0 595 842] /Contents 15 0 R >>"})  # fmt: skip
+simple("certificate_is_content", {FILE: NEW_CONTENT}, "page_content_changed",
+       catalog=b" /DSS << /Certs [22 0 R] >>", extra={6: b"<< /Type /Page /Parent 2 0 R /MediaBox [0 0 595 842] /Contents 22 0 R >>"})  # fmt: skip
 simple("metadata_is_content", {XMP: stream(b"BT ET", b"/Type /Metadata /Subtype /XML")}, "page_content_changed",
        extra={6: b"<< /Type /Page /Parent 2 0 R /MediaBox [0 0 595 842] /Contents 20 0 R >>"})  # fmt: skip
 simple("vri_is_fonts", {ARRAY: b"<< /F1 90 0 R >>", 90: b"<< /Type /Font /Subtype /Type1 /BaseFont /Symbol >>"}, "page_content_changed",

@@ -5,7 +5,7 @@ from __future__ import annotations
 from signsvc.formats.pdf import change_form, change_pages, change_store, change_structure
 from signsvc.formats.pdf.change_step import Step, dictionary, full_name, inherited
 from signsvc.formats.pdf.change_text import differs
-from signsvc.formats.pdf.change_usages import Path
+from signsvc.formats.pdf.change_usages import Path, User
 from signsvc.formats.pdf.headers import headers
 from signsvc.formats.pdf.limits import LimitError, PdfError, SpentError
 from signsvc.formats.pdf.objects import Buffer, PdfDict, PdfObject, Ref
@@ -97,6 +97,10 @@ def _places(step: Step) -> dict[int, Path]:
         if isinstance(value, Ref):
             found[value.num] = (key,)
     store = dictionary(step.old, catalog.get("DSS")) or {}
+    for key in change_store.DSS_LISTS:
+        value = store.get(key)
+        if isinstance(value, Ref):
+            found[value.num] = ("DSS", key)
     index = store.get("VRI")
     if isinstance(index, Ref):
         found[index.num] = ("DSS", "VRI")
@@ -178,7 +182,11 @@ def _by_place(
     if not users:
         return False
     if isinstance(old, Stream) or (isinstance(old, dict) and len(users) > 1):
-        return _appearance(step, number, old, new) or (len(users) == 1 and _rooted(step, old, new, users[0], places))
+        return (
+            _appearance(step, number, old, new)
+            or (len(users) == 1 and _rooted(step, old, new, users[0], places))
+            or _evidence(step, old, new, users, places)
+        )
     if len(users) != 1:
         return False
     user = users[0]
@@ -186,6 +194,14 @@ def _by_place(
         later.append(number)
         return True
     return _rooted(step, old, new, user, places) or _held(step, number, old, new, user.number, user.path)
+
+
+def _evidence(step: Step, old: PdfObject, new: PdfObject, users: list[User], places: dict[int, Path]) -> bool:
+    """Judge a certificate, CRL or OCSP response to which nothing but several lists of the validation store refer."""
+    paths = [(*places.get(user.number, ()), *user.path) for user in users]
+    if not all(path[:1] == ("DSS",) and change_store.is_value(path[1:]) for path in paths):
+        return False
+    return change_store.inside(step, paths[0][1:], old, new)
 
 
 def _rooted(step: Step, old: PdfObject, new: PdfObject, user: tuple[int, Path], places: dict[int, Path]) -> bool:

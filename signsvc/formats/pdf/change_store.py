@@ -9,8 +9,8 @@ from signsvc.formats.pdf.objects import Name, PdfDict, PdfObject, Ref
 from signsvc.formats.pdf.stream import Stream
 from signsvc.types import Grade
 
-_DSS_LISTS = ("Certs", "CRLs", "OCSPs")
-_DSS_KEYS = frozenset(_DSS_LISTS) | {"Type", "VRI"}
+DSS_LISTS = ("Certs", "CRLs", "OCSPs")
+_DSS_KEYS = frozenset(DSS_LISTS) | {"Type", "VRI"}
 _VRI_LISTS = ("Cert", "CRL", "OCSP")
 _VRI_KEYS = frozenset(_VRI_LISTS) | {"Type", "TU", "TS"}
 _VRI_NAME = re.compile(r"[0-9A-Fa-f]{40}")
@@ -83,7 +83,7 @@ def store(step: Step, old: PdfObject, new: PdfObject) -> None:
             step.note(Grade.UNREACHED, "dss_removed")
         return
     keys = step.differing(before, after)
-    for key in keys & set(_DSS_LISTS):
+    for key in keys & set(DSS_LISTS):
         material(step, after.get(key))
     if "VRI" in keys:
         index(step, before.get("VRI"), after.get("VRI"))
@@ -130,15 +130,28 @@ def inside(step: Step, path: tuple[str | int, ...], old: PdfObject, new: PdfObje
         store(step, old, new)
     elif path == ("VRI",):
         index(step, old, new)
-    elif len(path) == 1 and path[0] in _DSS_LISTS:
+    elif len(path) == 1 and path[0] in DSS_LISTS:
         material(step, new)
     elif len(path) == 2 and path[0] == "VRI":
         entry(step, new)
     elif len(path) == 3 and path[0] == "VRI" and path[2] in _VRI_LISTS:
         material(step, new)
+    elif is_value(path):
+        if not isinstance(new, Stream):
+            step.note(Grade.UNREACHED, "dss_malformed")
     else:
         return False
     return True
 
 
-__all__ = ["extensions", "inside", "metadata", "store"]
+def is_value(path: tuple[str | int, ...]) -> bool:
+    """Whether `path` below /DSS is that of a certificate, CRL or OCSP response in one of the lists."""
+    if not path or not isinstance(path[-1], int):
+        return False
+    above = path[:-1]
+    return (len(above) == 1 and above[0] in DSS_LISTS) or (
+        len(above) == 3 and above[0] == "VRI" and above[2] in _VRI_LISTS
+    )
+
+
+__all__ = ["DSS_LISTS", "extensions", "inside", "is_value", "metadata", "store"]
