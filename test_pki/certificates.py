@@ -6,7 +6,7 @@ import hashlib
 from datetime import datetime
 
 from test_pki import der, signatures, spec
-from test_pki.signatures import PrivateKey
+from test_pki.signatures import AnyKey
 from test_pki.spec import Spec
 
 
@@ -34,8 +34,8 @@ def build(
     label: str,
     item: Spec,
     epoch: datetime,
-    subject_key: PrivateKey,
-    issuer_key: PrivateKey,
+    subject_key: AnyKey,
+    issuer_key: AnyKey,
     issuer_certificate: bytes | None,
 ) -> bytes:
     """The certificate of *item*, DER; self-signed when *issuer_certificate* is None."""

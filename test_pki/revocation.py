@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from test_pki import certificates, der, signatures
-from test_pki.signatures import PrivateKey
+from test_pki.signatures import AnyKey
 from test_pki.spec import REASONS
 
 Extensions = tuple[tuple[str, bool, bytes], ...]  # OID, critical, DER value
@@ -25,7 +25,7 @@ def entry(serial: int, at: datetime, reason: str) -> bytes:
 
 def crl(
     issuer_certificate: bytes,
-    key: PrivateKey,
+    key: AnyKey,
     entries: Iterable[bytes],
     *,
     this_update: datetime,
@@ -101,7 +101,7 @@ def _single(answer: Answer) -> bytes:
 
 def ocsp(
     answers: Iterable[Answer],
-    key: PrivateKey,
+    key: AnyKey,
     signer: bytes,
     *,
     produced_at: datetime,

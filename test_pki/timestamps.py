@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterable
 from datetime import datetime
 
 from test_pki import certificates, der, signatures
-from test_pki.signatures import PrivateKey
+from test_pki.signatures import AnyKey
 
 TST_INFO = "1.2.840.113549.1.9.16.1.4"
 DATA = "1.2.840.113549.1.7.1"
@@ -32,7 +32,7 @@ def signing_certificate(certificate: bytes, algorithm: str = "sha256") -> bytes:
 def signed_data(
     content: bytes | None,
     content_digest: bytes,
-    key: PrivateKey,
+    key: AnyKey,
     certificate: bytes,
     *,
     content_type: str = DATA,
