@@ -55,6 +55,10 @@ class Basics:
     def trust_dir(self) -> Path:
         return self.data_dir / "trust"
 
+    @property
+    def index_dir(self) -> Path:
+        return self.data_dir / "cache" / "crl-index"
+
 
 def basics() -> Basics:
     """Read them from the environment, else from the TOML file, else their defaults.  Raises `ConfigError`."""

@@ -98,7 +98,10 @@ class Services:
         from signsvc.verification import TrustSource
 
         return TrustSource(
-            self.settings.trust_dir, self.settings.trust_profiles, (self.settings.data_dir / "policies",)
+            self.settings.trust_dir,
+            self.settings.trust_profiles,
+            (self.settings.data_dir / "policies",),
+            (self.settings.index_dir,),
         )
 
     def _reach(self, *, write: bool) -> Reach | None:
@@ -109,9 +112,13 @@ class Services:
         from signsvc.verification import Reach
 
         source, spool = self.trust_source, self.settings.spool_dir
-        for directory in (spool, source.directory):  # what is not there when a worker starts stays out of reach
-            directory.mkdir(parents=True, exist_ok=True, mode=0o700 if directory == spool else 0o755)
-        readable = (source.directory, *source.policy_directories)
+        for directory in (
+            spool,
+            source.directory,
+            *source.indexes,
+        ):  # what is not there when a worker starts stays out of reach
+            directory.mkdir(parents=True, exist_ok=True, mode=0o755 if directory == source.directory else 0o700)
+        readable = (source.directory, *source.policy_directories, *source.indexes)
         return Reach(readable, (spool,)) if write else Reach((*readable, spool))
 
     @part
@@ -144,8 +151,9 @@ class Services:
     @part
     def evidence(self) -> EvidenceClient:
         from signsvc.trust import EvidenceClient
+        from signsvc.verification import indexing
 
-        return EvidenceClient(self.http, self.settings.cache_dir)
+        return EvidenceClient(self.http, self.settings.cache_dir, indexer=indexing.build)
 
     @part
     def cached_evidence(self) -> EvidenceClient:

@@ -217,6 +217,11 @@ class Settings(BaseSettings):
     def cache_dir(self) -> Path:
         return self.data_dir / "cache"
 
+    @property
+    def index_dir(self) -> Path:
+        """Where indexes of revocation lists are."""
+        return self.cache_dir / "crl-index"
+
     @classmethod
     def settings_customise_sources(
         cls,

@@ -209,18 +209,20 @@ class _Collection:
 
     def _ask_ocsp(self, certificate: Certificate, issuer: Certificate) -> Certificate | None:
         for value in self._values(_ocsp_wish(certificate, issuer)):
-            answer = self._answers.ocsp(value.body, certificate, issuer, self._known, self._now)
+            item = self._item(EvidenceKind.OCSP, value)
+            answer = self._answers.of(item, certificate, issuer, self._known, self._now)
             if answer is not None and answer.adequate:
-                self._add(EvidenceKind.OCSP, value)
+                self._add(item)
                 return answer.responder
         return None
 
     def _get_lists(self, certificate: Certificate, issuer: Certificate) -> None:
         for value in self._values(_list_wish(certificate)):
-            answer = self._answers.crl(value.body, certificate, issuer, self._known, self._now)
+            item = self._item(EvidenceKind.CRL, value)
+            answer = self._answers.of(item, certificate, issuer, self._known, self._now)
             if answer is None:
                 continue
-            self._add(EvidenceKind.CRL, value)
+            self._add(item)
             if answer.adequate:
                 return
 
@@ -253,14 +255,15 @@ class _Collection:
     def _add_certificate(self, certificate: Certificate) -> None:
         value = self._origins.get(certificate)
         if value is not None:
-            self._add(EvidenceKind.CERTIFICATE, replace(value, body=certificate.der, sha256=certificate.sha256.hex()))
+            value = replace(value, body=certificate.der, sha256=certificate.sha256.hex())
+            self._put(self._item(EvidenceKind.CERTIFICATE, value))
         else:
             self._put(EvidenceItem(EvidenceKind.CERTIFICATE, certificate.der, self._known.get(certificate, Origin.CMS)))
 
-    def _add(self, kind: EvidenceKind, value: Fetched) -> None:
+    def _item(self, kind: EvidenceKind, value: Fetched) -> EvidenceItem:
         # What was fetched ahead for this very collection is not from before it.
         kept = value.from_cache and (value.fetched_at is None or value.fetched_at < self._now)
-        item = EvidenceItem(
+        return EvidenceItem(
             kind,
             value.body,
             Origin.CACHE if kept else Origin.NETWORK,
@@ -269,6 +272,8 @@ class _Collection:
             stale=value.stale,
             id=f"{kind}:{value.sha256}",
         )
+
+    def _add(self, item: EvidenceItem) -> None:
         self._put(item)
         self._answers.add(item)
 

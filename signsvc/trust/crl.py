@@ -1,14 +1,14 @@
 """Certificate revocation lists (RFC 5280 §5), read by outline: the entries are searched, not decoded.
 
-Looking up one serial number searches the octets (a millisecond for 100,000 entries) and checks that what was found is
-an entry; a list that is asked often gets an index.  Both are exact.  Parsed lists are shared within the process.
+Looking up one serial number asks the index that processes share (`signsvc.trust.crl_index`).  Where there is none the
+octets are searched (a millisecond for 100,000 entries) and what was found is checked to be an entry; a list that is
+asked often gets a set of its numbers.  All are exact.  Parsed lists are shared within the process.
 """
 
 from __future__ import annotations
 
 import functools
 import hashlib
-import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import datetime
@@ -16,62 +16,38 @@ from datetime import datetime
 from signsvc.algorithms import SignatureCheck
 from signsvc.asn1 import ber, der, encode_integer
 from signsvc.asn1.der import DerError, Tlv
+from signsvc.trust import crl_index
+from signsvc.trust.crl_entries import (
+    CRITICAL,
+    ISSUER_OID,
+    REASONS,
+    Revoked,
+    critical_of,
+    directory_name,
+    entry_extensions,
+    entry_pattern,
+    revoked,
+    serial_of,
+)
 from signsvc.trust.memo import Memo
 from signsvc.trust.points import PointNames, names_match, point_names
-from signsvc.trust.signed import algorithm_identifier, bit_string, check_signature, extension_list, extensions
-from signsvc.types import Certificate, names
-
-REASONS = {
-    0: "unspecified",
-    1: "keyCompromise",
-    2: "cACompromise",
-    3: "affiliationChanged",
-    4: "superseded",
-    5: "cessationOfOperation",
-    6: "certificateHold",
-    8: "removeFromCRL",
-    9: "privilegeWithdrawn",
-    10: "aACompromise",
-}
+from signsvc.trust.signed import algorithm_identifier, bit_string, check_signature, extensions
+from signsvc.types import Certificate, EvidenceItem, names
 
 MAX_OCTETS = 64 * 1024 * 1024
 _INDEX_AFTER = 4  # searches of one list before it gets an index
-_INDEX_FROM = 64 * 1024  # octets of entries
+_INDEX_FROM = crl_index.WORTHWHILE  # octets of entries
 _MAX_REMEMBERED = 10_000
 _MAX_LENIENT = 5_000  # elements of a list in BER
 
 _CRL_NUMBER = "2.5.29.20"
-_REASON = "2.5.29.21"
-_INVALIDITY_DATE = "2.5.29.24"
 _DELTA_INDICATOR = "2.5.29.27"
 _ISSUING_POINT = "2.5.29.28"
 _CERTIFICATE_ISSUER = "2.5.29.29"
 _AUTHORITY_KEY = "2.5.29.35"
 _EXPIRED_CERTS = "2.5.29.60"
 _KNOWN = frozenset((_CRL_NUMBER, _DELTA_INDICATOR, _ISSUING_POINT, _AUTHORITY_KEY, _EXPIRED_CERTS))
-_KNOWN_ENTRY = frozenset((_REASON, _INVALIDITY_DATE, _CERTIFICATE_ISSUER))
-
-_CRITICAL = b"\x01\x01\xff\x04"  # BOOLEAN TRUE before an extension's value
-_ISSUER_OID = b"\x06\x03\x55\x1d\x1d"
-
-# Entries with a short length, the usual sizes first; anything else goes through the ordinary outline.
-_SIZES = (*range(0x1E, 0x50), *range(0x10, 0x1E), *range(0x50, 0x80))
-
-
-@functools.cache
-def _entry_pattern(repeat: bytes = b"") -> re.Pattern[bytes]:
-    """One entry, or so many; made when first needed, which most programs never do."""
-    entry = b"(?s:\\x30(?:" + b"|".join(b"\\x%02x.{%d}" % (n, n) for n in _SIZES) + b"))"
-    return re.compile(b"(?:" + entry + b")" + repeat)
-
-
-@dataclass(frozen=True, slots=True)
-class Revoked:
-    """One entry: when and why (a name of RFC 5280 §5.3.1; ``unspecified`` where none is given)."""
-
-    at: datetime
-    reason: str = "unspecified"
-    invalidity_date: datetime | None = None
+_KNOWN_ENTRY = frozenset(("2.5.29.21", "2.5.29.24", _CERTIFICATE_ISSUER))
 
 
 @dataclass(frozen=True, slots=True)
@@ -115,10 +91,20 @@ class Crl:
     @classmethod
     def parse(cls, encoded: bytes) -> Crl:
         """The list for these octets, shared within the process.  Raises `DerError` where they are none."""
-        found = _PARSED.get(encoded)
+        return cls._shared(encoded, hashlib.sha256(encoded).digest())
+
+    @classmethod
+    def of(cls, item: EvidenceItem) -> Crl:
+        """As `parse`, for a value whose name holds its digest already."""
+        return cls._shared(item.der, bytes.fromhex(item.id.rpartition(":")[2]))
+
+    @classmethod
+    def _shared(cls, encoded: bytes, sha256: bytes) -> Crl:
+        found = _PARSED.get(sha256)
         if found is None:
             found = cls(bytes(encoded))
-            _PARSED.put(found.der, found, len(encoded) * 4 + 4096)  # room for the index
+            found.__dict__["sha256"] = sha256
+            _PARSED.put(sha256, found, len(encoded) * 4 + 4096)  # room for the numbers
         return found
 
     def _outline(self, whole: Tlv) -> None:
@@ -181,10 +167,13 @@ class Crl:
         """Code of the finding that forbids to use this list for a good status; None: usable (RFC 5280 §5.2, §5.3)."""
         if self.unknown_critical:
             return "crl_critical_extension_unknown"
+        index = self._index
+        if index is not None:
+            return "crl_entry_extension_unknown" if index.unknown_critical else None
         region = self._entries
-        if region is not None and self._buf.find(_CRITICAL, region.content, region.end) >= 0:
+        if region is not None and self._buf.find(CRITICAL, region.content, region.end) >= 0:
             try:
-                if any(_critical(e) - _KNOWN_ENTRY for e in self._each() if _CRITICAL in e):
+                if any(critical_of(e) - _KNOWN_ENTRY for e in self._each() if CRITICAL in e):
                     return "crl_entry_extension_unknown"
             except (DerError, IndexError):
                 return "crl_entries_malformed"
@@ -264,26 +253,28 @@ class Crl:
         if self._entries is None:
             return None
         needle = encode_integer(serial)
+        if self._index is not None:
+            return self._indexed(self._index, needle, issuer_der)
         if self.indirect or self._names_issuers:
             wanted = issuer_der or self.issuer_der
             found = next((e for e, issuer in self._by_issuer(needle) if names.same(issuer, wanted)), None)
-            return _revoked(found) if found is not None else None
+            return revoked(found) if found is not None else None
         if issuer_der is not None and not names.same(issuer_der, self.issuer_der):
             return None
         region = self._entries
         if region.end - region.content >= _INDEX_FROM:
             self._searches += 1
-            if self._searches > _INDEX_AFTER and needle not in self._index:
+            if self._searches > _INDEX_AFTER and needle not in self._numbers:
                 return None
         entry = self._search(needle)
-        return _revoked(entry.full(self._buf)) if entry is not None else None
+        return revoked(entry.full(self._buf)) if entry is not None else None
 
     def _search(self, needle: bytes) -> Tlv | None:
         """The first entry that starts with these octets.  Time is linear whatever the list holds: every place where
         they stand is compared with the entry around it, and the walk over entries never goes back."""
         assert self._entries is not None
         buf, pos, end = self._buf, self._entries.content, self._entries.end
-        walk = _entry_pattern(b"*+")
+        walk = entry_pattern(b"*+")
         at = buf.find(needle, pos, end)
         while at >= 0:
             while True:
@@ -300,21 +291,81 @@ class Crl:
     @functools.cached_property
     def _names_issuers(self) -> bool:
         region = self._entries
-        return region is not None and self._buf.find(_ISSUER_OID, region.content, region.end) >= 0
+        return region is not None and self._buf.find(ISSUER_OID, region.content, region.end) >= 0
 
     @functools.cached_property
-    def _index(self) -> frozenset[bytes]:
-        """Encoded serial numbers of all entries.
+    def _numbers(self) -> frozenset[bytes]:
+        """Encoded serial numbers of all entries."""
+        return frozenset(serial_of(e) for e in self._each())
 
-        The place for an index shared between processes: it is a function of the list's octets alone.
+    @property
+    def _index(self) -> crl_index.Index | None:
+        """The index that processes share, once there is one."""
+        found: crl_index.Index | None = self.__dict__.get("_found_index")
+        if found is None and self._worth_an_index:
+            found = self.__dict__["_found_index"] = crl_index.find(self.sha256)
+        return found
+
+    @property
+    def _worth_an_index(self) -> bool:
+        region = self._entries
+        # An index points into the octets as they were given.
+        return region is not None and region.end - region.content >= _INDEX_FROM and self._buf is self.der
+
+    def _indexed(self, index: crl_index.Index, needle: bytes, issuer_der: bytes | None) -> Revoked | None:
+        wanted = issuer_der or self.issuer_der
+        by_entry = self.indirect or index.names_issuers
+        if not by_entry and not names.same(wanted, self.issuer_der):
+            return None
+        for found in index.entries(needle):
+            entry = self._entry_at(found.at)
+            if serial_of(entry) != needle:
+                continue
+            if by_entry and not names.same(self._issuer_at(found.issuer_at), wanted):
+                continue
+            return revoked(entry)
+        return None
+
+    def _entry_at(self, at: int) -> bytes:
+        assert self._entries is not None
+        if not self._entries.content <= at < self._entries.end:
+            raise DerError("an index of another list")
+        return der.read(self._buf, at, self._entries.end, tag=der.SEQUENCE).full(self._buf)
+
+    def _issuer_at(self, at: int) -> bytes:
+        if at == crl_index.OWN:
+            return self.issuer_der
+        return directory_name(entry_extensions(self._entry_at(at))[_CERTIFICATE_ISSUER][1]) or b""
+
+    def make_index(self) -> bytes | None:
+        """The file for `crl_index`, or None for a list that needs none.  Raises `DerError` where entries are malformed.
+
+        A thousand entries take 2 ms; who makes it must have seen no other foreign octets.
         """
-        return frozenset(_serial(e) for e in self._each())
+        if not self._worth_an_index:
+            return None
+        flags = 0
+        records: list[tuple[bytes, int, int]] = []
+        assert self._entries is not None
+        at, issuer_at = self._entries.content, crl_index.OWN
+        try:
+            for entry in self._each():
+                if ISSUER_OID in entry and _CERTIFICATE_ISSUER in entry_extensions(entry):
+                    flags |= crl_index.NAMES_ISSUERS
+                    issuer_at = at
+                if CRITICAL in entry and critical_of(entry) - _KNOWN_ENTRY:
+                    flags |= crl_index.UNKNOWN_CRITICAL
+                records.append((serial_of(entry), at, issuer_at))
+                at += len(entry)
+        except IndexError:
+            raise DerError("malformed entry") from None
+        return crl_index.encode(self.sha256, records, flags)
 
     def _each(self) -> Iterator[bytes]:
         """All entries, each complete.  Raises `DerError`."""
         assert self._entries is not None
         buf, pos, end = self._buf, self._entries.content, self._entries.end
-        one, chunk = _entry_pattern(), _entry_pattern(b"{1,5000}+")
+        one, chunk = entry_pattern(), entry_pattern(b"{1,5000}+")
         while pos < end:
             found = chunk.match(buf, pos, end)
             if found is not None:
@@ -329,59 +380,22 @@ class Crl:
         """(entry, certificate issuer) of the entries with this encoded serial number (RFC 5280 §5.3.3)."""
         issuer = self.issuer_der
         for entry in self._each():
-            if _ISSUER_OID in entry:
-                value = _entry_extensions(entry).get(_CERTIFICATE_ISSUER)
+            if ISSUER_OID in entry:
+                value = entry_extensions(entry).get(_CERTIFICATE_ISSUER)
                 if value is not None:
-                    issuer = _directory_name(value[1]) or b""
-            if _serial(entry) == needle:
+                    issuer = directory_name(value[1]) or b""
+            if serial_of(entry) == needle:
                 yield entry, issuer
 
 
-def _serial(entry: bytes) -> bytes:
-    """The encoded serial number of one entry."""
-    if entry[1] < 0x80 and entry[3] < 0x80:
-        return entry[2 : 4 + entry[3]]
-    return der.children(entry, der.read_all(entry, tag=der.SEQUENCE), limit=3)[0].full(entry)
-
-
-def _entry_extensions(entry: bytes) -> dict[str, tuple[bool, bytes]]:
-    parts = der.children(entry, der.read_all(entry, tag=der.SEQUENCE), limit=3)
-    return extension_list(entry, parts[2]) if len(parts) == 3 else {}
-
-
-def _critical(entry: bytes) -> frozenset[str]:
-    return frozenset(oid for oid, (critical, _) in _entry_extensions(entry).items() if critical)
-
-
-def _revoked(entry: bytes) -> Revoked:
-    parts = der.children(entry, der.read_all(entry, tag=der.SEQUENCE), limit=3)
-    found = _entry_extensions(entry)
-    reason = "unspecified"
-    if _REASON in found:
-        raw = found[_REASON][1]
-        reason = REASONS.get(der.decode_integer(raw, der.read_all(raw, tag=der.ENUMERATED)), "unspecified")
-    invalidity = None
-    if _INVALIDITY_DATE in found:
-        raw = found[_INVALIDITY_DATE][1]
-        invalidity = der.decode_time(raw, der.read_all(raw))
-    return Revoked(der.decode_time(entry, parts[1]), reason, invalidity)
-
-
-_PARSED: Memo[bytes, Crl] = Memo(128 * 1024 * 1024)
+# By SHA-256.
+_PARSED: Memo[bytes, Crl] = Memo(256 * 1024 * 1024)
 
 
 def _number(extension: tuple[bool, bytes] | None) -> int | None:
     if extension is None:
         return None
     return der.decode_integer(extension[1], der.read_all(extension[1], tag=der.INTEGER))
-
-
-def _directory_name(raw: bytes) -> bytes | None:
-    """The first directoryName of GeneralNames, as a DER Name."""
-    for name in der.children(raw, der.read_all(raw, tag=der.SEQUENCE), limit=20):
-        if name.tag == 0xA4:
-            return der.read(raw, name.content, name.end, tag=der.SEQUENCE).full(raw)
-    return None
 
 
 def _issuing_point(raw: bytes, issuer_der: bytes) -> IssuingPoint:

@@ -24,6 +24,7 @@ from types import MappingProxyType
 from typing import TYPE_CHECKING
 
 from signsvc.errors import UpstreamError
+from signsvc.trust import crl_index
 from signsvc.trust.fetching import KINDS, MAX_AHEAD, MAX_OTHERS, Fetched, FetchRequest
 
 if TYPE_CHECKING:
@@ -41,6 +42,8 @@ AGAIN_SECONDS = 10.0
 STALE_SECONDS = 30 * DAY
 # An address is given so many seconds before the next one for the same value is called as well.
 HEAD_START = 0.5
+_INDEX_SECONDS = 120.0
+INDEX_DIRECTORY = "crl-index"
 MAX_THREADS = 32
 _MAX_HEAD = 16 * 1024
 _PRUNE_EVERY = 200
@@ -60,13 +63,19 @@ class EvidenceClient:
         *,
         clock: Callable[[], float] = time.time,
         max_bytes: int = 1 << 30,
+        indexer: Callable[[bytes], bytes | None] | None = None,
     ) -> None:
+        """`indexer` makes the index of a large list (`signsvc.trust.crl_index`), in a process that sees only that
+        list; the file is put beside the cache, for all processes."""
         self._http = http
         self._dir = cache_dir / "evidence"
         self._clock = clock
         self._max_bytes = max_bytes
         self._stored = self._octets = 0
         self._threads = threading.BoundedSemaphore(MAX_THREADS)
+        self._indexer = indexer
+        self._indexes = cache_dir / INDEX_DIRECTORY
+        self._indexed: set[str] = set()  # digests of lists that have an index, or cannot have one
 
     def fetch(self, request: FetchRequest, *, deadline: float | None = None) -> bytes:
         """The octets for `request`.  Raises `UpstreamError`, also for a failure remembered from the last minute.
@@ -89,8 +98,28 @@ class EvidenceClient:
             self._begin(partial(self._settled, replace(one, ahead=()), until))
         urls = request.urls[: MAX_OTHERS + 1]
         if len(urls) == 1:
-            return self._one(request, until)
-        return self._first([replace(request, url=url, others=(), ahead=()) for url in urls], until)
+            found = self._one(request, until)
+        else:
+            found = self._first([replace(request, url=url, others=(), ahead=()) for url in urls], until)
+        if request.kind == "crl" and len(found.body) >= crl_index.WORTHWHILE and found.sha256 not in self._indexed:
+            self._begin(partial(self.index, found.body))
+        return found
+
+    def index(self, encoded: bytes) -> bool:
+        """See that a list has its index, in the caller's time; whether it has one.  Never raises."""
+        sha256 = hashlib.sha256(encoded).digest()
+        path = crl_index.path_in(self._indexes, sha256)
+        self._indexed.add(sha256.hex())
+        if self._indexer is None:
+            return False
+        with contextlib.suppress(OSError, UpstreamError), self._alone(path, time.monotonic() + _INDEX_SECONDS):
+            if path.is_file():
+                return True
+            made = self._indexer(encoded)
+            if made is not None and crl_index.whole(made, sha256):
+                self._write(path, b"", made, self._clock())
+                return True
+        return False
 
     # several at a time ------------------------------------------------------------------------------------------
     def _begin(self, work: Callable[[], object]) -> bool:
@@ -286,7 +315,7 @@ class EvidenceClient:
     def prune(self) -> None:
         """Drop what is older than it may serve, then the oldest until the cache fits `max_bytes`."""
         entries: list[tuple[float, int, Path]] = []
-        for path in self._dir.glob("*/*"):
+        for path in (*self._dir.glob("*/*"), *self._indexes.glob("*")):
             with contextlib.suppress(OSError):
                 status = path.stat()
                 if path.suffix != ".lock":

@@ -45,7 +45,7 @@ class Answers:
             if item.kind is EvidenceKind.OCSP:
                 self._ocsp.append(OcspResponse.parse(item.der))
             elif item.kind is EvidenceKind.CRL:
-                self._crls.append(Crl.parse(item.der))
+                self._crls.append(Crl.of(item))
         except DerError:
             return
 
@@ -68,21 +68,19 @@ class Answers:
                     return found
         return best
 
-    def ocsp(
-        self, value: bytes, certificate: Certificate, issuer: Certificate, known: Iterable[Certificate], now: datetime
+    def of(
+        self,
+        item: EvidenceItem,
+        certificate: Certificate,
+        issuer: Certificate,
+        known: Iterable[Certificate],
+        now: datetime,
     ) -> Answer | None:
-        """What fetched octets say, or None where they are no authentic answer about `certificate`."""
+        """What a fetched value says, or None where it is no authentic answer about `certificate`."""
         try:
-            return _from_ocsp(OcspResponse.parse(value), certificate, issuer, known, now)
-        except DerError:
-            return None
-
-    def crl(
-        self, value: bytes, certificate: Certificate, issuer: Certificate, known: Iterable[Certificate], now: datetime
-    ) -> Answer | None:
-        """As `ocsp`, for a list."""
-        try:
-            return _from_crl(Crl.parse(value), certificate, issuer, known, now)
+            if item.kind is EvidenceKind.OCSP:
+                return _from_ocsp(OcspResponse.parse(item.der), certificate, issuer, known, now)
+            return _from_crl(Crl.of(item), certificate, issuer, known, now)
         except DerError:
             return None
 

@@ -75,7 +75,7 @@ class RevocationData:
         if item.kind is EvidenceKind.CRL:
             from signsvc.trust.crl import Crl
 
-            self._crls.append((item, Crl.parse(item.der)))
+            self._crls.append((item, Crl.of(item)))
         elif item.kind is EvidenceKind.OCSP:
             from signsvc.trust.ocsp import OcspResponse
 

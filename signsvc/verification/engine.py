@@ -37,9 +37,10 @@ def examine(
     """
     from signsvc import reports, validation
     from signsvc.formats import pades
-    from signsvc.trust import TrustStore, collect
+    from signsvc.trust import TrustStore, collect, crl_index
     from signsvc.validation import policies
 
+    crl_index.look_in(*trust.indexes)
     policy = policies.load(request.policy, trust.policy_directories)
     material = TrustStore(trust.directory).material(
         *policy.trust_profiles,

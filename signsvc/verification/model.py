@@ -67,17 +67,19 @@ class Limits:
 
 @dataclass(frozen=True, slots=True)
 class TrustSource:
-    """Where trust material is installed and which profiles join those of the policy."""
+    """Where trust material is installed, which profiles join those of the policy, and where indexes of lists are."""
 
     directory: Path
     extra_profiles: tuple[str, ...] = ()
     policy_directories: tuple[Path, ...] = ()
+    indexes: tuple[Path, ...] = ()
 
     def to_json(self) -> dict[str, Any]:
         return {
             "trust_dir": str(self.directory),
             "extra_profiles": list(self.extra_profiles),
             "policy_directories": [str(p) for p in self.policy_directories],
+            "indexes": [str(p) for p in self.indexes],
         }
 
     @classmethod
@@ -86,6 +88,7 @@ class TrustSource:
             directory=Path(data["trust_dir"]),
             extra_profiles=tuple(data["extra_profiles"]),
             policy_directories=tuple(Path(p) for p in data["policy_directories"]),
+            indexes=tuple(Path(p) for p in data["indexes"]),
         )
 
 

@@ -60,7 +60,7 @@ class Store:
             for single in OcspResponse.parse(item.der).singles:
                 self._by_serial.setdefault(single.serial_number, []).append(item)
         else:
-            self._by_issuer.setdefault(Crl.parse(item.der).issuer_der, []).append(item)
+            self._by_issuer.setdefault(Crl.of(item).issuer_der, []).append(item)
         self._status.append(item)
 
     def status_of(self, signer: SignerView) -> list[EvidenceItem]:
