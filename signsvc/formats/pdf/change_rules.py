@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 from signsvc.formats.pdf import change_form, change_pages, change_store, change_structure
 from signsvc.formats.pdf.change_step import Step, dictionary, full_name, inherited
 from signsvc.formats.pdf.change_text import differs
@@ -14,6 +16,7 @@ from signsvc.formats.pdf.xref import FREE, PACKED, PLAIN
 from signsvc.types import Grade
 
 _MAX_EXPLORED = 40_000  # objects visited for one step; after that its undefined changes are no longer explained
+_TRAILER = re.compile(rb"trailer(?=[\x00\t\n\x0c\r ]*+<<)")
 _MAX_CLIMB = 20_000  # objects visited upwards from one that no rule explains
 
 
@@ -55,7 +58,12 @@ def _readable(step: Step) -> None:
         if entry is None or entry.kind == FREE or entry == document.entry(number, index - 1):
             continue
         try:
-            document.object_of(number, entry, index)
+            value = document.object_of(number, entry, index)
+            if isinstance(value, Stream) and value.dictionary.get("Type") == "ObjStm" and entry.kind == PLAIN:
+                for place, (held, _) in enumerate(document.object_stream(number, index).places):
+                    if step.new.own_entry(held) != (PACKED, number, place):
+                        step.refuse("object_unlisted")
+                        break
         except (LimitError, SpentError):
             raise
         except PdfError:
@@ -76,8 +84,16 @@ def _listed(step: Step) -> None:
         if at not in known and not any(
             _leads(buffer, before, at) for before in range(max(0, at - 4), at) if before in known
         ):
+            number = int(bytes(buffer[at : at + 11]).split(maxsplit=1)[0])
+            entry = new.own_entry(number)
+            if entry is None or entry.kind != PLAIN or entry.where < at:
+                # who rebuilds a file takes the last object of a number
+                step.refuse("object_unlisted")
+                return
             step.note(Grade.UNREACHED, "object_unlisted")
-            return
+    tables = sum(not section.is_stream for section in new.sections)
+    if sum(1 for _ in _TRAILER.finditer(buffer, new.start, new.end)) > tables:
+        step.refuse("object_unlisted")
 
 
 def _leads(buffer: Buffer, before: int, at: int) -> bool:

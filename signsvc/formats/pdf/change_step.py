@@ -156,7 +156,10 @@ class Step:
                     if (a, b) in seen:
                         continue
                     seen.add((a, b))
-                stack.append((self.before(a), self.after(b)))
+                one, other = self.before(a), self.after(b)
+                if (one is None and isinstance(a, Ref)) or (other is None and isinstance(b, Ref)):
+                    return False, left  # leads nowhere here, but elsewhere perhaps to what another program can read
+                stack.append((one, other))
             elif isinstance(a, Stream) or isinstance(b, Stream):
                 if not (isinstance(a, Stream) and isinstance(b, Stream)):
                     return False, left

@@ -69,7 +69,7 @@ def test_what_only_looks_like_a_reference_is_none() -> None:
     pdf.update({90: stream(b"BT ET")})
     assert at > 0
     change = compare(Document(pdf.data), 2)[-1]
-    assert (change.grade, change.reasons) == (Grade.UNREACHED, ("object_unlisted",))
+    assert (change.grade, change.reasons) == (Grade.UNDEFINED, ("object_unlisted",))
 
 
 def test_streams_of_large_files_are_left_out_but_nothing_else() -> None:
