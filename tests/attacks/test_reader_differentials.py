@@ -11,7 +11,7 @@ import pytest
 
 import test_pki
 from tests.attacks.court import FORMAT, PASSED, Court, check, told
-from tests.attacks.pdf_documents import Signed, stream
+from tests.attacks.pdf_documents import Signed, stream, text_field
 from tests.support.signed_pdf import maker
 
 OTHER = stream(b"BT /F1 40 Tf 72 500 Td (Gia mao) Tj ET")
@@ -85,3 +85,64 @@ def reference_to_what_others_can_read() -> tuple[bytes, bytes]:
     pdf = Signed(extra={60: b"[0 0 200 100 what]"})
     page = pdf.page().replace(b"/Contents", b"/CropBox 60 0 R /Contents")
     return pdf.data, _append(pdf, [(3, page, True)])
+
+
+# one object in two roles: the page draws by the names of a dictionary whose entries may change
+
+FORM = b"/Type /XObject /Subtype /Form /BBox [0 0 595 842] /Resources << /Font << /F1 5 0 R >> >>"
+ONE, MANY = (stream(b"BT /F1 40 Tf 72 400 Td (%s dong) Tj ET" % text, FORM) for text in (b"100", b"999"))
+
+
+class _Drawn(Signed):
+    """A form whose first page finds `resources` and draws `content`."""
+
+    def __init__(self, resources: bytes, content: bytes, extra: dict[int, bytes], page: bytes = b"", **more: bytes):
+        self._resources = resources
+        super().__init__(extra={4: stream(content), **extra}, page_extra=page, **more)  # type: ignore[arg-type]
+
+    def page(self, index: int = 0) -> bytes:
+        return super().page(index).replace(b"<< /Font << /F1 5 0 R >> >>", self._resources)
+
+
+@forger("object_in_two_roles")
+def page_is_its_resources() -> tuple[bytes, bytes]:
+    pdf = _Drawn(b"<< /XObject 3 0 R >>", b"/Tabs Do", {50: ONE}, b" /Tabs 50 0 R")
+    page = pdf.page().replace(b"/Tabs 50", b"/Tabs 90")
+    return pdf.data, _append(pdf, [(3, page, True), (90, MANY, True)])
+
+
+@forger("object_in_two_roles")
+def field_is_resources() -> tuple[bytes, bytes]:
+    field = text_field(b"100").replace(b"/V (100)", b"/V 50 0 R")
+    pdf = _Drawn(b"<< /XObject 10 0 R >>", b"/V Do", {10: field, 50: ONE})
+    return pdf.data, _append(pdf, [(10, field.replace(b"/V 50", b"/V 90"), True), (90, MANY, True)])
+
+
+@forger("object_in_two_roles")
+def comment_is_resources() -> tuple[bytes, bytes]:
+    note = b"<< /Type /Annot /Subtype /Text /Rect [500 700 520 720] /P 3 0 R /Popup 50 0 R >>"
+    pdf = _Drawn(b"<< /XObject 19 0 R >>", b"/Popup Do", {19: note, 50: ONE})
+    return pdf.data, _append(pdf, [(19, note.replace(b"/Popup 50", b"/Popup 90"), True), (90, MANY, True)])
+
+
+@pytest.mark.parametrize("key", [b"Extensions", b"MarkInfo"])
+def test_catalog_is_a_list_of_fonts(key: bytes, pki: test_pki.Pki, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(Signed, "cms", staticmethod(maker(pki)))
+    monkeypatch.setattr(Signed, "room", 24_000)
+    font = b"<< /Type /Font /Subtype /Type1 /BaseFont /Helvetica /Encoding << /Differences [65 /%s] >> >>"
+    text = b"BT /%s 40 Tf 72 500 Td (A) Tj ET" % key
+    pdf = _Drawn(b"<< /Font 1 0 R >>", text, {50: font % b"one"}, catalog=b" /%s 50 0 R" % key)
+    catalog = pdf.catalog().replace(b"/%s 50" % key, b"/%s 90" % key)
+    check(Court(pki)(pdf.data), PASSED, None)
+    after = _append(pdf, [(1, catalog, True), (90, font % b"nine", True)])
+    check(Court(pki)(after), FORMAT, "object_in_two_roles")
+
+
+@forger("object_in_two_roles")
+def catalog_is_a_list_of_patterns() -> tuple[bytes, bytes]:
+    def tile(octets: bytes) -> bytes:
+        return stream(octets, b"/Subtype /XML /PatternType 1 /PaintType 1 /TilingType 1 /BBox [0 0 9 9] /XStep 9")
+
+    text = b"/Pattern cs /Metadata scn 0 0 595 842 re f"
+    pdf = _Drawn(b"<< /Pattern 1 0 R >>", text, {20: tile(b"1 1 2 2 re f")}, catalog=b" /Metadata 20 0 R")
+    return pdf.data, _append(pdf, [(20, tile(b"1 1 8 8 re f"), True)])

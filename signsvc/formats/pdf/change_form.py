@@ -33,6 +33,7 @@ _FILLING = _QUIET | _SHOWN | {"V", "I", "M", "RV"}
 # one of those as well does not get a field's freedom.
 _FOREIGN = frozenset({"Count", "Names", "Nums", "Limits", "S", "EF", "UF"})
 _OF_PAGES = frozenset({"MediaBox", "Resources", "Annots", "Kids", "Names", "Nums"})
+_KIDS = frozenset({"Kids"})  # judged by themselves
 _FORM_QUIET = frozenset({"SigFlags", "NeedAppearances", "DA", "Q"})
 
 
@@ -231,10 +232,12 @@ def is_field(step: Step, node: PdfDict) -> bool:
     )
 
 
-def field(step: Step, old: PdfDict, new: PdfDict) -> None:
+def field(step: Step, number: int, old: PdfDict, new: PdfDict) -> None:
     """A field or widget that was there before."""
     keys = step.differing(old, new)
     name = full_name(step.old, old) or "?"
+    if keys - _KIDS and not _plain(step, old, new, keys - _KIDS) and step.named(number):
+        step.refuse("object_in_two_roles", field=name)
     if "Kids" in keys:
         fields(step, old.get("Kids"), new.get("Kids"), new)
         keys.discard("Kids")
@@ -247,6 +250,12 @@ def field(step: Step, old: PdfDict, new: PdfDict) -> None:
         _signature_field(step, old, new, keys, name)
     else:
         _filled(step, old, new, keys, name)
+
+
+def _plain(step: Step, old: PdfDict, new: PdfDict, keys: set[str]) -> bool:
+    """Whether the values of `keys` are neither dictionaries nor streams, so that they can be no resource."""
+    values = [step.before(old.get(key)) for key in keys] + [step.after(new.get(key)) for key in keys]
+    return not any(isinstance(value, dict | Stream) for value in values)
 
 
 def _type(step: Step, node: PdfDict) -> PdfObject:

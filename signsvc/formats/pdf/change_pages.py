@@ -79,6 +79,8 @@ def page(step: Step, number: int, old: PdfDict, new: PdfDict) -> None:
         step.refuse("page_content_changed", page=place)
     elif keys - {"Annots", "Tabs"}:
         step.refuse("page_changed", page=place)
+    if "Tabs" in keys and step.named(number):
+        step.refuse("object_in_two_roles", page=place)
     if "Annots" in keys:
         annots(step, old.get("Annots"), new.get("Annots"), place, new)
 
@@ -157,11 +159,13 @@ def _widget(step: Step, item: PdfObject, value: PdfDict, place: int | None, boxe
             step.note(Grade.FORM_OR_SIGNATURE, "signature_overlaps", page=place)
 
 
-def annotation(step: Step, old: PdfDict, new: PdfDict) -> None:
+def annotation(step: Step, number: int, old: PdfDict, new: PdfDict) -> None:
     """An annotation that was there before and is no widget."""
     keys = step.differing(old, new)
     place = _page_of(step, old)
-    if keys <= _CONVERSATION:
+    if keys <= _CONVERSATION and step.named(number):
+        step.refuse("object_in_two_roles", page=place)
+    elif keys <= _CONVERSATION:
         step.note(Grade.ANNOTATION, "annotation_answered", page=place)
     elif keys & {"A", "AA"}:
         step.refuse("action_added", page=place)

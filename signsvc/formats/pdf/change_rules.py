@@ -23,6 +23,8 @@ _MAX_CLIMB = 20_000  # objects visited upwards from one that no rule explains
 def judge(step: Step) -> None:
     """Grade everything that `step` touched.  Raises LimitError."""
     places = _places(step)
+    if step.old.root is not None and step.named(step.old.root.num):
+        step.refuse("object_in_two_roles")
     _trailer(step)
     _readable(step)
     _listed(step)
@@ -43,7 +45,7 @@ def judge(step: Step) -> None:
         if isinstance(old, dict) and isinstance(new, dict) and change_pages.is_page(old):
             change_pages.page(step, number, old, new)
         elif isinstance(old, dict) and isinstance(new, dict):
-            change_pages.annotation(step, old, new)
+            change_pages.annotation(step, number, old, new)
         elif not _annotations_array(step, number, old, new):
             _unexplained(step, number)
     _added(step)
@@ -172,7 +174,7 @@ def _dictionary(step: Step, number: int, old: PdfDict, new: PdfDict, places: dic
     if number in places:
         return False
     if change_form.is_field(step, old):
-        change_form.field(step, old, new)
+        change_form.field(step, number, old, new)
     elif old.get("Type") == "Sig" or old.get("Type") == "DocTimeStamp" or "ByteRange" in old:
         step.refuse("signature_dictionary_changed")
     elif old.get("Type") == "Pages" or ("Kids" in old and "Count" in old and "T" not in old):

@@ -17,6 +17,9 @@ _ORDER = {grade: place for place, grade in enumerate(Grade)}
 # Pairs of values compared in one object: far above any page, field or array, and no way to spend an hour.
 _MAX_PAIRS = 200_000
 _MAX_FIELDS = 1_000  # names and numbers named in one change
+_RESOURCES = frozenset(
+    {"XObject", "Font", "ExtGState", "Pattern", "Shading", "ColorSpace", "Properties", "CharProcs", "N", "R", "D"}
+)
 _MAX_PARENTS = 64
 
 
@@ -198,6 +201,11 @@ class Step:
     def users(self, number: int) -> list[User]:
         """Who refers to `number` in the old revision."""
         return self.usages.of(number, self.old.index)
+
+    def named(self, number: int) -> bool:
+        """Whether something of the old revision takes the entries of `number` for named resources or appearances, to
+        which any key may mean anything."""
+        return any(user.path[-1:] == () or user.path[-1] in _RESOURCES for user in self.users(number))
 
     def sole_user(self, number: int) -> User | None:
         """The only reference to `number` in the old revision; None where there is none or another one."""

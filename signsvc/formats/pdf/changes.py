@@ -87,7 +87,8 @@ class _Steps:
                 if (entry := revision.own_entry(number)) is not None
                 and (entry.kind != FREE or document.entry(number, revision.index - 1) is not None)
             }
-            self._usages = Usages(document, interest | _number_tree(document))
+            roots = {revision.root.num for revision in document.revisions if revision.root is not None}
+            self._usages = Usages(document, interest | roots | _number_tree(document))
         return self._usages
 
     def restrictions(self, index: int) -> Restrictions:
