@@ -11,9 +11,9 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from datetime import datetime
 
-from signsvc.asn1 import DerError
+from signsvc.asn1 import DerError, departures
 from signsvc.trust.paths import Path
-from signsvc.types import Certificate, CertificateStatus, ChainEntry, Finding, Level
+from signsvc.types import Certificate, CertificateStatus, ChainEntry, EvidenceKind, Finding, Level
 from signsvc.validation.algorithms_check import Strength, resolved
 from signsvc.validation.conclude import INDETERMINATE, conclude, judged
 from signsvc.validation.context import Context
@@ -21,6 +21,19 @@ from signsvc.validation.moments import shown
 from signsvc.validation.path_checks import check_path
 from signsvc.validation.policy import Role
 from signsvc.validation.status import Limit, Status, known_after_expiry, status_of
+
+# Departures from DER and the profiles that are read all the same.
+_ODD_CERTIFICATE = {
+    "version": "certificate_version_odd",
+    "serial": "certificate_serial_odd",
+    "time": "certificate_time_odd",
+    "boolean": "certificate_boolean_odd",
+}
+_ODD_REVOCATION = {
+    "version": "revocation_version_odd",
+    "time": "revocation_time_odd",
+    "boolean": "revocation_boolean_odd",
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,6 +126,8 @@ def _walk(walk: _Walk, strength: Strength) -> None:
                 walk.findings.append(_about("trust_anchor_sunset", path[-1], since=shown(sunset)))
     for depth in range(len(path) - 2, -1, -1):
         certificate, issuer = path[depth], path[depth + 1]
+        for name in departures.of_certificate(certificate.der):
+            walk.findings.append(_about(_ODD_CERTIFICATE[name], certificate))
         exists = walk.proven if depth == 0 else context.exists_since(certificate)
         if depth and limit is not None and exists > limit.time:
             walk.findings.append(_about("certificate_without_proof", certificate))
@@ -140,6 +155,9 @@ def _collect(walk: _Walk, strength: Strength, status: Status) -> None:
     fact = status.fact
     if fact is None:
         return
+    odd = departures.of_list if fact.item.kind is EvidenceKind.CRL else departures.of_answer
+    for name in odd(fact.item.der):
+        walk.findings.append(Finding.of(_ODD_REVOCATION[name], subject=fact.item.id))
     proven = walk.context.proofs.time(fact.item.id)
     algorithm = resolved(fact.algorithm_oid, fact.algorithm_parameters)
     strength.signature(
