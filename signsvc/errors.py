@@ -166,6 +166,7 @@ PROBLEMS: dict[str, ProblemSpec] = {
     "empty_document": ProblemSpec(422, csc="invalid_request"),
     "document_unreadable": ProblemSpec(422, csc="invalid_request"),
     "encrypted_document": ProblemSpec(422, csc="invalid_request"),
+    "encryption_unsupported": ProblemSpec(422, csc="invalid_request"),
     "document_too_complex": ProblemSpec(422, csc="invalid_request"),
     "signature_mismatch": ProblemSpec(422, csc="invalid_request"),
     "idempotency_key_reused": ProblemSpec(422, csc="invalid_request"),

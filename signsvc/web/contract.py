@@ -40,6 +40,7 @@ WITH_BODY = (
     "empty_document",
     "document_unreadable",
     "encrypted_document",
+    "encryption_unsupported",
     "document_too_complex",
     "busy",
     "storage_full",

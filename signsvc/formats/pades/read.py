@@ -6,7 +6,7 @@ from dataclasses import dataclass, field, replace
 
 from signsvc.errors import DocumentError
 from signsvc.formats import cms
-from signsvc.formats.pades import byterange, details, dss, level
+from signsvc.formats.pades import byterange, details, dss, level, mac
 from signsvc.formats.pades.byterange import SHA1, SHA256, ByteRange, RangeDigests
 from signsvc.formats.pades.dictionaries import SignatureDictionary
 from signsvc.formats.pades.fields import page_number, rectangle
@@ -44,7 +44,7 @@ def read(data: Buffer, *, limits: PdfLimits | None = None, password: bytes = b""
 
     Never judges and never needs the network.  What is wrong with one signature is a finding of that signature.
     Raises DocumentError only: ``empty_document``, ``document_unreadable``, ``encrypted_document``,
-    ``document_too_complex``.
+    ``encryption_unsupported``, ``document_too_complex``.
     """
     if not len(data):
         raise DocumentError("empty_document")
@@ -55,8 +55,8 @@ def read(data: Buffer, *, limits: PdfLimits | None = None, password: bytes = b""
             return reading.view()
         finally:
             reading.digests.release()
-    except EncryptedError:
-        raise DocumentError("encrypted_document") from None
+    except EncryptedError as error:
+        raise DocumentError("encrypted_document" if error.password else "encryption_unsupported") from None
     except LimitError as error:
         raise DocumentError("document_too_complex", limit=error.limit) from None
     except PdfError:
@@ -108,6 +108,8 @@ class _Reading:
                 self.findings.append(Finding.of("dss_unreadable"))
             if document.reencrypted:
                 self.findings.append(Finding.of("document_reencrypted"))
+            if (integrity := mac.check(document)) is not None:
+                self.findings.append(integrity)
         elif all(item.is_timestamp for item in items):
             raise PdfError("nothing readable")  # a torn file is no file without signatures
         else:

@@ -72,26 +72,34 @@ def in_our_words() -> Iterator[None]:
 def open_writer(stream: BinaryIO) -> Opened:
     """Open the PDF in `stream` (readable, writable, seekable) for an incremental update.
 
-    Encrypted documents are opened with the empty password, as user or owner.
+    Encrypted documents are opened with the empty password, as user or owner.  Metadata stay as they are: a signature
+    needs no other date of modification, and nobody's XML is parsed for it.
 
-    Raises `DocumentError`: ``encrypted_document``, ``document_unreadable``, ``document_too_complex``.
+    Raises `DocumentError`: ``encrypted_document``, ``encryption_unsupported``, ``document_unreadable``,
+    ``document_too_complex``.
     """
     with in_our_words():
         reader = _reader(stream)
         writer: Any = IncrementalPdfFileWriter.from_reader(reader)
+        writer._update_meta = _keep_metadata
         if reader.security_handler is None:
             return Opened(writer, None)
         if not isinstance(reader.security_handler, StandardSecurityHandler):
-            raise DocumentError("encrypted_document")
+            raise DocumentError("encryption_unsupported")
         try:
             result = writer.encrypt(b"")
         except PdfReadError:
-            raise DocumentError("encrypted_document") from None
+            raise DocumentError("encryption_unsupported") from None
         if result.status is AuthStatus.FAILED:
-            raise DocumentError("encrypted_document")
+            old = reader.trailer["/Encrypt"]["/R"] == 5  # AES-256 as it was before the standard had it
+            raise DocumentError("encryption_unsupported" if old else "encrypted_document")
         if result.status is AuthStatus.OWNER:
             return Opened(writer, None)
         return Opened(writer, int(reader.trailer["/Encrypt"]["/P"]) & 0xFFFFFFFF)
+
+
+def _keep_metadata() -> None:
+    pass
 
 
 def _reader(stream: BinaryIO) -> PdfFileReader:

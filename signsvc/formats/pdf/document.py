@@ -7,7 +7,7 @@ from bisect import bisect_right
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from signsvc.formats.pdf.crypt import Crypt, EncryptedError
+from signsvc.formats.pdf.crypt import Crypt, EncryptedError, crypt_filter, without_crypt_filter
 from signsvc.formats.pdf.limits import LimitError, PdfError, PdfLimits
 from signsvc.formats.pdf.objects import Buffer, PdfDict, PdfObject, PdfString, Ref
 from signsvc.formats.pdf.parser import SPACE, Parser, Span
@@ -237,6 +237,7 @@ class Document:
     def _unlock(self, password: bytes) -> None:
         trailer = self.last.trailer
         written = trailer.get("Encrypt")
+        self.reencrypted = any(revision.trailer.get("Encrypt") != written for revision in self.revisions)
         if written is None:
             return
         dictionary = self.last.dictionary(written)
@@ -246,7 +247,9 @@ class Document:
         first = identifier[0] if identifier else b""
         number = written.num if isinstance(written, Ref) else None
         crypt = Crypt(dictionary, bytes(first) if isinstance(first, PdfString) else b"", password, number)
-        self.reencrypted = any(revision.trailer.get("Encrypt") != written for revision in self.revisions)
+        if number is not None and len(self.history(number)) > 1:
+            # with another key or method the signed octets show another document
+            self.reencrypted |= any(revision.dictionary(written) != dictionary for revision in self.revisions)
         self._cache.clear()
         self._packed.clear()
         self.crypt = crypt
@@ -355,14 +358,17 @@ class Document:
             return value
 
         def resolve(found: PdfDict) -> PdfDict:
-            return _resolved_filters(revision, found)
+            resolved = _resolved_filters(revision, found)
+            return resolved if decrypt is None else without_crypt_filter(resolved)
 
         decrypt = None
         if self.crypt is not None and dictionary.get("Type") != "XRef":
             crypt = self.crypt
 
             def decrypt(found: PdfDict, octets: bytes) -> bytes:
-                return crypt.decrypt_stream(number, gen, found, octets)
+                return crypt.decrypt_stream(
+                    number, gen, found, octets, crypt_filter(_resolved_filters(revision, found))
+                )
 
         return Stream(
             self.buffer, dictionary, start, length=length, resolve=resolve, budget=self.budget, decrypt=decrypt
