@@ -266,6 +266,22 @@ def parentheses_never_closed(pki: test_pki.Pki, size: int) -> bytes:
     return signed(pki, {9: b"<< /FT /Tx /T " + b"(" * size + b" >>"}, fields=(9,))
 
 
+@hostile(50_000, 5_000_000, 40_000_000)
+def escapes_in_strings(pki: test_pki.Pki, size: int) -> bytes:
+    return signed(pki, {9: b"<< /FT /Tx /T (" + b"\\n" * (size // 2) + b") >>"}, fields=(9,), update={5: b"<< >>"})
+
+
+@hostile(50_000, 5_000_000, 40_000_000)
+def escapes_in_names(pki: test_pki.Pki, size: int) -> bytes:
+    return signed(pki, {9: b"<< /FT /Tx /T (x) /" + b"#41" * (size // 3) + b" 1 >>"}, fields=(9,))
+
+
+@hostile(50_000, 5_000_000, 100_000_000)
+def one_long_string(pki: test_pki.Pki, size: int) -> bytes:
+    update = {9: b"<< /FT /Tx /T (x) /V (y) >>"}
+    return signed(pki, {9: b"<< /FT /Tx /T (x) /V <" + b"41" * (size // 2) + b"> >>"}, fields=(9,), update=update)
+
+
 @hostile(10_000, 1_000_000, 4_000_000)
 def comments(pki: test_pki.Pki, size: int) -> bytes:
     return signed(pki, {9: b"<< /FT /Tx " + b"%abcdefgh\n" * size + b" >>"}, fields=(9,))

@@ -18,6 +18,7 @@ from signsvc.formats.pdf.xref import FREE, PACKED, PLAIN, Entry
 _HEADER = re.compile(rb"%PDF-(\d\.\d)")
 _HEADER_WINDOW = 1024  # Annex I: readers accept a header within the first 1,024 octets
 _CACHE = 50_000  # parsed objects kept
+_COSTLY = 1_000  # tokens of a malformed object that is not read again
 _PACKED_PAIR = re.compile(rb"[\x00\t\n\x0c\r ]*+(\d{1,10}+)[\x00\t\n\x0c\r ]++(\d{1,10}+)(?![^\x00\t\n\x0c\r ])")
 
 
@@ -187,7 +188,9 @@ class Document:
         self.buffer = buffer
         self.size = len(buffer)
         self.limits = limits or PdfLimits()
-        self.parser = Parser(buffer, tokens=self.limits.tokens, depth=self.limits.depth)
+        limited = self.limits
+        self.parser = Parser(buffer, tokens=limited.tokens, depth=limited.depth, most=limited.object)
+        self._mark = limited.tokens  # tokens that were left when nothing was kept
         self.budget = Budget(self.limits.decoded, self.limits.stream)
         found = _HEADER.search(buffer, 0, _HEADER_WINDOW)
         if found is None:
@@ -203,6 +206,7 @@ class Document:
         self._cache: dict[tuple[int, int, int, int, int], PdfObject] = {}
         self._packed: dict[tuple[int, int], ObjectStream] = {}
         self._physical: dict[int, Physical] = {}  # read with their spans: signature dictionaries, which are long
+        self._costly: dict[int, str] = {}  # large objects that cannot be read, with the reason
         self._depth = 0
         self.memo: dict[str, object] = {}  # what others work out about the document and want once
         try:
@@ -317,8 +321,11 @@ class Document:
                 value = self._stream(number, entry.extra, value, keyword.end(), index)
                 if any(isinstance(value.dictionary.get(name), Ref | list | dict) for name in _STREAM_KEYS):
                     key = local
-        if len(self._cache) >= _CACHE:
+        if len(self._cache) >= _CACHE or self._mark - self.parser.tokens > self.limits.kept:
             self._cache.clear()
+            for packed in self._packed.values():
+                packed.forget()
+            self._mark = self.parser.tokens
         self._cache[key] = value
         return value
 
@@ -327,13 +334,21 @@ class Document:
         known = self._physical.get(offset)
         if known is not None:
             return known
+        if offset in self._costly:
+            raise PdfError(self._costly[offset])
         gap = SPACE.match(self.buffer, offset)
         found = OBJECT_HEADER.match(self.buffer, gap.end() if gap else offset)
         if found is None:
             raise PdfError("no object at this offset")
         listed: list[Span] | None = [] if spans else None
         before = self.parser.duplicates
-        value, end = self.parser.read(found.end(), None, listed)
+        left = self.parser.tokens
+        try:
+            value, end = self.parser.read(found.end(), None, listed)
+        except PdfError as error:
+            if left - self.parser.tokens > _COSTLY:
+                self._costly[offset] = str(error)
+            raise
         number, gen, start = int(found[1]), int(found[2]), found.start()
         physical = Physical(number, gen, start, end, value, tuple(listed or ()), self.parser.duplicates - before)
         if spans and self.crypt is None:  # decryption writes into what was read
@@ -412,7 +427,6 @@ class ObjectStream:
             raise LimitError("object_stream")
         self.data = stream.decode()
         self._shared = parser
-        self._depth = limits.depth
         self.places: list[tuple[int, int]] = []
         pos = 0
         for _ in range(count):
@@ -422,19 +436,30 @@ class ObjectStream:
             pos = pair.end()
             self.places.append((int(pair[1]), first + int(pair[2])))
         self._values: dict[int, PdfObject] = {}
+        self._costly: dict[int, str] = {}
 
     def get(self, number: int, index: int) -> PdfObject:
         """The object at place `index`, which the stream has to call `number`.  Raises PdfError."""
         if not 0 <= index < len(self.places) or self.places[index][0] != number:
             raise PdfError("object stream without this object")
         if index not in self._values:
-            parser = Parser(self.data, tokens=self._shared.tokens, depth=self._depth)
+            if index in self._costly:
+                raise PdfError(self._costly[index])
+            parser = self._shared.beside(self.data)
             try:
                 self._values[index] = parser.read(self.places[index][1])[0]
+            except PdfError as error:
+                if self._shared.tokens - parser.tokens > _COSTLY:
+                    self._costly[index] = str(error)
+                raise
             finally:
                 self._shared.tokens = parser.tokens
                 self._shared.duplicates += parser.duplicates
         return self._values[index]
+
+    def forget(self) -> None:
+        """Let go of the objects that were parsed."""
+        self._values.clear()
 
 
 _STREAM_KEYS = ("Length", "Filter", "DecodeParms")

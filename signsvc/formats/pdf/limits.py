@@ -26,7 +26,9 @@ class PdfLimits:
     """Limits of one document."""
 
     depth: int = 256  # nesting of arrays and dictionaries; real files stay below 30
-    tokens: int = 3_000_000  # parsed in all, containers counted four times: 2 s, 200 MB; 57,000 objects need 2 million
+    tokens: int = 3_000_000  # parsed in all, containers counted four times: 1.5 s; 57,000 objects need 2 million
+    object: int = 500_000  # of these in one object, else it is malformed: 60 MB; a list of 100,000 needs a fifth
+    kept: int = 1_000_000  # of these in objects that are kept for the next time
     rows: int = 2_000_000  # cross-reference rows of all sections; compressed ones cost an attacker nothing
     sections: int = 20_000  # cross-reference sections; 1,000 revisions need 2,000
     stream: int = 48 << 20  # octets of one decoded stream

@@ -36,6 +36,8 @@ class Name(str):
 class PdfString(bytes):
     """The octets of a string object."""
 
+    __slots__ = ()
+
     def text(self) -> str:
         """As a text string: UTF-16 with a mark, UTF-8 with a mark, else PDFDocEncoding read as Latin-1."""
         if self.startswith(b"\xfe\xff"):

@@ -37,6 +37,10 @@ _HEX_SPACE = b"\x00\t\n\x0c\r "
 _KEYWORDS: dict[bytes, PdfObject] = {b"true": PdfBool.TRUE, b"false": PdfBool.FALSE, b"null": None}
 # The longest integer that is converted: no offset, length or number of a real file has more digits.
 _MAX_DIGITS = 32
+_MAX_STRING = 64 << 20  # octets of a string as written; a signature with a CRL of 700,000 entries fits
+_MAX_NAME = 1 << 16  # octets of a name as written
+_MAX_KEPT = 4096  # names that are kept to be shared
+_SHORT = 128  # octets of a name that is kept
 
 
 class Span(NamedTuple):
@@ -48,19 +52,42 @@ class Span(NamedTuple):
     end: int
 
 
+class _Keys(dict[Name, str]):
+    """Names as the plain text that keys of dictionaries are."""
+
+    def __missing__(self, name: object) -> str:
+        if type(name) is not Name:
+            raise PdfError("dictionary key that is no name")
+        text = str(name)
+        if len(self) < _MAX_KEPT and len(text) < _SHORT:
+            self[name] = text
+        return text
+
+
 class Parser:
     """Reads objects from one buffer and counts what it reads.
 
     `duplicates` counts dictionaries that hold a key twice since it was last reset; the last value is kept.
     """
 
-    __slots__ = ("buffer", "depth", "duplicates", "tokens")
+    __slots__ = ("_keys", "_names", "buffer", "depth", "duplicates", "most", "tokens")
 
-    def __init__(self, buffer: Buffer, *, tokens: int, depth: int) -> None:
+    def __init__(self, buffer: Buffer, *, tokens: int, depth: int, most: int | None = None) -> None:
+        """`tokens` may be read in all, `most` of them in one object, which is malformed if it has more (None: it may
+        have all)."""
         self.buffer = buffer
         self.tokens = tokens
         self.depth = depth
+        self.most = tokens if most is None else most
         self.duplicates = 0
+        self._names: dict[bytes, Name] = {}
+        self._keys = _Keys()
+
+    def beside(self, buffer: Buffer) -> Parser:
+        """A parser of another buffer under the same limits, which counts by itself and shares the names it saw."""
+        other = Parser(buffer, tokens=self.tokens, depth=self.depth, most=self.most)
+        other._names, other._keys = self._names, self._keys
+        return other
 
     def read(self, pos: int, end: int | None = None, spans: list[Span] | None = None) -> tuple[PdfObject, int]:
         """The object at `pos` and the first octet after it.
@@ -69,85 +96,99 @@ class Parser:
         """
         buffer = self.buffer
         limit = len(buffer) if end is None else end
-        match = _TOKEN.match
+        match, names, make = _TOKEN.match, self._names, tuple.__new__
         stack: list[list[PdfObject]] = []  # open containers; a dictionary is a list of keys and values until closed
         dicts: list[bool] = []
         starts: list[list[tuple[int, int, int]]] = []  # per open dictionary: index of value, span
         items: list[PdfObject] | None = None
         value: PdfObject
-        while True:
-            found = match(buffer, pos, limit)
-            if found is None:
-                raise PdfError("no object here")
-            self.tokens -= 1
-            if self.tokens < 0:
-                raise LimitError("tokens")
-            kind = found.lastindex
-            pos = found.end()
-            if kind == 3:
-                text = found[3].decode("latin-1")
-                value = Name(text if "#" not in text else _NAME_ESCAPE.sub(_name_escape, text))
-            elif kind == 2:
-                value = Ref(int(found[1]), int(found[2]))
-            elif kind == 4:
-                digits = found[4]
-                if len(digits) > _MAX_DIGITS:
-                    raise PdfError("integer too long")
-                value = int(digits)
-            elif kind == 5 or kind == 7:
-                if len(stack) >= self.depth:
-                    raise PdfError("nested too deeply")
-                items = []
-                self.tokens -= 2  # with its end four in all: containers take most of the memory
-                stack.append(items)
-                dicts.append(kind == 5)
-                if spans is not None:
-                    starts.append([])
-                continue
-            elif kind == 6 or kind == 8:
-                if not stack or dicts.pop() != (kind == 6):
-                    raise PdfError("unbalanced container")
-                closed = stack.pop()
-                value = self._dictionary(closed) if kind == 6 else closed
-                if spans is not None:
-                    for index, start, stop in starts.pop():
-                        key = closed[index - 1] if index % 2 else None
-                        if kind == 6 and isinstance(key, Name) and isinstance(value, dict):
-                            spans.append(Span(value, str(key), start, stop))
-                items = stack[-1] if stack else None
-            elif kind == 9:
-                value = PdfString(found[9])
-                if spans is not None and items is not None:
-                    starts[-1].append((len(items), found.start(9) - 1, pos))
-            elif kind == 10:
-                value = _hexadecimal(found[10])
-                if spans is not None and items is not None:
-                    starts[-1].append((len(items), found.start(10) - 1, pos))
-            elif kind == 11:
-                value = _real(found[11])
-            elif kind == 12:
-                first = pos - 1
-                value, pos = self._literal(pos, limit)
-                if spans is not None and items is not None:
-                    starts[-1].append((len(items), first, pos))
-            else:
-                word = found[13]
-                if word in _KEYWORDS:
-                    value = _KEYWORDS[word]
-                elif word == b"R" and items is not None and len(items) >= 2:
-                    # a reference with comments or unusual white space between its parts
-                    gen, num = items.pop(), items.pop()
-                    if not (type(num) is int and type(gen) is int and num >= 0 <= gen):
-                        raise PdfError("malformed reference")
-                    value = Ref(num, gen)
+        left = self.tokens
+        least = max(left - self.most, 0)
+        try:
+            while True:
+                found = match(buffer, pos, limit)
+                if found is None:
+                    raise PdfError("no object here")
+                left -= 1
+                if left < least:
+                    raise PdfError("object too large") if least else LimitError("tokens")
+                kind = found.lastindex
+                begin, pos = pos, found.end()
+                if kind == 3:
+                    text = found[3]
+                    value = names.get(text)
+                    if value is None:
+                        left -= text.count(b"#")
+                        value = self._name(text)
+                elif kind == 2:
+                    value = make(Ref, (int(found[1]), int(found[2])))
+                elif kind == 4:
+                    digits = found[4]
+                    if len(digits) > _MAX_DIGITS:
+                        raise PdfError("integer too long")
+                    value = int(digits)
+                elif kind == 5 or kind == 7:
+                    if len(stack) >= self.depth:
+                        raise PdfError("nested too deeply")
+                    items = []
+                    left -= 2  # with its end four in all: containers take most of the memory
+                    stack.append(items)
+                    dicts.append(kind == 5)
+                    if spans is not None:
+                        starts.append([])
+                    continue
+                elif kind == 6 or kind == 8:
+                    if not stack or dicts.pop() != (kind == 6):
+                        raise PdfError("unbalanced container")
+                    closed = stack.pop()
+                    value = self._dictionary(closed) if kind == 6 else closed
+                    if spans is not None:
+                        for index, start, stop in starts.pop():
+                            key = closed[index - 1] if index % 2 else None
+                            if kind == 6 and isinstance(key, Name) and isinstance(value, dict):
+                                spans.append(Span(value, str(key), start, stop))
+                    items = stack[-1] if stack else None
+                elif kind == 9:
+                    if pos - begin > _MAX_STRING:
+                        raise PdfError("string too long")
+                    value = PdfString(found[9])
+                    if spans is not None and items is not None:
+                        starts[-1].append((len(items), found.start(9) - 1, pos))
+                elif kind == 10:
+                    if pos - begin > _MAX_STRING:
+                        raise PdfError("string too long")
+                    value = _hexadecimal(found[10])
+                    if spans is not None and items is not None:
+                        starts[-1].append((len(items), found.start(10) - 1, pos))
+                elif kind == 11:
+                    value = _real(found[11])
+                elif kind == 12:
+                    first = pos - 1
+                    self.tokens = left
+                    value, pos = self._literal(pos, limit)
+                    left = self.tokens
+                    if spans is not None and items is not None:
+                        starts[-1].append((len(items), first, pos))
                 else:
-                    raise PdfError("unexpected keyword")
-            if items is None:
-                return value, pos
-            items.append(value)
+                    word = found[13]
+                    if word in _KEYWORDS:
+                        value = _KEYWORDS[word]
+                    elif word == b"R" and items is not None and len(items) >= 2:
+                        # a reference with comments or unusual white space between its parts
+                        gen, num = items.pop(), items.pop()
+                        if not (type(num) is int and type(gen) is int and num >= 0 <= gen):
+                            raise PdfError("malformed reference")
+                        value = Ref(num, gen)
+                    else:
+                        raise PdfError("unexpected keyword")
+                if items is None:
+                    return value, pos
+                items.append(value)
+        finally:
+            self.tokens = min(left, self.tokens)
 
     def _literal(self, pos: int, limit: int) -> tuple[PdfString, int]:
-        """A literal string from after its first parenthesis; each parenthesis inside costs a token."""
+        """A literal string from after its first parenthesis; each parenthesis and escape inside costs a token."""
         start, level = pos, 1
         part = _STRING_PART.match
         while level:
@@ -160,16 +201,33 @@ class Parser:
             self.tokens -= 1
             if self.tokens < 0:
                 raise LimitError("tokens")
-        return PdfString(_ESCAPE.sub(_unescape, bytes(self.buffer[start : pos - 1]))), pos
+        if pos - start > _MAX_STRING:
+            raise PdfError("string too long")
+        octets = bytes(self.buffer[start : pos - 1])
+        escapes = octets.count(b"\\") + octets.count(b"\r")
+        self.tokens -= escapes
+        if self.tokens < 0:
+            raise LimitError("tokens")
+        if escapes > self.most:
+            raise PdfError("string too long")
+        return PdfString(_ESCAPE.sub(_unescape, octets)), pos
+
+    def _name(self, octets: bytes) -> Name:
+        if len(octets) > _MAX_NAME:
+            raise PdfError("name too long")
+        text = octets.decode("latin-1")
+        name = Name(text if "#" not in text else _NAME_ESCAPE.sub(_name_escape, text))
+        if len(self._names) < _MAX_KEPT and len(octets) < _SHORT:
+            self._names[octets] = name
+        return name
 
     def _dictionary(self, items: list[PdfObject]) -> PdfDict:
         if len(items) % 2:
             raise PdfError("dictionary with a key but no value")
-        keys = items[::2]
-        for key in keys:
-            if not isinstance(key, Name):
-                raise PdfError("dictionary key that is no name")
-        result: PdfDict = dict(zip(map(str, keys), items[1::2], strict=True))
+        try:
+            result: PdfDict = dict(zip(map(self._keys.__getitem__, items[::2]), items[1::2], strict=True))  # type: ignore[arg-type]
+        except TypeError:  # a list or a dictionary
+            raise PdfError("dictionary key that is no name") from None
         if len(result) * 2 != len(items):
             self.duplicates += 1
         return result

@@ -257,6 +257,23 @@ def test_headers_are_found_in_a_stretch() -> None:
     assert list(headers(buffer, 10, 18)) == [10]
 
 
+def test_an_object_that_is_too_large_is_read_once() -> None:
+    document = Document(PdfWriter(extra={9: b"[" + b"null " * 600_000 + b"]"}).data)
+    for _ in range(50):
+        with pytest.raises(PdfError) as raised:
+            document.last.get(Ref(9, 0))
+        assert not isinstance(raised.value, LimitError)
+    assert document.last.catalog["Type"] == "Catalog"
+
+
+def test_what_is_kept_is_bounded() -> None:
+    large = b"[" + b"/Name " * 90_000 + b"]"
+    document = Document(PdfWriter(extra={20 + n: large for n in range(20)}).data)
+    for n in range(20):
+        document.last.get(Ref(20 + n, 0))
+        assert sum(len(value) for value in document._cache.values() if isinstance(value, list)) < 1_100_000
+
+
 def test_comments_between_trailer_and_startxref() -> None:
     data = PdfWriter().data.replace(b"startxref", b"%iText-5.5.13\nstartxref")
     assert Document(data).repair is None

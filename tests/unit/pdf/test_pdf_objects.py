@@ -100,6 +100,38 @@ def test_long_input_costs_linear_time(octets: bytes) -> None:
     assert parser.tokens > 0
 
 
+@pytest.mark.parametrize("octets", [b"[" + b"null " * 1000 + b"]", b"<<" + b"/K 1 " * 500 + b">>",
+                                    b"(" + b"\\n" * 1000 + b")", b"/" + b"a" * 70_000])  # fmt: skip
+def test_an_object_that_is_too_large_is_malformed(octets: bytes) -> None:
+    parser = Parser(octets, tokens=10_000, depth=10, most=500)
+    with pytest.raises(PdfError) as raised:
+        parser.read(0)
+    assert not isinstance(raised.value, LimitError)
+
+
+def test_escapes_cost_tokens() -> None:
+    for octets in (b"(" + b"\\n" * 500 + b")", b"(" + b"\r" * 500 + b")", b"/" + b"#41" * 500):
+        parser = Parser(octets, tokens=10_000, depth=10)
+        parser.read(0)
+        assert parser.tokens < 9_500
+
+
+def test_parsers_of_two_buffers_share_names() -> None:
+    parser = Parser(b"<< /Type /Page >>", tokens=1000, depth=10)
+    first, _ = parser.read(0)
+    second, _ = parser.beside(b"<< /Type /Pa#67e >>").read(0)
+    assert first == second == {"Type": Name("Page")}
+    assert [type(key) for value in (first, second) for key in value] == [str, str]  # type: ignore[union-attr]
+
+
+@pytest.mark.parametrize("key", [b"1", b"(A)", b"[/A]", b"<< /A 1 >>", b"1 0 R", b"true", b"null", b"0.5"])
+def test_keys_are_names(key: bytes) -> None:
+    parser = Parser(b"<< /A 1 /B 2 >> << " + key + b" 1 >>", tokens=1000, depth=10)
+    _, pos = parser.read(0)
+    with pytest.raises(PdfError, match="no name"):
+        parser.read(pos)
+
+
 def test_positions_of_strings() -> None:
     octets = b"<< /A (x) /B << /Contents <00ff> >> /C [(y)] >>"
     spans: list = []
