@@ -141,6 +141,7 @@ class Services:
         return NetRules(
             allow=(*net.allow, *allowed),
             host_map={**self._profile_hosts(), **net.host_map},
+            large_crl_hosts=net.large_crl_hosts,
             proxy=net.proxy,
             connect_timeout=net.connect_timeout_seconds,
             total_timeout=net.total_timeout_seconds,

@@ -99,6 +99,8 @@ class NetSettings(_Section):
 
     allow: tuple[str, ...] = ()  # private hosts, host:port or networks that may be called
     host_map: dict[str, str] = Field(default_factory=dict)  # internal name -> host or host:port
+    # hosts whose revocation lists may have 64 MiB instead of 10
+    large_crl_hosts: tuple[str, ...] = ()
     proxy: str | None = None
     ca_file: Path | None = None  # further TLS roots, PEM, for servers inside the house
     connect_timeout_seconds: float = Field(5, gt=0)

@@ -179,7 +179,7 @@ class HttpClient:
         if self._proxy is not None and target.scheme == "http":
             path = target.url
             everything.update(self._proxy.headers)
-        limit = self.rules.limit(kind)
+        limit = self.rules.limit(kind, target.name, target.host)
         key = (target.scheme, target.host, target.port)
         while True:
             connection = self._take(key, deadline) or self._open(target, deadline, redirected=redirected)

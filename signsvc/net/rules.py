@@ -18,8 +18,9 @@ Address = ipaddress.IPv4Address | ipaddress.IPv6Address
 Network = ipaddress.IPv4Network | ipaddress.IPv6Network
 
 MAX_BYTES: Mapping[str, int] = MappingProxyType(
-    {"crl": 64 * MIB, "ocsp": 64 * KIB, "tsa": 64 * KIB, "certificate": MIB, "other": MIB}
+    {"crl": 10 * MIB, "ocsp": 64 * KIB, "tsa": 64 * KIB, "certificate": MIB, "other": MIB}
 )
+LARGE_CRL = 64 * MIB  # a million and a half entries
 _PORTS = {"http": 80, "https": 443}
 _HOST = re.compile(r"[A-Za-z0-9]([A-Za-z0-9_-]*[A-Za-z0-9])?(\.[A-Za-z0-9]([A-Za-z0-9_-]*[A-Za-z0-9])?)*\.?")
 _MAX_URL = 2048
@@ -60,9 +61,9 @@ class NetRules:
 
     `allow` names hosts, ``host:port`` or networks that may be private (or on another port); `host_map` maps names in
     certificates to hosts that really serve them, and what it maps to is allowed.  Times in seconds, sizes in octets of
-    the decoded body by kind.  `proxy` is an ``http://[user:password@]host[:port]`` URL; the environment's proxy
-    variables are never used.  Behind a proxy a name that resolves here must still be public; one that does not resolve
-    is the proxy's to judge.
+    the decoded body by kind; a list from `large_crl_hosts` may have 64 MiB.  `proxy` is an
+    ``http://[user:password@]host[:port]`` URL; the environment's proxy variables are never used.  Behind a proxy a name
+    that resolves here must still be public; one that does not resolve is the proxy's to judge.
     """
 
     allow: tuple[str, ...] = ()
@@ -71,13 +72,16 @@ class NetRules:
     connect_timeout: float = 5.0
     total_timeout: float = 20.0
     max_bytes: Mapping[str, int] = field(default_factory=dict)
+    large_crl_hosts: tuple[str, ...] = ()
     max_redirects: int = 3
     offline: bool = False
     user_agent: str = "signsvc"
     ca_file: str | None = None  # further TLS roots, PEM, for servers inside the house
 
-    def limit(self, kind: str) -> int:
-        """Most octets of a decoded body of this kind."""
+    def limit(self, kind: str, *hosts: str) -> int:
+        """Most octets of a decoded body of this kind, from a server with these names."""
+        if kind == "crl" and not {name.lower() for name in self.large_crl_hosts}.isdisjoint(hosts):
+            return max(LARGE_CRL, self.max_bytes.get(kind, 0))
         return self.max_bytes.get(kind) or MAX_BYTES.get(kind) or MAX_BYTES["other"]
 
 

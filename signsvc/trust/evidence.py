@@ -143,7 +143,11 @@ class EvidenceClient:
             return error
 
     def _answer(self, request: FetchRequest, until: float, results: queue.SimpleQueue[Fetched | UpstreamError]) -> None:
-        results.put(self._settled(request, until))
+        found: Fetched | UpstreamError = UpstreamError("outbound_failed", reason="internal")
+        try:
+            found = self._settled(request, until)
+        finally:  # whatever happens in this thread, another waits for its word
+            results.put(found)
 
     def _first(self, requests: list[FetchRequest], until: float) -> Fetched:
         for request in requests:

@@ -96,6 +96,9 @@ def status_of(
         best = max(good, key=lambda f: f.this_update)
         if depth == 0 and best.this_update < proven < context.present:
             notes.append(Finding.of("revocation_data_before_signing", subject=subject, name=name))
+        if best.item.stale and best.item.obtained_at is not None:
+            hours = int((context.latest - best.item.obtained_at).total_seconds() // 3600)
+            notes.append(Finding.of("revocation_data_kept", subject=subject, name=name, hours=max(hours, 0)))
         return Status(_entry(certificate, CertificateStatus.GOOD, best), tuple(notes), None, best)
     failing = _missing(context, certificate, limit, reasons)
     entry = ChainEntry(certificate, CertificateStatus.UNKNOWN)

@@ -58,11 +58,13 @@ class VerifyRequest:
 
 @dataclass(frozen=True, slots=True)
 class Limits:
-    """What one document may cost: octets of address space beyond its own size, seconds of CPU and of waiting."""
+    """What one document may cost: octets of address space beyond its own size, seconds of CPU, of waiting for all of
+    it and of waiting for the network."""
 
     memory_bytes: int = 2 * GIB
     cpu_seconds: int = 60
     wall_seconds: float = 120.0
+    evidence_seconds: float = 15.0
 
 
 @dataclass(frozen=True, slots=True)

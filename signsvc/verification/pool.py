@@ -29,9 +29,6 @@ from signsvc.verification.revisions import SignedRevision
 if TYPE_CHECKING:
     from signsvc.trust.fetching import Fetch
 
-# What one document may wait for the network, in all.
-EVIDENCE_SECONDS = 15.0
-
 
 class Verifier:
     """Verifies documents with a fixed number of workers.  Thread-safe; make one per process, after any fork."""
@@ -96,7 +93,8 @@ class Verifier:
             "memory_bytes": self._limits.memory_bytes,
             "cpu_seconds": self._limits.cpu_seconds,
         }
-        report = self._pool.run(job, {"fetch": fetching(fetch)}, seconds=self._limits.wall_seconds)
+        answers = {"fetch": fetching(fetch, self._limits.evidence_seconds)}
+        report = self._pool.run(job, answers, seconds=self._limits.wall_seconds)
         # The name is ours: a worker that was taken over must not put its report in the place of another one.
         if not isinstance(report, dict) or report.get("id") != report_id:
             raise InternalError
@@ -121,7 +119,9 @@ class Verifier:
             raise InternalError from None
 
 
-def fetching(fetch: Fetch | None, seconds: float = EVIDENCE_SECONDS) -> Callable[[Any, bytes], tuple[Any, bytes]]:
+def fetching(
+    fetch: Fetch | None, seconds: float = Limits.evidence_seconds
+) -> Callable[[Any, bytes], tuple[dict[str, Any], bytes]]:
     """How one worker's wishes for network values are answered, in `seconds` in all from the first one on."""
     deadline: float | None = None
 

@@ -310,13 +310,23 @@ def test_a_declared_length_over_the_cap_is_not_read(serve: Callable[[Script], Ra
 def test_a_gzip_bomb_is_cut_at_the_cap(responders: Responders) -> None:
     import tracemalloc
 
-    responders.fault("/crl", "bomb", size=512 << 20)
-    http = client(responders.address, max_bytes={"crl": 8 << 20}, total_timeout=20.0)
+    responders.fault("/crl", "bomb", size=3 << 30)  # 3 MB on the wire
+    http = client(responders.address, total_timeout=20.0)
     tracemalloc.start()
     assert reason(lambda: http.get(responders.url("/crl/sub-g2-state.crl"), kind="crl")) == "failed:too_large"
     peak = tracemalloc.get_traced_memory()[1]
     tracemalloc.stop()
     assert peak < 48 << 20
+
+
+def test_a_list_may_have_ten_mebibytes_and_more_from_named_hosts_alone(serve: Callable[[Script], RawServer]) -> None:
+    server = serve(fixed(answer(bytes(11 << 20))))
+    url, name = f"http://crl.example:{server.port}/", f"crl.example:{server.port}"
+    options: dict[str, object] = {"resolver": lambda host, port: ["127.0.0.1"]}
+    assert reason(lambda: client(name, **options).get(url, kind="crl")) == "failed:too_large"  # type: ignore[arg-type]
+    large = client(name, large_crl_hosts=("CRL.example",), **options)  # type: ignore[arg-type]
+    assert len(large.get(url, kind="crl").body) == 11 << 20
+    assert reason(lambda: large.get(url, kind="ocsp")) == "failed:too_large"
 
 
 def test_gzip_is_decoded_and_other_encodings_are_refused(serve: Callable[[Script], RawServer]) -> None:
