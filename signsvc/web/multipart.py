@@ -16,6 +16,8 @@ from signsvc.errors import RequestError
 # Names and values of a form beside its files.
 MAX_PARTS = 64
 MAX_FIELD_BYTES = 1 << 20
+# What stands behind a delimiter to its end, padding included.
+_ENDING = 64
 
 # Told the fields that came before the first file, before anything of that file is kept.
 Admit = Callable[[Mapping[str, str]], None]
@@ -47,7 +49,8 @@ def read(chunks: Iterable[bytes], boundary: bytes, directory: Path, admit: Admit
     with ExitStack() as opened:
         target: IO[bytes] | None = None
         try:
-            for event in _events(MultipartDecoder(boundary, MAX_FIELD_BYTES, max_parts=MAX_PARTS), chunks):
+            decoder = MultipartDecoder(boundary, MAX_FIELD_BYTES, max_parts=MAX_PARTS)
+            for event in _events(decoder, _whole(chunks, boundary)):
                 if isinstance(event, Field):
                     parts.append(Part(event.name))
                     target = None
@@ -74,6 +77,26 @@ def read(chunks: Iterable[bytes], boundary: bytes, directory: Path, admit: Admit
     if not admitted:
         admit({part.name: part.text for part in parts})
     return parts
+
+
+def _whole(chunks: Iterable[bytes], boundary: bytes) -> Iterator[bytes]:
+    """The octets of `chunks` in pieces of which none ends within a delimiter or right behind one.
+
+    The decoder would take the CR before such a delimiter for content.
+    """
+    mark = b"--" + boundary
+    held = b""
+    for chunk in chunks:
+        held += chunk
+        cut = len(held) - len(mark) - _ENDING
+        if cut <= 0:
+            continue
+        at = held.rfind(mark, max(0, cut - len(mark) - _ENDING), cut + len(mark))
+        if at >= 0:
+            cut = max(0, at - len(b"\r\n"))
+        yield held[:cut]
+        held = held[cut:]
+    yield held
 
 
 def _events(decoder: MultipartDecoder, chunks: Iterable[bytes]) -> Iterator[Event]:

@@ -18,6 +18,7 @@ from werkzeug.wrappers import Request
 
 from signsvc.errors import DocumentError, SignsvcError
 from signsvc.web import body as bodies
+from signsvc.web import multipart
 from signsvc.web.context import _TRACEPARENT
 from signsvc.web.jsonbody import LONG, LongStrings
 from signsvc.web.server import clean_spool
@@ -166,3 +167,17 @@ def test_traceparent_forms() -> None:
     assert _TRACEPARENT.match("00-" + "a" * 32 + "-" + "b" * 16 + "-00")
     for wrong in ("01-" + "a" * 32 + "-" + "b" * 16 + "-00", "00-" + "A" * 32 + "-" + "b" * 16 + "-00"):
         assert not _TRACEPARENT.match(wrong)
+
+
+@pytest.mark.parametrize("ending", [b"", b"\r\n", b"\n", b"\r", b"\r\n--x", b"\r\n--xyz -", b"--xyz"])
+def test_a_form_is_the_same_in_whatever_pieces_it_comes(tmp_path: Path, ending: bytes) -> None:
+    content = b"%PDF-1.7\n%%EOF" + ending
+    head = b'--xyz\r\nContent-Disposition: form-data; name="document"; filename="a.pdf"\r\n\r\n'
+    for tail in (b"\r\n--xyz--\r\n", b"\r\n--xyz--", b"\r\n--xyz  --\r\n--xyz--", b"\r\n--xyz-- \t\r\nepilogue"):
+        data = head + content + tail
+        for cut in range(len(data) + 1):
+            for pieces in ([data[:cut], data[cut:]], [data[i : i + 1 + cut] for i in range(0, len(data), 1 + cut)]):
+                (part,) = multipart.read(pieces, b"xyz", tmp_path, lambda _: None)
+                assert part.path is not None
+                assert part.path.read_bytes().startswith(content), (tail, cut)
+                assert b"  --" in tail or part.path.read_bytes() == content, (tail, cut)
