@@ -11,6 +11,7 @@ from typing import Any
 from signsvc.trust.fetching import KINDS, MAX_AHEAD, MAX_OTHERS, Fetched, FetchRequest
 
 GIB = 1024**3
+EVIDENCE_SECONDS = 15.0
 _NO_WISH = "not a fetch request"
 
 
@@ -64,7 +65,7 @@ class Limits:
     memory_bytes: int = 2 * GIB
     cpu_seconds: int = 60
     wall_seconds: float = 120.0
-    evidence_seconds: float = 15.0
+    evidence_seconds: float = EVIDENCE_SECONDS
 
 
 @dataclass(frozen=True, slots=True)

@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any
 from signsvc.errors import InternalError, UpstreamError
 from signsvc.trust.fetching import Fetched
 from signsvc.verification.model import (
+    EVIDENCE_SECONDS,
     Limits,
     Outcome,
     TrustSource,
@@ -120,7 +121,7 @@ class Verifier:
 
 
 def fetching(
-    fetch: Fetch | None, seconds: float = Limits.evidence_seconds
+    fetch: Fetch | None, seconds: float = EVIDENCE_SECONDS
 ) -> Callable[[Any, bytes], tuple[dict[str, Any], bytes]]:
     """How one worker's wishes for network values are answered, in `seconds` in all from the first one on."""
     deadline: float | None = None
