@@ -27,16 +27,6 @@ def forger(reason: str) -> Callable[[Forger], Forger]:
     return register
 
 
-@pytest.mark.parametrize("name", FORGERS)
-def test_what_another_program_shows(name: str, pki: test_pki.Pki, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(Signed, "cms", staticmethod(maker(pki)))
-    monkeypatch.setattr(Signed, "room", 24_000)
-    make, reason = FORGERS[name]
-    before, after = make()
-    assert told(Court(pki)(before))[0] == PASSED
-    check(Court(pki)(after), FORMAT, reason)
-
-
 def _append(pdf: Signed, objects: list[tuple[int, bytes, bool]], *, tail: bytes = b"startxref\n%d\n%%%%EOF\n") -> bytes:
     """An update of `objects`: number, value, and whether the cross-references list it."""
     out, rows = bytearray(pdf.data), b""
@@ -146,3 +136,96 @@ def catalog_is_a_list_of_patterns() -> tuple[bytes, bytes]:
     text = b"/Pattern cs /Metadata scn 0 0 595 842 re f"
     pdf = _Drawn(b"<< /Pattern 1 0 R >>", text, {20: tile(b"1 1 2 2 re f")}, catalog=b" /Metadata 20 0 R")
     return pdf.data, _append(pdf, [(20, tile(b"1 1 8 8 re f"), True)])
+
+
+@forger("document_end_displaced")
+def blanks_after_the_end() -> tuple[bytes, bytes]:
+    """Nothing but white space, over a file in which an object stands that the cross-references leave out."""
+    pdf = Signed()
+    return pdf.data, pdf.data + b" " * 3000
+
+
+# what is filled in, signed or noted afterwards covers what was signed
+
+BLANK = stream(b"", b"/Type /XObject /Subtype /Form /BBox [0 0 595 842]")
+SHEET = stream(b"1 g 0 0 595 842 re f 0 g BT /F1 40 Tf 72 500 Td (Gia mao) Tj ET", FORM)
+PAGE = b"[0 0 595 842]"
+
+
+@forger("field_covers_page")
+def text_field_of_a_page() -> tuple[bytes, bytes]:
+    pdf = Signed(extra={10: text_field(b"", 50, box=PAGE), 50: BLANK})
+    return pdf.data, _append(pdf, [(10, text_field(b"Gia mao", 90, box=PAGE), True), (90, SHEET, True)])
+
+
+@forger("field_covers_page")
+def button_of_a_page() -> tuple[bytes, bytes]:
+    def button(state: bytes, shows: int) -> bytes:
+        return (
+            b"<< /Type /Annot /Subtype /Widget /FT /Btn /T (So) /V /%s /AS /%s /F 4 /P 3 0 R /Rect %s"
+            b" /AP << /N << /Yes %d 0 R /Off %d 0 R >> >> >>" % (state, state, PAGE, shows, shows)
+        )
+
+    pdf = Signed(extra={10: button(b"Off", 50), 50: BLANK})
+    return pdf.data, _append(pdf, [(10, button(b"Yes", 90), True), (90, SHEET, True)])
+
+
+@forger("appearance_differs")
+def all_fields_drawn_again() -> tuple[bytes, bytes]:
+    """A field that shows 100 and holds 999 shows 999 where programs are told to draw."""
+    pdf = Signed(extra={10: text_field(b"999")})
+    pdf.form_extra = b" /NeedAppearances true"
+    return pdf.data, _append(pdf, [(1, pdf.catalog(), True)])
+
+
+@forger("form_changed")
+def all_fields_in_white() -> tuple[bytes, bytes]:
+    field = text_field(b"100").replace(b"/DA (/F1 12 Tf 0 g)", b"")
+    pdf = Signed(extra={10: field}, form=b" /NeedAppearances true /DA (/F1 12 Tf 0 g)")
+    before = pdf.data
+    pdf.form_extra = pdf.form_extra.replace(b"0 g", b"1 g")
+    return before, _append(pdf, [(1, pdf.catalog(), True)])
+
+
+@forger("annotation_over_field")
+def highlight_with_a_picture() -> tuple[bytes, bytes]:
+    pdf = Signed()
+    before = pdf.data
+    pdf.annotations.append(91)
+    note = b"<< /Subtype /Highlight /Rect [290 690 410 730] /F 4 /AP << /N 90 0 R >> >>"
+    return before, _append(pdf, [(3, pdf.page(), True), (90, SHEET, True), (91, note, True)])
+
+
+@forger("annotation_malformed")
+def place_of_five_numbers() -> tuple[bytes, bytes]:
+    pdf = Signed()
+    before = pdf.data
+    pdf.annotations.append(91)
+    note = b"<< /Subtype /Stamp /Rect [0 0 595 842 0] /F 4 /AP << /N 90 0 R >> >>"
+    return before, _append(pdf, [(3, pdf.page(), True), (90, SHEET, True), (91, note, True)])
+
+
+def test_timestamp_shows_a_page(pki: test_pki.Pki, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Anybody may have a timestamp made; one in a field that waited for a signature shows nothing."""
+    monkeypatch.setattr(Signed, "cms", staticmethod(maker(pki)))
+    monkeypatch.setattr(Signed, "room", 24_000)
+    field = b"<< /Subtype /Widget /FT /Sig /T (Sau) /F 4 /P 3 0 R /Rect %s%s >>"
+    pdf = Signed(extra={10: field % (PAGE, b"")})
+    check(Court(pki)(pdf.data), PASSED, None)
+    number = pdf.new(2)
+    stamp = b"<< /Type /DocTimeStamp /Filter /Adobe.PPKLite /SubFilter /ETSI.RFC3161 /ByteRange [0 %s %s %s] /Contents <%s> >>"
+    filled = field % (PAGE, b" /V %d 0 R /AP << /N %d 0 R >>" % (number, number + 1))
+    pdf.update({number: stamp % (*[b"*" * 10] * 3, b"0" * 24000), 10: filled, number + 1: SHEET}, plain=(number,))
+    pdf.fill(pki, "tsa1", number, sub_filter="ETSI.RFC3161")
+    check(Court(pki)(pdf.data), FORMAT, "field_shows_without_signature")
+    check(Court(pki)(pdf.data), FORMAT, "signature_covers_page")
+
+
+@pytest.mark.parametrize("name", FORGERS)
+def test_what_another_program_shows(name: str, pki: test_pki.Pki, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(Signed, "cms", staticmethod(maker(pki)))
+    monkeypatch.setattr(Signed, "room", 24_000)
+    make, reason = FORGERS[name]
+    before, after = make()
+    assert told(Court(pki)(before))[0] == PASSED
+    check(Court(pki)(after), FORMAT, reason)

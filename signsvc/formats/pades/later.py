@@ -6,15 +6,27 @@ import re
 
 from signsvc.formats.pdf import Document, LimitError, PdfError, Revision
 from signsvc.formats.pdf.changes import compare
+from signsvc.formats.pdf.parser import SPACE
 from signsvc.types import Change, Grade
 
+_TAIL = 1024  # octets of the end that are searched for startxref (ISO 32000-2 Annex I)
 _SECTION = re.compile(rb"[\x00\t\n\x0c\r ]*+(?:xref|\d{1,10}+[\x00\t\n\x0c\r ]++\d{1,5}+[\x00\t\n\x0c\r ]++obj)")
 
 
-def changes_after(document: Document, revision: Revision, *, removed: bool) -> tuple[Change, ...]:
+def displaced(document: Document, end: int) -> bool:
+    """Whether what was added from octet `end` on leaves ``startxref`` outside the stretch where programs look for it.
+
+    They then gather the objects of the file by themselves, and may show others.
+    """
+    size = document.size
+    return end < size and size - document.buffer.rfind(b"startxref") > _TAIL
+
+
+def changes_after(document: Document, revision: Revision, end: int, *, removed: bool) -> tuple[Change, ...]:
     """The graded changes of each later revision, and of octets that belong to none.  Raises LimitError.
 
-    `removed` says that the signature of `revision` is in no field of the newest one.
+    `end` is the first octet that the signature of `revision` does not cover; `removed` says that the signature is in no
+    field of the newest revision.
     """
     found: list[Change] = []
     if revision is not document.last:
@@ -31,6 +43,8 @@ def changes_after(document: Document, revision: Revision, *, removed: bool) -> t
     number = len(document.revisions)
     if found and _ambiguous(document):
         found.append(Change(number, Grade.UNDEFINED, reasons=("changes_not_compared",)))
+    if document.trailing is None and displaced(document, end):
+        found.append(Change(number, Grade.UNDEFINED, reasons=("document_end_displaced",)))
     if removed:
         found.append(Change(number, Grade.UNDEFINED, reasons=("signature_removed",)))
     if document.trailing is not None:
@@ -43,7 +57,8 @@ def _ambiguous(document: Document) -> bool:
     pointer = document.last.sections[0].pointer
     if not document.header_offset or pointer is None:
         return False
-    return _SECTION.match(document.buffer, pointer + document.header_offset) is not None
+    gap = SPACE.match(document.buffer, pointer + document.header_offset)
+    return gap is not None and _SECTION.match(document.buffer, gap.end()) is not None
 
 
-__all__ = ["changes_after"]
+__all__ = ["changes_after", "displaced"]

@@ -11,7 +11,7 @@ from signsvc.formats.pades.byterange import SHA1, SHA256, ByteRange, RangeDigest
 from signsvc.formats.pades.dictionaries import SignatureDictionary
 from signsvc.formats.pades.fields import page_number, rectangle
 from signsvc.formats.pades.inventory import Inventory
-from signsvc.formats.pades.later import changes_after
+from signsvc.formats.pades.later import changes_after, displaced
 from signsvc.formats.pades.raw import raw_signer
 from signsvc.formats.pdf import (
     Buffer,
@@ -202,12 +202,12 @@ class _Reading:
         if not self._in_force(source, revision):
             item.note("signature_not_in_its_revision")
         item.revision = revision
-        whole = revision is document.last and document.trailing is None
+        whole = revision is document.last and document.trailing is None and not displaced(document, covered.end)
         if whole and covered.end < document.size:
             item.note("document_white_space_after_end", count=document.size - covered.end)
         if source.replaced:
             item.note("signature_dictionary_replaced")
-        changes = () if whole else changes_after(document, revision, removed=source.removed)
+        changes = () if whole else changes_after(document, revision, covered.end, removed=source.removed)
         item.scope = Scope("FULL" if whole else "REVISION", revision.number, count, covered.pairs, changes)
 
     @staticmethod

@@ -14,16 +14,19 @@ from signsvc.formats.pdf.change_step import (
     parents,
     resolved,
 )
-from signsvc.formats.pdf.change_text import differs
+from signsvc.formats.pdf.change_text import differs, only_text
 from signsvc.formats.pdf.change_usages import references
 from signsvc.formats.pdf.document import Revision
 from signsvc.formats.pdf.limits import PdfError
-from signsvc.formats.pdf.objects import PdfDict, PdfObject, PdfString, Ref
+from signsvc.formats.pdf.objects import PdfBool, PdfDict, PdfObject, PdfString, Ref
 from signsvc.formats.pdf.stream import Stream
 from signsvc.types import Grade
 
 _MAX_BLANK = 4096  # octets of an appearance that shows nothing
 _HIDDEN = 2 | 32  # annotation flags Hidden and NoView
+_STILL_SHOWN = 4 | 256  # Print and ToggleNoView: shown at times in spite of NoView
+_A4 = 595.0 * 842.0
+_MOST = 0.4  # of a page (of A4 where that is less): the image of a signature and a seal takes a tenth
 # /Type, /Ff and the rest say nothing about what is shown; writers set them whenever they rewrite a field.
 _QUIET = frozenset({"Ff", "Type", "StructParent", "P"})
 _SHOWN = frozenset({"AP", "AS", "DA", "Q", "F"})
@@ -50,10 +53,29 @@ def form(step: Step, old: PdfObject, new: PdfObject) -> None:
         resources(step, before.get("DR"), after.get("DR"))
     if keys & {"NeedAppearances", "DA", "Q"}:
         step.note(Grade.FORM_OR_SIGNATURE)
+    if keys & {"NeedAppearances", "DA", "Q"} and step.after(after.get("NeedAppearances")) is PdfBool.TRUE:
+        _drawn_again(step, before, after, keys)
     if "XFA" in keys:
         step.refuse("form_xfa_changed")
     if keys - _FORM_QUIET - {"Fields", "DR", "XFA"}:
         step.refuse("form_changed")
+
+
+def _drawn_again(step: Step, before: PdfDict, after: PdfDict, keys: set[str]) -> None:
+    """Programs draw all fields anew: those that showed something else than their value show another one then."""
+    if any(key in keys and step.before(before.get(key)) is not None for key in ("DA", "Q")):
+        step.refuse("form_changed")
+    stack, seen = list(items(step.new, after.get("Fields"))), set[PdfObject]()
+    while stack:
+        ref = stack.pop()
+        node = dictionary(step.new, ref)
+        if node is None or not isinstance(ref, Ref) or ref in seen:
+            continue
+        seen.add(ref)
+        step.spend(1)
+        stack.extend(items(step.new, node.get("Kids")))
+        if "AP" in node and differs(step, node, inherited(step.new, node, "FT"), inherited(step.new, node, "V")):
+            step.refuse("appearance_differs", field=full_name(step.new, node))
 
 
 def resources(step: Step, old: PdfObject, new: PdfObject) -> None:
@@ -162,7 +184,20 @@ def is_visible(step: Step, widget: PdfDict) -> bool:
     """Whether a widget takes room on its page in the new revision."""
     box = rectangle(step, widget)
     flags = step.after(widget.get("F"))
-    return box is not None and box[0] < box[2] and box[1] < box[3] and not (isinstance(flags, int) and flags & _HIDDEN)
+    flags = flags if isinstance(flags, int) else 0
+    hidden = flags & 2 or (flags & 32 and not flags & _STILL_SHOWN)
+    return box is not None and box[0] < box[2] and box[1] < box[3] and not hidden
+
+
+def covers(step: Step, widget: PdfDict, page: PdfDict | None) -> bool:
+    """Whether a widget takes so much of its page that what it shows is no part of a form but another page."""
+    box = rectangle(step, widget)
+    if box is None:
+        return False
+    found = page if page is not None else dictionary(step.new, widget.get("P")) or {}
+    rooms = [rectangle(step, {"Rect": inherited(step.new, found, key)}) for key in ("MediaBox", "CropBox")]
+    least = min([_A4, *((room[2] - room[0]) * (room[3] - room[1]) for room in rooms if room)])
+    return (box[2] - box[0]) * (box[3] - box[1]) > _MOST * least
 
 
 def rectangle(step: Step, annotation: PdfDict) -> tuple[float, float, float, float] | None:
@@ -175,6 +210,12 @@ def rectangle(step: Step, annotation: PdfDict) -> tuple[float, float, float, flo
         return None
     x1, y1, x2, y2 = numbers
     return min(x1, x2), min(y1, y2), max(x1, x2), max(y1, y2)
+
+
+def _shows(step: Step, field: PdfDict) -> bool:
+    """Whether what a filled field draws is more than text and covers its page."""
+    kind = inherited(step.new, field, "FT")
+    return is_visible(step, field) and covers(step, field, None) and not (kind == "Tx" and only_text(step, field))
 
 
 def _signed(step: Step, name: str, node: PdfDict, value: PdfDict | None, *, visible: bool) -> None:
@@ -285,6 +326,10 @@ def _signature_field(step: Step, old: PdfDict, new: PdfDict, keys: set[str], nam
     if not fresh_appearance(step, old.get("AP"), new.get("AP")):
         step.refuse("appearance_prepared", field=name)
     shown = [new, *(found for kid in items(step.new, new.get("Kids"))[:1000] if (found := dictionary(step.new, kid)))]
+    if any(is_visible(step, widget) and covers(step, widget, None) for widget in shown):
+        step.refuse("signature_covers_page", field=name)
+    if _is_stamp(step, value) and any(paints(step, widget) for widget in shown):
+        step.refuse("field_shows_without_signature", field=name)
     _signed(step, name, new, value, visible=any(is_visible(step, widget) for widget in shown))
 
 
@@ -328,6 +373,8 @@ def _filled(step: Step, old: PdfDict, new: PdfDict, keys: set[str], name: str) -
         step.refuse("field_visibility_changed", field=name)
     if not fresh_appearance(step, old.get("AP"), new.get("AP")) or not _fresh_value(step, old, new):
         step.refuse("appearance_prepared", field=name)
+    if "AP" in keys and _shows(step, new):
+        step.refuse("field_covers_page", field=name)
     value = inherited(step.new, new, "V")
     if differs(step, new, _type(step, old), value):
         step.refuse("appearance_differs", field=name)
@@ -381,6 +428,8 @@ def appearance(step: Step, holder: PdfDict, after: PdfDict) -> bool:
         return (step.before(holder.get("V")) is None and step.after(after.get("V")) is not None) or _parent_signed(
             step, holder
         )
+    if _shows(step, after):
+        step.refuse("field_covers_page")
     return refilled(step, holder, after)
 
 

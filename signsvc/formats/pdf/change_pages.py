@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from signsvc.formats.pdf.change_form import fresh_appearance, is_visible, newly_signed, rectangle
-from signsvc.formats.pdf.change_step import Step, dictionary, inherited, items
+from signsvc.formats.pdf.change_form import covers, fresh_appearance, is_visible, newly_signed, rectangle
+from signsvc.formats.pdf.change_step import Step, dictionary, items
 from signsvc.formats.pdf.document import Revision
 from signsvc.formats.pdf.limits import LimitError, PdfError, SpentError
 from signsvc.formats.pdf.objects import PdfDict, PdfObject, PdfString, Ref
@@ -29,12 +29,7 @@ _MAX_DIRECT = 500  # annotations of one page that are no objects of their own; e
 
 
 _Box = tuple[float, float, float, float]
-_A4: _Box = (0, 0, 595, 842)
-_MOST = 0.4  # of a page (of A4 where that is less): the image of a signature and a seal takes a tenth
-
-
-def _area(box: _Box) -> float:
-    return (box[2] - box[0]) * (box[3] - box[1])
+_ICON = 40.0 * 40.0  # points: the pictures of notes and attachments are smaller
 
 
 class Boxes:
@@ -58,9 +53,7 @@ class Boxes:
 
     def covered(self, step: Step, value: PdfDict) -> bool:
         """Whether `value` covers so much of the page that it is no signature's image but another page."""
-        box = rectangle(step, value)
-        room = rectangle(step, {"Rect": inherited(step.new, self._page, "MediaBox")}) or _A4
-        return box is not None and _area(box) > _MOST * min(_area(room), _area(_A4))
+        return covers(step, value, self._page)
 
     def _box(self, step: Step, item: PdfObject) -> tuple[bool, _Box] | None:
         found = dictionary(step.new, item)
@@ -125,6 +118,8 @@ def annots(step: Step, old: PdfObject, new: PdfObject, place: int | None, page: 
 
 def _added(step: Step, item: PdfObject, value: PdfDict, place: int | None, boxes: Boxes) -> None:
     kind = step.after(value.get("Subtype"))
+    if "Rect" in value and rectangle(step, value) is None:
+        step.refuse("annotation_malformed", page=place)
     if kind == "Widget":
         _widget(step, item, value, place, boxes)
         return
@@ -136,11 +131,18 @@ def _added(step: Step, item: PdfObject, value: PdfDict, place: int | None, boxes
     action = dictionary(step.new, value.get("A"))
     if "AA" in value or (action is not None and (step.after(action.get("S")) in _RUNS or "Next" in action)):
         step.refuse("action_added", page=place)
-    step.note(Grade.ANNOTATION, "annotation_opaque" if kind in _OPAQUE else "annotation_added", page=place)
-    if kind in _OPAQUE and boxes.meet(step, value, widgets=True):
+    opaque = kind in _OPAQUE or _drawn_large(step, value)
+    step.note(Grade.ANNOTATION, "annotation_opaque" if opaque else "annotation_added", page=place)
+    if opaque and boxes.meet(step, value, widgets=True):
         step.refuse("annotation_over_field", page=place)
-    elif kind in _OPAQUE and boxes.meet(step, value, widgets=False):
+    elif opaque and boxes.meet(step, value, widgets=False):
         step.note(Grade.ANNOTATION, "annotation_overlaps", page=place)
+
+
+def _drawn_large(step: Step, value: PdfDict) -> bool:
+    """Whether a comment of any kind brings a picture that is larger than an icon: it may hide what lies below."""
+    box = rectangle(step, value)
+    return "AP" in value and box is not None and (box[2] - box[0]) * (box[3] - box[1]) > _ICON
 
 
 def _widget(step: Step, item: PdfObject, value: PdfDict, place: int | None, boxes: Boxes) -> None:

@@ -15,6 +15,7 @@ _STRINGS = re.compile(rb"\((?:[^()\\]|\\[\s\S])*\)|<[0-9A-Fa-f\s]*>|(?<![A-Za-z'
 _BASE_ENCODINGS = frozenset({"WinAnsiEncoding", "MacRomanEncoding", "StandardEncoding", "PDFDocEncoding"})
 _SUBTYPES = frozenset({"Type1", "TrueType", "MMType1"})
 _SYMBOLS = ("Symbol", "ZapfDingbats")
+_PAINTING = frozenset((b"f", b"F", b"f*", b"B", b"B*", b"b", b"b*", b"S", b"s", b"sh", b"gs", b"scn", b"SCN"))
 _PASSWORD = 1 << 13  # /Ff: shown as asterisks
 
 
@@ -39,6 +40,24 @@ def differs(step: Step, field: PdfDict, kind: PdfObject, value: PdfObject) -> bo
         return False
     drawn = _drawn(content)
     return drawn is not None and _essence(text.text()) != _essence(drawn)
+
+
+def only_text(step: Step, field: PdfDict) -> bool:
+    """Whether `field` draws text in plain fonts and nothing else: no image, no area, no line."""
+    appearance = dictionary(step.new, field.get("AP"))
+    stream = step.after(appearance.get("N")) if appearance else None
+    if stream is None:
+        return True
+    if not isinstance(stream, Stream):
+        return False
+    try:
+        content = stream.decode(_MAX_TEXT)
+    except LimitError:
+        raise
+    except PdfError:
+        return False
+    words = set(_STRINGS.sub(b" ", content).split())
+    return not words & _PAINTING and _drawn(content) is not None and (not words or _plain(step, stream.dictionary))
 
 
 def _flags(step: Step, field: PdfDict) -> int:
@@ -82,4 +101,4 @@ def _essence(text: str) -> str:
     return "".join(letter for letter in text if letter.isascii() and letter.isalnum())
 
 
-__all__ = ["differs"]
+__all__ = ["differs", "only_text"]
