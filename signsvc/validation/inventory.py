@@ -22,10 +22,8 @@ class Inventory:
             self._add(item.id, item.revision)
         for signature in view.signatures:
             revision = signature.scope.revision
-            self._add(signature_id(signature.id), revision)
             self._evidence(signature.evidence, None)
-            if signature.signer is not None:
-                self._signer(signature.signer, revision)
+            self._signature(signature.id, signature.signer, revision)
         for token in view.timestamps:
             revision = token.scope.revision if token.scope is not None else None
             self._token(token, revision)
@@ -54,6 +52,16 @@ class Inventory:
         for item in items:
             self._add(item.id, item.revision if item.revision is not None else inside)
 
+    def _signature(self, name: str, signer: SignerView | None, revision: int | None) -> None:
+        """A signature and the counter-signatures in it, which a token over the revision proves as well."""
+        waiting = [(name, signer)]
+        while waiting:
+            name, signer = waiting.pop()
+            self._add(signature_id(name), revision)
+            if signer is not None:
+                self._signer(signer, revision)
+                waiting += [(counter_id(name, i), one) for i, one in enumerate(signer.counter_signatures, 1)]
+
     def _signer(self, signer: SignerView, revision: int | None) -> None:
         self._evidence(signer.evidence, revision)
         for certificate in signer.certificates:
@@ -74,3 +82,8 @@ def signature_id(name: str) -> str:
 
 def timestamp_id(name: str) -> str:
     return f"timestamp:{name}"
+
+
+def counter_id(name: str, index: int) -> str:
+    """The name of the counter-signature at `index` (from 1) of the signature `name`, as readers give it too."""
+    return f"{name}-counter{index}"

@@ -31,7 +31,7 @@ from signsvc.validation.constraints import (
     check_timestamp_demand,
 )
 from signsvc.validation.context import Context
-from signsvc.validation.inventory import Inventory, signature_id
+from signsvc.validation.inventory import Inventory, counter_id, signature_id
 from signsvc.validation.moments import shown
 from signsvc.validation.poe import certificate_id
 from signsvc.validation.policy import SIGNATURE_LEVELS, Role
@@ -245,7 +245,7 @@ def _counter_signatures(
             context,
             inventory,
             SignatureView(
-                id=f"{view.id}-counter{index}",
+                id=counter_id(view.id, index),
                 format=view.format,
                 level="BES",
                 signer=replace(signer, counter_signatures=()) if depth + 1 >= MAX_COUNTER_DEPTH else signer,
