@@ -334,6 +334,8 @@ class Document:
         known = self._physical.get(offset)
         if known is not None:
             return known
+        if offset > self.size:  # rows of a stream hold numbers that no offset can be
+            raise PdfError("no object at this offset")
         if offset in self._costly:
             raise PdfError(self._costly[offset])
         gap = SPACE.match(self.buffer, offset)
@@ -431,7 +433,7 @@ class ObjectStream:
         pos = 0
         for _ in range(count):
             pair = _PACKED_PAIR.match(self.data, pos)
-            if pair is None or first < 0:
+            if pair is None or not 0 <= first <= len(self.data):
                 raise PdfError("malformed object stream")
             pos = pair.end()
             self.places.append((int(pair[1]), first + int(pair[2])))

@@ -302,3 +302,30 @@ def test_an_empty_second_table_that_names_a_stream() -> None:
     assert [r.get(Ref(9, 0)) for r in document.revisions] == [None, b"packed"]
     assert document.last.end == len(data)
     assert len(document.last.pages()) == 2
+
+
+@pytest.mark.parametrize("offset", [2**63, 2**64 - 1])
+def test_offsets_that_no_file_reaches(offset: int) -> None:
+    pdf = PdfWriter()
+    rows = b"\1" + offset.to_bytes(8, "big") + b"\0\0"
+    section = (
+        b"60 0 obj\n<< /Type /XRef /Size 61 /W [1 8 2] /Index [%d 1] /Length 11 /Root 1 0 R /Prev %d >>\nstream\n%s\n"
+        b"endstream\nendobj\nstartxref\n%d\n%%%%EOF\n"
+    )
+    data = pdf.data + section % (4, pdf.prev or 0, rows, len(pdf.data))
+    with pytest.raises(PdfError):
+        Document(data).last.get(Ref(4, 0))
+    # where it is the catalog, the file needs repair
+    assert Document(pdf.data + section % (1, pdf.prev or 0, rows, len(pdf.data))).repair is not None
+
+
+def test_objects_far_behind_their_object_stream() -> None:
+    packed = b"<< /Type /ObjStm /N 1 /First %d /Length 6 >>\nstream\n4 0 42\nendstream" % 2**63
+    pdf = PdfWriter(extra={30: packed})
+    rows = b"\2\0\0\0\x1e\0\0"
+    data = pdf.data + (
+        b"60 0 obj\n<< /Type /XRef /Size 61 /W [1 4 2] /Index [4 1] /Length 7 /Root 1 0 R /Prev %d >>\nstream\n%s\n"
+        b"endstream\nendobj\nstartxref\n%d\n%%%%EOF\n" % (pdf.prev or 0, rows, len(pdf.data))
+    )
+    with pytest.raises(PdfError):
+        Document(data).last.get(Ref(4, 0))
