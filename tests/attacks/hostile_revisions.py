@@ -202,4 +202,48 @@ def equal_values_behind_references(pki: test_pki.Pki, size: int) -> bytes:
     return pdf.data
 
 
+# Objects that many others refer to: who uses what a revision touches is asked again and again
+
+
+@hostile(10, 300, 3_000)
+def object_named_often_takes_turns(pki: test_pki.Pki, size: int) -> bytes:
+    """One array names an object 100,000 times; each revision writes that object anew."""
+    named = b"[%s]" % (b"50 0 R " * 100_000)
+    pdf = PdfWriter(extra={50: b"<< /X 0 >>", 51: named}, catalog=b" /PieceInfo 51 0 R")
+    pdf.sign(pki, room=ROOM)
+    return turns(pdf, size, {50: b"<< /X 1 >>"}, {50: b"<< /X 2 >>"})
+
+
+@hostile(10, 300, 3_000)
+def object_with_many_users_takes_turns(pki: test_pki.Pki, size: int) -> bytes:
+    """As before by 20,000 objects that the catalog leads to."""
+    users = {100 + i: b"<< /A 50 0 R >>" for i in range(20_000)}
+    named = b"[%s]" % b" ".join(b"%d 0 R" % number for number in users)
+    pdf = PdfWriter(extra=users | {50: b"<< /X 0 >>", 51: named}, catalog=b" /PieceInfo 51 0 R")
+    pdf.sign(pki, room=ROOM)
+    return turns(pdf, size, {50: b"<< /X 1 >>"}, {50: b"<< /X 2 >>"})
+
+
+@hostile(10, 300, 3_000)
+def object_that_nothing_shown_uses_takes_turns(pki: test_pki.Pki, size: int) -> bytes:
+    """As before by a chain of 20,000 objects that nothing leads to."""
+    users = {100 + i: b"<< /A %d 0 R >>" % (100 + i + 1) for i in range(20_000)}
+    pdf = PdfWriter(extra=users | {20_100: b"<< /X 0 >>"})
+    pdf.sign(pki, room=ROOM)
+    return turns(pdf, size, {20_100: b"<< /X 1 >>"}, {20_100: b"<< /X 2 >>"})
+
+
+@hostile(10, 100, 1_000)
+def revisions_that_list_what_they_touch(pki: test_pki.Pki, size: int) -> bytes:
+    """Every revision writes the list of 2,000 fields anew; the last one writes all fields."""
+    pdf = PdfWriter(extra={1000 + i: b"<< /FT /Tx /T (f%d) /V (x) >>" % i for i in range(2000)})
+    pdf.fields = list(range(1000, 3000))
+    pdf.update({1: pdf.catalog()})
+    pdf.sign(pki, room=ROOM)
+    pdf.data = turns(pdf, size, {1: pdf.catalog()}, {1: pdf.catalog()[:-3] + b" >>"})
+    pdf.prev = int(pdf.data[pdf.data.rindex(b"startxref") + 9 :].split()[0])
+    pdf.update({1000 + i: b"<< /FT /Tx /T (f%d) /V (y) >>" % i for i in range(2000)})
+    return pdf.data
+
+
 __all__ = ["turns"]

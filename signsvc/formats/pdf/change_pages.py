@@ -57,11 +57,19 @@ class Boxes:
 
     def _box(self, step: Step, item: PdfObject) -> tuple[bool, _Box] | None:
         found = dictionary(step.new, item)
-        kind = step.after(found.get("Subtype")) if found else None
-        if found is None or kind in ("Popup", "Link") or not is_visible(step, found):
+        if found is None:
             return None
-        box = rectangle(step, found)
-        return (kind == "Widget", box) if box else None
+        kept = step.usages.boxes.get(id(found))
+        if kept is not None and kept[0] is found:
+            return kept[1]
+        kind = step.after(found.get("Subtype"))
+        box = rectangle(step, found) if kind not in ("Popup", "Link") and is_visible(step, found) else None
+        result = (kind == "Widget", box) if box else None
+        corners = found.get("Rect")
+        written = (found.get("Subtype"), found.get("F"), corners, *(corners if isinstance(corners, list) else ()))
+        if not any(isinstance(value, Ref) for value in written):
+            step.usages.boxes[id(found)] = found, result
+        return result
 
 
 def page(step: Step, number: int, old: PdfDict, new: PdfDict) -> None:

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import re
+from operator import is_
 
 from signsvc.formats.pdf import change_form, change_pages, change_store, change_structure
+from signsvc.formats.pdf.change_climb import climb
 from signsvc.formats.pdf.change_step import Step, dictionary, full_name, inherited
 from signsvc.formats.pdf.change_text import differs
 from signsvc.formats.pdf.change_usages import Path, User
@@ -15,9 +17,9 @@ from signsvc.formats.pdf.stream import Stream
 from signsvc.formats.pdf.xref import FREE, PACKED, PLAIN
 from signsvc.types import Grade
 
+_PLACED = ("AcroForm", "DSS", "StructTreeRoot", "Metadata", "Extensions", "MarkInfo")
 _MAX_EXPLORED = 40_000  # objects visited for one step; after that its undefined changes are no longer explained
 _TRAILER = re.compile(rb"trailer(?=[\x00\t\n\x0c\r ]*+<<)")
-_MAX_CLIMB = 20_000  # objects visited upwards from one that no rule explains
 
 
 def judge(step: Step) -> None:
@@ -86,7 +88,7 @@ def _listed(step: Step) -> None:
         if at not in known and not any(
             _leads(buffer, before, at) for before in range(max(0, at - 4), at) if before in known
         ):
-            number = int(bytes(buffer[at : at + 11]).split(maxsplit=1)[0])
+            number = int(bytes(buffer[at : at + 11]).replace(b"\0", b" ").split(maxsplit=1)[0])
             entry = new.own_entry(number)
             if entry is None or entry.kind != PLAIN or entry.where < at:
                 # who rebuilds a file takes the last object of a number
@@ -106,26 +108,25 @@ def _leads(buffer: Buffer, before: int, at: int) -> bool:
 def _places(step: Step) -> dict[int, Path]:
     """Numbers of the objects with a place of their own in the old revision."""
     root = step.old.root
-    found: dict[int, Path] = {}
     if root is None:
-        return found
+        return {}
     catalog = dictionary(step.old, root) or {}
-    for key in ("AcroForm", "DSS", "StructTreeRoot", "Metadata", "Extensions", "MarkInfo"):
-        value = catalog.get(key)
-        if isinstance(value, Ref):
-            found[value.num] = (key,)
     store = dictionary(step.old, catalog.get("DSS")) or {}
-    for key in change_store.DSS_LISTS:
-        value = store.get(key)
-        if isinstance(value, Ref):
-            found[value.num] = ("DSS", key)
-    index = store.get("VRI")
-    if isinstance(index, Ref):
-        found[index.num] = ("DSS", "VRI")
-    for key, value in (dictionary(step.old, index) or {}).items():
-        if isinstance(value, Ref):
-            found[value.num] = ("DSS", "VRI", key)
+    entries = dictionary(step.old, store.get("VRI")) or {}
+    sources = (catalog, store, entries)
+    kept, found = step.usages.places.get(root, ((), {}))
+    if len(kept) == len(sources) and all(map(is_, kept, sources)):
+        return found
+    step.spend(len(entries))
+    found = {}
+    for above, below in (
+        ((), {key: catalog.get(key) for key in _PLACED}),
+        (("DSS",), {key: store.get(key) for key in (*change_store.DSS_LISTS, "VRI")}),
+        (("DSS", "VRI"), entries),
+    ):
+        found.update((value.num, (*above, key)) for key, value in below.items() if isinstance(value, Ref))
     found[root.num] = ()
+    step.usages.places = {root: (sources, found)}
     return found
 
 
@@ -216,6 +217,7 @@ def _by_place(
 
 def _evidence(step: Step, old: PdfObject, new: PdfObject, users: list[User], places: dict[int, Path]) -> bool:
     """Judge a certificate, CRL or OCSP response to which nothing but several lists of the validation store refer."""
+    step.spend(len(users))
     paths = [(*places.get(user.number, ()), *user.path) for user in users]
     if not all(path[:1] == ("DSS",) and change_store.is_value(path[1:]) for path in paths):
         return False
@@ -303,6 +305,7 @@ def _appearance(step: Step, number: int, old: PdfObject, new: PdfObject) -> bool
         users = step.users(pending.pop())
         if not users:
             return False
+        step.spend(len(users))
         for user in users:
             value = _before(step, user.number)
             if not isinstance(value, dict):
@@ -373,44 +376,6 @@ def _is_signature(value: PdfObject) -> bool:
     return isinstance(value, dict) and "ByteRange" in value
 
 
-def climb(step: Step, number: int, index: int) -> tuple[bool, set[int]]:
-    """Whether the trailer of revision `index` leads to object `number`, and the pages on the way."""
-    revision = step.document.revisions[index]
-    tops = {value.num for value in revision.trailer.values() if isinstance(value, Ref)}
-    pages: set[int] = set()
-    pending, seen, reached = [number], {number}, False
-    known = step.unreached.setdefault(index, set())
-    if number in known:
-        return False, pages
-    while pending:
-        here = pending.pop()
-        if here in tops:
-            reached = True
-            continue
-        entry = revision.entry(here)
-        try:
-            value = step.document.object_of(here, entry, index) if entry and entry.kind else None
-        except LimitError:
-            raise
-        except PdfError:
-            value = None
-        if isinstance(value, dict) and change_pages.is_page(value):
-            pages.add(here)
-            reached = True
-            continue
-        for user in step.usages.of(here, index):
-            if user.number not in seen and user.number not in known:
-                if len(seen) >= _MAX_CLIMB:
-                    return True, pages
-                seen.add(user.number)
-                pending.append(user.number)
-    if reached:
-        step.explored += len(seen)
-    else:
-        known |= seen
-    return reached, pages
-
-
 def _added(step: Step) -> None:
     """New objects mean nothing by themselves, unless something older already refers to their numbers."""
     filled = False
@@ -466,4 +431,4 @@ def _freed(step: Step) -> None:
             step.note(Grade.UNREACHED, "object_freed_unused")
 
 
-__all__ = ["climb", "judge"]
+__all__ = ["judge"]

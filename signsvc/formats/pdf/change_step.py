@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 
 from signsvc.formats.pdf.change_usages import Usages, User
 from signsvc.formats.pdf.document import Document, Revision
-from signsvc.formats.pdf.limits import LimitError, PdfError, SpentError
+from signsvc.formats.pdf.limits import LimitError, PdfError
 from signsvc.formats.pdf.objects import Name, PdfBool, PdfDict, PdfObject, PdfString, Ref
 from signsvc.formats.pdf.stream import Stream
 from signsvc.formats.pdf.xref import FREE, PLAIN, Entry
@@ -121,11 +121,8 @@ class Step:
     # values
 
     def spend(self, count: int) -> None:
-        """Account for `count` values compared.  Raises SpentError where the document has had its share: a few octets
-        may name large values again and again."""
-        self.usages.left -= count
-        if self.usages.left < 0:
-            raise SpentError("too much to compare")
+        """Account for `count` values compared.  Raises SpentError where the document has had its share."""
+        self.usages.spend(count)
 
     def same(self, old: PdfObject, new: PdfObject) -> bool:
         """Whether the values are equal in PDF terms, `old` read in the old revision and `new` in the new one.
@@ -177,6 +174,9 @@ class Step:
             elif isinstance(a, list) and isinstance(b, list):
                 if len(a) != len(b):
                     return False, left
+                if _equal_references(a, b):
+                    left -= len(a) // 16
+                    continue
                 stack.extend(zip(a, b, strict=True))
             elif not _same_atom(a, b):
                 return False, left
@@ -262,6 +262,11 @@ def resolved(revision: Revision, value: PdfObject) -> PdfObject:
         raise
     except PdfError:
         return None
+
+
+def _equal_references(a: list[PdfObject], b: list[PdfObject]) -> bool:
+    """Whether both arrays hold the same references and nothing else, told at the speed of comparing lists."""
+    return len(a) > 8 and type(a[0]) is Ref and set(map(type, a)) == set(map(type, b)) == {Ref} and a == b
 
 
 def _same_octets(a: Stream, b: Stream) -> bool:

@@ -3,26 +3,21 @@
 from __future__ import annotations
 
 import re
+from array import array
 from bisect import bisect_right
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
+from dataclasses import dataclass, field
 from typing import NamedTuple
 
-from signsvc.formats.pdf.document import Document, Revision
-from signsvc.formats.pdf.limits import LimitError, PdfError
-from signsvc.formats.pdf.objects import Buffer, PdfObject, Ref
+from signsvc.formats.pdf.change_scan import hits, rows, stretches
+from signsvc.formats.pdf.document import Document
+from signsvc.formats.pdf.limits import LimitError, PdfError, SpentError
+from signsvc.formats.pdf.objects import PdfDict, PdfObject, Ref
 from signsvc.formats.pdf.stream import Stream
-from signsvc.formats.pdf.xref import PACKED, PLAIN, Entry
+from signsvc.formats.pdf.xref import PLAIN, Entry
 
-_BACK = re.compile(rb"(?<![0-9+-])(\d{1,10})[\x00\t\n\x0c\r ]+\d{1,5}[\x00\t\n\x0c\r ]*\Z")
 _NUMBERS = re.compile(rb"(\d{1,10})[\x00\t\n\x0c\r ]+\d{1,5}[\x00\t\n\x0c\r ]+\Z")
-# Begins with its rarest octet, which the regular expression engine looks for at the speed of memchr.
-_LETTER = re.compile(rb"R(?<=[\x00\t\n\x0c\r ]R)(?=[\x00\t\n\x0c\r ()<>\[\]{}/%]|\Z)")
-_SPACE = b"\x00\t\n\x0c\r "
-_SHORT = 24
-_WINDOW = 48
-# Files smaller than this are scanned whole; in larger ones the bodies of large streams are left out.
-_SKIP_FROM = 1 << 20
-_SKIP_BODY = 1 << 16
+_SPACES = re.compile(rb"[\x00\t\n\x0c\r ]{0,63}")
 
 Path = tuple[str | int, ...]
 
@@ -32,6 +27,42 @@ class User(NamedTuple):
 
     number: int
     path: Path
+
+
+class Span(NamedTuple):
+    """Who refers to an object from revision `start` on and before revision `stop`; `holders` are their numbers."""
+
+    start: int
+    stop: int
+    users: list[User]
+    holders: list[int]
+
+
+class _Holding(NamedTuple):
+    """From revision `start` on and before revision `stop`, object `number` is what `entry` says."""
+
+    start: int
+    stop: int
+    number: int
+    entry: Entry
+
+
+class _Terms(NamedTuple):
+    """When an object is what: the revisions that define or free it, the stretches of each entry, entries by header."""
+
+    turns: list[int]
+    terms: dict[Entry, list[tuple[int, int]]]
+    headers: dict[int, list[Entry]]
+
+
+@dataclass(slots=True)
+class _Holdings:
+    """All that may ever refer to one object, and the answer for the stretch of revisions last asked for."""
+
+    found: list[_Holding]
+    borders: list[int]  # revisions with which one of them comes or goes
+    unclear: int  # offset of the first reference that stands where it is not clear whose it is
+    last: Span | None = field(default=None)
 
 
 def references(value: PdfObject) -> Iterator[tuple[Path, Ref]]:
@@ -55,26 +86,25 @@ def references(value: PdfObject) -> Iterator[tuple[Path, Ref]]:
 class Usages:
     """References to the objects that later revisions define, replace or free.
 
-    The scan of a file is made once, whatever the number of revisions.  Where a reference is written in a way or at a
-    place that the scan cannot settle, every object is parsed instead; both give the same answer.
+    The scan of a file is made once, when somebody asks, whatever the number of revisions.  Where a reference is written
+    in a way or at a place that the scan cannot settle, every object is parsed instead; both give the same answer.
     """
 
     def __init__(self, document: Document, interest: set[int]) -> None:
         self._document = document
         self._interest = interest
-        self.walked = 0  # pages looked at to tell where one stands, over all steps
-        self.left = document.limits.compared  # values that may still be compared, over all steps
-        self._full: dict[int, list[tuple[int, Entry, Path]]] | None = None
+        self._full: dict[int, _Holdings] | None = None
+        self._known: dict[int, _Holdings] = {}
         self._held: dict[tuple[int, Entry], dict[int, list[Path]]] = {}
-        self._places: dict[int, list[tuple[int, int]]] = {}  # number -> (offset of reference, offset of header)
+        self._places: dict[int, array[int]] = {}  # number -> offsets of references to it
+        self._headers: array[int] = array("Q")  # offsets of object headers before them, ascending
         # number -> the objects of each object stream whose text mentions it, with a revision to read them in
         self._packed: dict[int, list[list[tuple[int, Entry, int]]]] = {}
-        self._mentions: dict[int, list[tuple[int, Entry]]] = {}  # the same, narrowed to those that refer to it
+        self._targets: dict[int, dict[int, list[tuple[int, Entry]]]] = {}  # the same turned round, by identity
         self._sections = sorted(
             (section.offset, section.eof or section.offset) for r in document.revisions for section in r.sections
         )
-        self.titles: dict[tuple[Ref, Entry | None], str | None] = {}  # of fields, for those who compare names
-        self.kids: dict[int, tuple[list[PdfObject], dict[Ref, int]]] = {}  # places in /Kids arrays, by identity
+        self._ends = [revision.end for revision in document.revisions]
         self._extents: dict[int, tuple[int, int] | None] = {}
         self._tables = {
             offset
@@ -82,84 +112,155 @@ class Usages:
             for section in revision.sections
             for offset in (section.offset, section.trailer.get("XRefStm"))
         }
-        self._settled = self._scan() and self._scan_packed()
+        self._settled: bool | None = None
+        # what the steps of one document share
+        self.walked = 0  # pages looked at to tell where one stands
+        self.left = document.limits.compared  # values that may still be compared
+        self.explored = 0  # objects looked at to tell what leads to another
+        self.titles: dict[tuple[Ref, Entry | None], str | None] = {}  # of fields, for those who compare names
+        self.kids: dict[int, tuple[list[PdfObject], dict[Ref, int]]] = {}  # places in /Kids arrays, by identity
+        self.boxes: dict[int, tuple[PdfDict, tuple[bool, tuple[float, float, float, float]] | None]] = {}
+        self.climbs: dict[int, tuple[range, set[int], bool, set[int]]] = {}  # what leads to an object, see `climb`
+        self.places: dict[Ref, tuple[tuple[PdfDict, ...], dict[int, Path]]] = {}  # by catalog, with what they rest on
+        self._spans: dict[int, _Terms] = {}
 
     def of(self, number: int, index: int) -> list[User]:
         """Every reference to object `number` from an object in force in revision `index`.  Raises LimitError."""
-        if self._full is None and self._settled and number in self._interest:
-            found = self._quick(number, index)
-            if found is not None:
-                return found
+        return self.span(number, index).users
+
+    def span(self, number: int, index: int) -> Span:
+        """The same, with the revisions around `index` for which it holds.  Raises LimitError, SpentError."""
+        if self._full is None and number in self._interest:
+            if self._settled is None:
+                self._settled = self._scan()
+            if self._settled:
+                known = self._known.get(number)
+                if known is None:
+                    known = self._known[number] = self._search(number)
+                if known.unclear >= self._ends[index]:
+                    return self._answer(known, number, index)
         return self._thorough(number, index)
 
-    def _thorough(self, number: int, index: int) -> list[User]:
+    def _thorough(self, number: int, index: int) -> Span:
         if self._full is None:
             self._full = self._read_all()
-        document = self._document
-        return [
-            User(holder, path)
-            for holder, entry, path in self._full.get(number, ())
-            if document.entry(holder, index) == entry
-        ]
+        known = self._full.get(number)
+        if known is None:
+            known = self._full[number] = self._holdings(set(), self._ends[-1])
+        return self._answer(known, number, index)
 
-    def _quick(self, number: int, index: int) -> list[User] | None:
-        document = self._document
-        end = document.revisions[index].end
-        holders: dict[int, Entry] = {}
-        for at, header in self._places.get(number, ()):
-            if at >= end:
-                break
-            holder = self._holder(at, header, index)
-            if holder is None:
-                return None
-            if holder[0] >= 0:
-                holders[holder[0]] = holder[1]
-        holders.update((held, entry) for held, entry in self._mention(number) if document.entry(held, index) == entry)
-        return [
-            User(held, path)
-            for held, entry in holders.items()
-            for path in self._held_by(held, entry, index).get(number, ())
-        ]
+    def _answer(self, known: _Holdings, number: int, index: int) -> Span:
+        last = known.last
+        if last is not None and last.start <= index < last.stop:
+            return last
+        self.spend(len(known.found))
+        users: list[User] = []
+        holders: list[int] = []
+        for start, stop, holder, entry in known.found:
+            if start <= index < stop:
+                paths = self._held_by(holder, entry, start).get(number)
+                if paths:
+                    holders.append(holder)
+                    users.extend(User(holder, path) for path in paths)
+        self.spend(len(users))
+        at = bisect_right(known.borders, index)
+        start = known.borders[at - 1] if at else 0
+        stop = known.borders[at] if at < len(known.borders) else len(self._ends)
+        known.last = Span(start, stop, users, holders)
+        return known.last
 
-    def _mention(self, number: int) -> list[tuple[int, Entry]]:
-        """Objects in object streams that refer to `number`, whatever revision they belong to."""
-        if number not in self._mentions:
-            self._mentions[number] = [
-                (held, entry)
-                for items in self._packed.get(number, ())
-                for held, entry, at in items
-                if number in self._held_by(held, entry, at)
-            ]
-        return self._mentions[number]
+    def spend(self, count: int) -> None:
+        """Account for `count` values looked at.  Raises SpentError where the document has had its share: a few octets
+        may name large values again and again."""
+        self.left -= count
+        if self.left < 0:
+            raise SpentError("too much to compare")
 
-    def _holder(self, at: int, header: int, index: int) -> tuple[int, Entry] | None:
-        """The object in force whose text holds offset `at`; number -1 where none does; None where that is unclear."""
-        nothing = (-1, Entry(0, 0, 0))
-        document = self._document
-        if header >= 0:
-            held = self._extent(header, index)
-            if held is None:
-                return None
-            number, end = held
-            if at < end:
-                entry = document.entry(number, index)
-                if entry is not None and entry.kind == PLAIN and self._leads_to(entry.where, header):
-                    return number, entry
-                return nothing
-        # the dictionary of a trailer, which names the catalog, is no object
-        place = bisect_right(self._sections, (at, len(document.buffer))) - 1
-        if place >= 0 and self._sections[place][0] <= at < self._sections[place][1]:
-            return nothing
-        return None
+    def steady(self, number: int, index: int) -> range:
+        """The revisions around `index` in which object `number` stays what it is."""
+        turns = self._terms(number).turns
+        place = bisect_right(turns, index)
+        return range(turns[place - 1] if place else 0, turns[place] if place < len(turns) else len(self._ends))
 
-    def _extent(self, header: int, index: int) -> tuple[int, int] | None:
+    def _terms(self, number: int) -> _Terms:
+        known = self._spans.get(number)
+        if known is None:
+            known = self._spans[number] = _Terms([], {}, {})
+            history = self._document.history(number)
+            stops = (*(index for index, _ in history[1:]), len(self._ends))
+            for (start, entry), stop in zip(history, stops, strict=False):
+                known.turns.append(start)
+                known.terms.setdefault(entry, []).append((start, stop))
+                if entry.kind == PLAIN:
+                    blank = _SPACES.match(self._document.buffer, entry.where)
+                    known.headers.setdefault(blank.end() if blank else entry.where, []).append(entry)
+        return known
+
+    def _search(self, number: int) -> _Holdings:
+        """Everything whose text refers to `number`, in whatever revision it is in force."""
+        holders: set[tuple[int, Entry]] = set()
+        unclear = self._ends[-1]
+        for header, first, last in self._groups(number):
+            extent = self._extent(header) if header >= 0 else (-1, header)
+            if extent is not None and first < extent[1]:
+                holders.update((extent[0], entry) for entry in self._terms(extent[0]).headers.get(header, ()))
+            if extent is None or last >= extent[1]:
+                beyond = first if extent is None else max(first, extent[1])
+                unclear = min(unclear, self._outside_trailers(number, beyond, last))
+        for group in self._packed.get(number, ()):
+            holders.update(self._inverted(group).get(number, ()))
+        return self._holdings(holders, unclear)
+
+    def _inverted(self, group: list[tuple[int, Entry, int]]) -> dict[int, list[tuple[int, Entry]]]:
+        """The objects of one object stream by what they refer to."""
+        found = self._targets.get(id(group))
+        if found is None:
+            found = self._targets[id(group)] = {}
+            for held, entry, at in group:
+                for target in self._held_by(held, entry, at):
+                    if target in self._interest:
+                        found.setdefault(target, []).append((held, entry))
+        return found
+
+    def _groups(self, number: int) -> Iterator[tuple[int, int, int]]:
+        """Offsets of the headers before references to `number`, of the first reference after each, and of the last.
+
+        -1 is the header of what stands before the first one.
+        """
+        places, headers = self._places.get(number, ()), self._headers
+        at = 0
+        while at < len(places):
+            header = bisect_right(headers, places[at])
+            stop = len(places)
+            if header < len(headers):
+                stop = bisect_right(places, headers[header], at)
+            yield (headers[header - 1] if header else -1), places[at], places[stop - 1]
+            at = stop
+
+    def _holdings(self, holders: set[tuple[int, Entry]], unclear: int) -> _Holdings:
+        found: list[_Holding] = []
+        for holder, entry in sorted(holders):
+            found.extend(_Holding(*term, holder, entry) for term in self._terms(holder).terms.get(entry, ()))
+        borders = {start for start, *_ in found} | {stop for _, stop, *_ in found}
+        return _Holdings(found, sorted(borders), unclear)
+
+    def _outside_trailers(self, number: int, first: int, last: int) -> int:
+        """The first reference to `number` from `first` to `last` that stands in no trailer; trailers are no objects."""
+        places = self._places[number]
+        for at in places[bisect_right(places, first - 1) : bisect_right(places, last)]:
+            place = bisect_right(self._sections, (at, len(self._document.buffer))) - 1
+            if place < 0 or not self._sections[place][0] <= at < self._sections[place][1]:
+                return at
+        return self._ends[-1]
+
+    def _extent(self, header: int) -> tuple[int, int] | None:
         """Number and end, its stream body included, of the object whose header stands at `header`; None: unreadable."""
         if header not in self._extents:
             try:
                 physical = self._document.physical(header)
                 end = physical.end
                 if isinstance(physical.value, dict):
-                    end = self._stream_end(physical.num, physical.gen, header, index) or end
+                    end = self._stream_end(physical.num, physical.gen, header) or end
                 self._extents[header] = physical.num, end
             except LimitError:
                 raise
@@ -167,12 +268,8 @@ class Usages:
                 self._extents[header] = None
         return self._extents[header]
 
-    def _leads_to(self, where: int, header: int) -> bool:
-        return where == header or (
-            where < header and header - where < 64 and not self._document.buffer[where:header].strip(_SPACE)
-        )
-
-    def _stream_end(self, number: int, gen: int, header: int, index: int) -> int | None:
+    def _stream_end(self, number: int, gen: int, header: int) -> int | None:
+        index = min(bisect_right(self._ends, header), len(self._ends) - 1)
         value = self._document.object_of(number, Entry(PLAIN, header, gen), index)
         return value.start + value.length if isinstance(value, Stream) else None
 
@@ -193,42 +290,40 @@ class Usages:
             self._held[key] = found
         return self._held[key]
 
-    def _read_all(self) -> dict[int, list[tuple[int, Entry, Path]]]:
-        found: dict[int, list[tuple[int, Entry, Path]]] = {}
+    def _read_all(self) -> dict[int, _Holdings]:
+        found: dict[int, set[tuple[int, Entry]]] = {}
         seen: set[tuple[int, Entry]] = set()
         for revision in self._document.revisions:
-            for number, entry in _rows(revision):
+            for number, entry in rows(revision):
                 if entry.kind and (number, entry) not in seen:
                     seen.add((number, entry))
-                    for target, paths in self._held_by(number, entry, revision.index).items():
-                        found.setdefault(target, []).extend((number, entry, path) for path in paths)
-        return found
+                    for target in self._held_by(number, entry, revision.index):
+                        found.setdefault(target, set()).add((number, entry))
+        return {number: self._holdings(holders, self._ends[-1]) for number, holders in found.items()}
 
     def _scan(self) -> bool:
         """Find the references of interest in the file itself; False where something cannot be settled."""
-        document, buffer = self._document, self._document.buffer
-        hits: list[tuple[int, int]] = []
-        settled = True
-        for start, end in _stretches(document):
-            for at, number in _hits(buffer, start, end):
-                if number in self._interest or number < 0:
-                    hits.append((at, number))
-        hits.sort()
+        buffer, places, headers = self._document.buffer, self._places, self._headers
+        unsettled: list[tuple[int, int]] = []
         looked, header = 0, -1
-        for at, number in hits:
-            candidate = buffer.rfind(b"obj", looked, at)
-            while candidate >= 0:
-                before = _NUMBERS.search(bytes(buffer[max(0, candidate - 24) : candidate]))
-                if before:
-                    header = max(0, candidate - 24) + before.start()
-                    break
-                candidate = buffer.rfind(b"obj", looked, candidate)
-            looked = max(looked, at - 3)
-            if number >= 0:
-                self._places.setdefault(number, []).append((at, header))
-            elif not self._in_body(at, header):
-                settled = False
-        return settled
+        for start, end in stretches(self._document):
+            for at, number in hits(buffer, start, end, self._interest):
+                candidate = buffer.rfind(b"obj", looked, at)
+                while candidate >= 0:
+                    before = _NUMBERS.search(bytes(buffer[max(0, candidate - 24) : candidate]))
+                    if before:
+                        header = max(0, candidate - 24) + before.start()
+                        headers.append(header)
+                        break
+                    candidate = buffer.rfind(b"obj", looked, candidate)
+                looked = max(looked, at - 3)
+                if number < 0:
+                    unsettled.append((at, header))
+                elif number in places:
+                    places[number].append(at)
+                else:
+                    places[number] = array("Q", (at,))
+        return all(self._in_body(at, header) for at, header in unsettled) and self._scan_packed()
 
     def _in_body(self, at: int, header: int) -> bool:
         """Whether offset `at` stands in the body of the stream whose header is at `header`."""
@@ -238,8 +333,7 @@ class Usages:
             physical = self._document.physical(header)
             if at < physical.end or not isinstance(physical.value, dict):
                 return False
-            last = len(self._document.revisions) - 1
-            end = self._stream_end(physical.num, physical.gen, header, last)
+            end = self._stream_end(physical.num, physical.gen, header)
         except LimitError:
             raise
         except PdfError:
@@ -250,105 +344,21 @@ class Usages:
         document = self._document
         holders: dict[tuple[int, Entry], list[tuple[int, Entry, int]]] = {}
         for revision in document.revisions:
-            for number, entry in _rows(revision, packed=True):
+            for number, entry in rows(revision, packed=True):
                 holder = document.entry(entry.where, revision.index)
                 if holder is not None and holder.kind == PLAIN:
                     holders.setdefault((entry.where, holder), []).append((number, entry, revision.index))
         for (number, _), items in holders.items():
-            index = items[0][2]
             try:
-                data = document.object_stream(number, index).data
+                data = document.object_stream(number, items[0][2]).data
             except LimitError:
                 raise
             except PdfError:
                 continue
-            found = {target for _, target in _hits(data, 0, len(data))}
-            for target in self._interest if -1 in found else found & self._interest:
+            found = {target for _, target in hits(data, 0, len(data), self._interest)}
+            for target in self._interest if -1 in found else found:
                 self._packed.setdefault(target, []).append(items)
         return True
 
 
-def _rows(revision: Revision, *, packed: bool = False) -> Iterator[tuple[int, Entry]]:
-    for section in revision.sections:
-        tables = (section.rows, section.hidden) if section.hidden else (section.rows,)
-        if packed and not section.is_stream and not section.hidden:
-            continue
-        for rows in tables:
-            if rows is not None:
-                for block in rows.blocks:
-                    for offset in range(block.size):
-                        try:
-                            entry = rows.entry(block, offset)
-                        except LimitError:
-                            raise
-                        except PdfError:
-                            continue
-                        if not packed or entry.kind == PACKED:
-                            yield block.first + offset, entry
-
-
-def _hits(buffer: Buffer, start: int, end: int) -> Iterator[tuple[int, int]]:
-    """Offset and number of each reference; number -1 where one is written in an unusual way."""
-    for match in _LETTER.finditer(buffer, start, end):
-        pos = match.start() - 1
-        text = bytes(buffer[max(start, pos - _SHORT) : pos])
-        parts = text.rsplit(None, 2)
-        # more than what is a reference may be found here: holders are parsed before anything rests on it
-        if (len(parts) == 3 or (len(parts) == 2 and len(text) < _SHORT)) and parts[-1].isdigit():
-            number = parts[-2][len(parts[-2].rstrip(b"0123456789")) :]
-            if number:
-                yield pos, int(number)
-                continue
-        text = bytes(buffer[max(start, pos - _WINDOW) : pos])
-        found = _BACK.search(text)
-        if found:
-            yield pos, int(found[1])
-        elif _unusual(text, whole=pos - _WINDOW < start):
-            yield pos, -1
-
-
-def _unusual(text: bytes, *, whole: bool) -> bool:
-    """Whether an R after `text` may still be a reference: signs, many digits, comments, much white space."""
-    plain = text.rstrip(_SPACE)
-    if not plain:
-        return not whole
-    line = max(plain.rfind(b"\n"), plain.rfind(b"\r"))
-    return plain[-1:].isdigit() or b"%" in plain[line + 1 :] or (line < 0 and not whole and b"\n" in text[len(plain) :])
-
-
-def _stretches(document: Document) -> Iterable[tuple[int, int]]:
-    """The file without the bodies of large streams whose dictionaries prove where they end."""
-    size = document.revisions[-1].end
-    if size < _SKIP_FROM:
-        return [(0, size)]
-    named = {
-        entry.where: (number, entry.extra, revision.index)
-        for revision in document.revisions
-        for number, entry in _rows(revision)
-        if entry.kind == PLAIN
-    }
-    starts = sorted(named)
-    found: list[tuple[int, int]] = []
-    begin = 0
-    for place, where in enumerate(starts):
-        number, gen, index = named[where]
-        following = starts[place + 1] if place + 1 < len(starts) else size
-        if following - where < _SKIP_BODY or where < begin:
-            continue
-        try:
-            value = document.object_of(number, Entry(PLAIN, where, gen), index)
-            if not isinstance(value, Stream):
-                continue
-            end = value.start + value.length
-        except LimitError:
-            raise
-        except PdfError:
-            continue
-        if end <= following and end - value.start >= _SKIP_BODY:
-            found.append((begin, value.start))
-            begin = end
-    found.append((begin, size))
-    return found
-
-
-__all__ = ["Path", "Usages", "User", "references"]
+__all__ = ["Path", "Span", "Usages", "User", "references"]

@@ -32,7 +32,7 @@ def test_the_scan_finds_what_parsing_everything_finds(style: str) -> None:
         for index in range(len(document.revisions)):
             for number in interest:
                 ours = sorted(quick.of(number, index), key=repr)
-                assert ours == sorted(thorough._thorough(number, index), key=repr), (name, number, index)
+                assert ours == sorted(thorough._thorough(number, index).users, key=repr), (name, number, index)
 
 
 def test_unusual_references_are_found() -> None:
