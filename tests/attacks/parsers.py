@@ -2,18 +2,20 @@
 
 from __future__ import annotations
 
+import base64
+import functools
 import hashlib
 import itertools
+import tempfile
 from collections.abc import Callable
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 from signsvc.asn1 import DerError
-from signsvc.errors import DocumentError
+from signsvc.errors import DocumentError, RequestError
+from tests.attacks import pdf_parsers
 
 CORPUS = Path(__file__).parent / "fuzz" / "corpus"
-_AT = datetime(2026, 1, 1, tzinfo=UTC)
 
 
 def pdf(data: bytes) -> None:
@@ -43,7 +45,129 @@ def cms(data: bytes) -> None:
     assert view.signers or view.findings
     for signer in view.signers:
         signing_certificate(signer)
-    room.read_timestamp(data, id="t", kind="signature", digest=_digest)
+
+
+def timestamp(data: bytes) -> None:
+    from signsvc.formats import cms as room
+
+    view = room.read_timestamp(data, id="t", kind="signature", digest=_digest)
+    assert data.startswith(view.token)
+    if view.signer is None:
+        assert view.findings
+        assert view.gen_time is None
+    elif view.imprint_matches:
+        assert view.imprint_oid is not None
+        assert view.imprint == _digest(view.imprint_oid)
+
+
+def tsa_response(data: bytes) -> None:
+    """What a timestamp authority answers, and the token in it."""
+    from signsvc.trust import tsa_token
+
+    for work in (
+        lambda: tsa_token.open_response(data),
+        lambda: tsa_token.check(data, _digest("2.16.840.1.101.3.4.2.1"), "sha256", nonce=None),
+        lambda: tsa_token.check(
+            tsa_token.open_response(data), _digest("2.16.840.1.101.3.4.2.1"), "sha256", nonce=0x1234
+        ),
+    ):
+        try:
+            work()
+        except tsa_token.TokenError:
+            continue
+
+
+def der(data: bytes) -> None:
+    from signsvc.asn1 import der as room
+
+    try:
+        waiting = [room.read(data, 0)]
+    except DerError:
+        return
+    for _ in range(2_000):
+        if not waiting:
+            break
+        element = waiting.pop()
+        assert element.start < element.content <= element.end <= len(data)
+        for decode in (room.decode_integer, room.decode_oid, room.decode_time):
+            _permitted(lambda decode=decode, element=element: decode(data, element))  # type: ignore[misc]
+        if element.tag & 0x20:
+            try:
+                inside = room.children(data, element, limit=1_000)
+            except DerError:
+                continue
+            assert [element.content, *(e.end for e in inside)] == [*(e.start for e in inside), element.end]
+            waiting += inside
+
+
+def ber(data: bytes) -> None:
+    from signsvc.asn1 import ber as room
+    from signsvc.asn1 import der as strict
+
+    try:
+        found = room.to_der(data, limit=20_000)
+    except DerError:
+        return
+    assert 0 < found.end <= len(data)
+    whole = strict.read_all(found.der)
+    assert found.original(0, whole.end) == data[: found.end]
+    again = room.to_der(found.der, limit=20_000)
+    assert (again.der, again.end) == (found.der, len(found.der))
+
+
+def certificate_file(data: bytes) -> None:
+    from signsvc.trust import bundle
+
+    try:
+        found = bundle.read_certificates(data)
+    except RequestError:
+        return
+    assert found
+
+
+@functools.cache
+def _directory() -> tempfile.TemporaryDirectory[str]:
+    return tempfile.TemporaryDirectory()
+
+
+def multipart(data: bytes) -> None:
+    """The same whatever pieces the body comes in."""
+    from signsvc.web import multipart as room
+
+    def read(pieces: list[bytes]) -> list[tuple[str, str | None, bytes]] | None:
+        try:
+            parts = room.read(iter(pieces), b"x", Path(_directory().name), lambda _: None)
+        except RequestError:
+            return None
+        return [(p.name, p.filename, p.path.read_bytes() if p.path else p.value) for p in parts]
+
+    whole = read([data])
+    assert whole is None or len(whole) <= room.MAX_PARTS
+    assert read(_pieces(data)) == whole
+
+
+def json_body(data: bytes) -> None:
+    """The same whatever pieces the body comes in; long strings go to files."""
+    from signsvc.web.jsonbody import LONG, LongStrings
+
+    def read(pieces: list[bytes]) -> str | None:
+        strings = LongStrings(Path(_directory().name))
+        try:
+            found = repr(strings.parse(iter(pieces)))
+        except RequestError:
+            return None
+        for name, path in strings.files.items():
+            found = found.replace(name, base64.b64encode(path.read_bytes()).decode())
+        return found
+
+    # a string is long where its end has not come yet: only then is it held to be base64
+    first, second = read(_pieces(data)), read([data])
+    assert first == second or len(data) > LONG
+
+
+def _pieces(data: bytes) -> list[bytes]:
+    size = 1 + len(data) % 37 * 11
+    return [data[at : at + size] for at in range(0, len(data), size)]
 
 
 def _digest(oid: str) -> bytes:
@@ -121,12 +245,22 @@ def _known(kind: str, name: str) -> Any:
 
 
 PARSERS: dict[str, Callable[[bytes], None]] = {
+    "ber": ber,
     "certificate": certificate,
+    "certificate-file": certificate_file,
     "cms": cms,
     "crl": crl,
+    "der": der,
+    "json": json_body,
+    "multipart": multipart,
     "ocsp": ocsp,
     "pdf": pdf,
+    "timestamp": timestamp,
+    "tsa-response": tsa_response,
+    **pdf_parsers.PARSERS,
 }
+# Of what an input is made, so that damage knows its words.
+TEXT = frozenset(("pdf", *pdf_parsers.PARSERS))
 
 
 def seeds(name: str) -> list[bytes]:
