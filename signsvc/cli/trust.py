@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from signsvc.cli.root import EXIT_PROBLEM, show_error
+from signsvc.cli.trust_lists import import_crl, list_crls, remove_crl
 from signsvc.errors import RequestError, SignsvcError, TrustError
 
 if TYPE_CHECKING:
@@ -124,6 +125,11 @@ def remove(profile: str, sha256: str, as_json: bool) -> int:
     else:
         click.echo(f"✓ {removed.certificate.subject}: đã gỡ / removed")
     return 0
+
+
+trust.add_command(import_crl)
+trust.add_command(list_crls)
+trust.add_command(remove_crl)
 
 
 def _store() -> tuple[TrustStore, Settings]:

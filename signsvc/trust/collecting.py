@@ -1,7 +1,7 @@
 """Gathering what a validation needs and a document does not carry: paths, OCSP answers, CRLs.
 
-Order: what is embedded or supplied, then the network (behind `Fetch`: its cache, then the servers).  What may be asked
-of the network is decided here by what is known, never by the document alone:
+Order: what is embedded or supplied, lists that were imported, then the network (behind `Fetch`: its cache, then the
+servers).  What may be asked of the network is decided here by what is known, never by the document alone:
 
 * OCSP and CRL addresses are used of certificates on a path to an anchor, its signatures checked;
 * CA certificates are fetched (AIA) only while a certificate has no path, only ten per collection, and only where the
@@ -17,6 +17,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from datetime import datetime, timedelta
 from itertools import pairwise
+from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
 from signsvc.asn1 import DerError
@@ -26,6 +27,9 @@ from signsvc.trust.material import TrustMaterial
 from signsvc.trust.paths import Path, build, chain_problem, issued
 from signsvc.trust.revocation_data import Answers
 from signsvc.types import Certificate, EvidenceItem, EvidenceKind, Origin, names
+
+if TYPE_CHECKING:
+    from signsvc.trust.imported import ImportedLists
 
 AIA_FETCHES = 10
 AIA_DEPTH = 5
@@ -43,17 +47,19 @@ def collect(
     fetch: Fetch | None,
     now: datetime,
     deadline: float | None = None,
+    imported: ImportedLists | None = None,
 ) -> tuple[EvidenceItem, ...]:
     """What is to be added to `have` so that `certificates` can be judged at `now` (aware UTC).
 
     For each certificate: the certificates of its best path that `have` lacks, and for each certificate of it below the
     anchor an OCSP answer or a CRL, unless `have` holds one that is fresh (for an expired certificate: one from its
     lifetime).  The certificates of OCSP responders are looked after too, by CRL only, so that none vouches for itself.
-    `fetch` None: nothing is fetched.  `deadline` is a `time.monotonic` value, 15 s from now by default; what could not
+    `imported` lists join for every certificate of their issuers, whatever else there is.  `fetch` None: nothing is
+    fetched.  `deadline` is a `time.monotonic` value, 15 s from now by default; what could not
     be had by then is missing.  Never raises for what the network or a certificate does.
     """
     until = deadline if deadline is not None else time.monotonic() + SECONDS
-    return _Collection(pool, material, have, fetch, now, until).run(certificates)
+    return _Collection(pool, material, have, fetch, now, until, imported).run(certificates)
 
 
 class _Collection:
@@ -65,7 +71,9 @@ class _Collection:
         fetch: Fetch | None,
         now: datetime,
         until: float,
+        imported: ImportedLists | None,
     ) -> None:
+        self._imported = imported
         self._material = material
         self._fetch = fetch
         self._now = now
@@ -93,6 +101,7 @@ class _Collection:
     def run(self, certificates: Iterable[Certificate]) -> tuple[EvidenceItem, ...]:
         # (path, whether only CRLs may speak of its first certificate)
         waiting = deque((path, False) for one in dict.fromkeys(certificates) for path in self._paths(one))
+        self._take_imported(member for path, _ in waiting for member in path[:-1])
         self._look_ahead(pair for path, _ in waiting for pair in pairwise(path))
         done: set[Certificate] = set()
         while waiting:
@@ -105,8 +114,17 @@ class _Collection:
                 done.add(subject)
                 responder = self._status(subject, issuer, only_lists=only_lists)
                 if responder is not None and responder != issuer and not responder.ocsp_no_check:
-                    waiting += [(found, True) for found in self._paths(responder)]
+                    more = self._paths(responder)
+                    self._take_imported(member for found in more for member in found[:-1])
+                    waiting += [(found, True) for found in more]
         return tuple(self._added.values())
+
+    def _take_imported(self, members: Iterable[Certificate]) -> None:
+        if self._imported is not None:
+            for member in dict.fromkeys(members):
+                for item in self._imported.about(member):
+                    if item.id not in self._had and item.id not in self._added:
+                        self._add(item)
 
     def _look_ahead(self, pairs: Iterable[tuple[Certificate, Certificate]]) -> None:
         """Let what will surely be asked for be fetched at the same time, with the first request."""

@@ -38,9 +38,10 @@ def examine(
     from signsvc import reports, validation
     from signsvc.formats import pades
     from signsvc.trust import TrustStore, collect, crl_index
+    from signsvc.trust.imported import DIRECTORY, ImportedLists
     from signsvc.validation import policies
 
-    crl_index.look_in(*trust.indexes)
+    crl_index.look_in(*trust.indexes, trust.directory / DIRECTORY)
     policy = policies.load(request.policy, trust.policy_directories)
     material = TrustStore(trust.directory).material(
         *policy.trust_profiles,
@@ -62,6 +63,7 @@ def examine(
             have=have,
             fetch=fetch,
             now=now,
+            imported=ImportedLists.below(trust.directory),
         )
         verdict = validation.validate(
             view, material=material, evidence=(*supplied, *evidence), policy=policy, now=now, at=request.at
