@@ -233,7 +233,7 @@ def object_that_nothing_shown_uses_takes_turns(pki: test_pki.Pki, size: int) -> 
     return turns(pdf, size, {20_100: b"<< /X 1 >>"}, {20_100: b"<< /X 2 >>"})
 
 
-@hostile(10, 100, 1_000)
+@hostile(10, 100, 400)
 def revisions_that_list_what_they_touch(pki: test_pki.Pki, size: int) -> bytes:
     """Every revision writes the list of 2,000 fields anew; the last one writes all fields."""
     pdf = PdfWriter(extra={1000 + i: b"<< /FT /Tx /T (f%d) /V (x) >>" % i for i in range(2000)})

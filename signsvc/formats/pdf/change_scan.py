@@ -37,17 +37,17 @@ def hits(buffer: Buffer, start: int, end: int, interest: set[int]) -> Iterator[t
         stop = _border(buffer, begin, end)
         chunk = bytes(buffer[begin:stop])
         found = _USUAL.findall(chunk)
-        wanted: list[bytes] | None = None
-        if sum(chunk.count(pair) for pair in _PAIRS) == len(found):
-            wanted = [token for token in set(found) if int(token) in interest]
-        if wanted is not None and len(wanted) <= _MAX_TOKENS:
-            if wanted:
-                named = re.compile(rb"(?<!\d)(%s) \d{1,5}+ R" % b"|".join(wanted))
-                yield from ((begin + match.end() - 2, int(match[1])) for match in named.finditer(chunk))
-        else:
+        if sum(chunk.count(pair) for pair in _PAIRS) != len(found):
             for at, number in _each(buffer, start, begin, stop, end):
                 if number in interest or number < 0:
                     yield at, number
+        elif wanted := {token: int(token) for token in set(found) if int(token) in interest}:
+            few = len(wanted) <= _MAX_TOKENS
+            named = re.compile(rb"(?<!\d)(%s) \d{1,5}+ R" % b"|".join(wanted)) if few else _USUAL
+            for match in named.finditer(chunk):
+                token = match[1]
+                if token in wanted:
+                    yield begin + match.end() - 2, wanted[token]
         begin = stop
 
 

@@ -305,18 +305,20 @@ class Usages:
         """Find the references of interest in the file itself; False where something cannot be settled."""
         buffer, places, headers = self._document.buffer, self._places, self._headers
         unsettled: list[tuple[int, int]] = []
-        looked, header = 0, -1
+        looked, header, upcoming = 0, -1, buffer.find(b"obj")
         for start, end in stretches(self._document):
             for at, number in hits(buffer, start, end, self._interest):
-                candidate = buffer.rfind(b"obj", looked, at)
-                while candidate >= 0:
-                    before = _NUMBERS.search(bytes(buffer[max(0, candidate - 24) : candidate]))
-                    if before:
-                        header = max(0, candidate - 24) + before.start()
-                        headers.append(header)
-                        break
-                    candidate = buffer.rfind(b"obj", looked, candidate)
-                looked = max(looked, at - 3)
+                if 0 <= upcoming < at:
+                    candidate = buffer.rfind(b"obj", looked, at)
+                    while candidate >= 0:
+                        before = _NUMBERS.search(bytes(buffer[max(0, candidate - 24) : candidate]))
+                        if before:
+                            header = max(0, candidate - 24) + before.start()
+                            headers.append(header)
+                            break
+                        candidate = buffer.rfind(b"obj", looked, candidate)
+                    looked = max(looked, at - 3)
+                    upcoming = buffer.find(b"obj", looked)
                 if number < 0:
                     unsettled.append((at, header))
                 elif number in places:
