@@ -51,7 +51,7 @@ def rows() -> Iterator[tuple[str, str]]:
 def commands(cell: str) -> Iterator[click.Command]:
     """`signsvc trust list¦show` and the like: every command named."""
     for span in re.findall(r"`([^`]+)`", cell):
-        words = [w for w in span.removeprefix("signsvc ").split() if re.fullmatch(r"[a-z¦]+", w)][:2]
+        words = [w for w in span.removeprefix("signsvc ").split() if re.fullmatch(r"[a-z][a-z¦-]*", w)][:2]
         for last in words[-1].split("¦"):
             found = command([*words[:-1], last])
             assert found is not None, span

@@ -57,16 +57,15 @@ def inside() -> Iterator[Inside]:
 class Road:
     """A verifier that reaches the responders by the host map, and nothing else by a name."""
 
-    def __init__(self, pki: test_pki.Pki, responders: Responders, folder: Path, **rules: Any) -> None:
+    def __init__(self, pki: test_pki.Pki, responders: Responders, folder: Path, seconds: float = SECONDS) -> None:
         self.pki = pki
         self.folder = folder
-        rules = {"host_map": responders.host_map, "total_timeout": 20.0, **rules}
         self.resolver_answers: dict[str, list[str]] = {}
-        self.http = HttpClient(NetRules(**rules), resolver=self._resolve)
+        self.http = HttpClient(NetRules(host_map=responders.host_map), resolver=self._resolve)
         self.client = EvidenceClient(self.http, folder / "cache")
         trust = TrustSource(install(folder, pki, responders).data_dir / "trust", ("test",))
         self.verifier = Verifier(
-            trust, fetch=self.client.fetched, workers=2, limits=Limits(evidence_seconds=SECONDS), busy_after=60
+            trust, fetch=self.client.fetched, workers=2, limits=Limits(evidence_seconds=seconds), busy_after=60
         )
 
     def _resolve(self, host: str, port: int) -> list[str]:
@@ -83,8 +82,8 @@ class Road:
 
 
 @pytest.fixture
-def road(pki: test_pki.Pki, responders: Responders, tmp_path: Path) -> Iterator[Road]:
-    found = Road(pki, responders, tmp_path)
+def road(pki: test_pki.Pki, responders: Responders, tmp_path: Path, request: pytest.FixtureRequest) -> Iterator[Road]:
+    found = Road(pki, responders, tmp_path, getattr(request, "param", SECONDS))
     with found.verifier:
         found.verifier.warm()
         yield found
@@ -94,6 +93,7 @@ def road(pki: test_pki.Pki, responders: Responders, tmp_path: Path) -> Iterator[
 OPEN = ("INDETERMINATE", "TRY_LATER")
 
 
+@pytest.mark.parametrize("road", [10.0], indirect=True)
 def test_the_truth_passes(road: Road) -> None:
     assert road.verify(road.document()) == ("TOTAL-PASSED", None)
 
@@ -190,6 +190,7 @@ def test_hostile_servers_cost_little_time_and_memory(
     assert resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before < 96 * 1024
 
 
+@pytest.mark.parametrize("road", [10.0], indirect=True)
 def test_a_kept_value_is_told_with_its_age(road: Road, responders: Responders, pki: test_pki.Pki) -> None:
     document = road.document()
     assert road.verify(document) == ("TOTAL-PASSED", None)
@@ -202,6 +203,7 @@ def test_a_kept_value_is_told_with_its_age(road: Road, responders: Responders, p
     assert all("0 hours ago" in found["text"] for found in kept)
 
 
+@pytest.mark.parametrize("road", [10.0], indirect=True)
 def test_independent_values_are_fetched_at_the_same_time(road: Road, responders: Responders, pki: test_pki.Pki) -> None:
     """Signer, its authority and both of the timestamp's certificates: four answers in the time of one."""
     from tests.support.signed_pdf import token
@@ -209,20 +211,21 @@ def test_independent_values_are_fetched_at_the_same_time(road: Road, responders:
     at = datetime.now(UTC) - timedelta(minutes=1)
     path = road.folder / "stamped.pdf"
     path.write_bytes(signed(pki, claimed=at, tokens=(token(pki, at),)).data)
-    responders.fault("/ocsp", "slow", delay=0.5)
-    responders.fault("/crl", "slow", delay=0.5)
+    responders.fault("/ocsp", "slow", delay=1.0)
+    responders.fault("/crl", "slow", delay=1.0)
     began = time.monotonic()
     report = road.verifier.verify(path).report
     assert report["indication"] == "TOTAL-PASSED"
-    assert time.monotonic() - began < 1.5
+    assert time.monotonic() - began < 3.5
     # Two authorities of one root are two questions to its responder.
     assert responders.requests == {"/ocsp/sub-g2-state": 1, "/ocsp/sub-g2-tsa": 1, "/ocsp/root-g2": 2}
 
 
+@pytest.mark.parametrize("road", [10.0], indirect=True)
 def test_the_first_address_that_answers_is_taken(road: Road, responders: Responders, pki: test_pki.Pki) -> None:
     slow, fast = (f"http://crl.test-ca.gov.vn.test/crl/sub-g2-state.crl{end}" for end in ("?a", "?b"))
     pki.add("two-lists", "person", ocsp_urls=(), crl_urls=("http://nowhere.invalid/a.crl", slow, fast), aia_urls=())
     responders.fault("/crl/sub-g2-state.crl", "slow", times=1, delay=30)
     began = time.monotonic()
     assert road.verify(road.document("two-lists")) == ("TOTAL-PASSED", None)
-    assert time.monotonic() - began < SECONDS
+    assert time.monotonic() - began < 10
