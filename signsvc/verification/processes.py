@@ -31,8 +31,8 @@ if TYPE_CHECKING:
 MAX_WISH = 1 << 20
 # Values that a document needs are tens; a worker that wants more than this is not reading one.
 MAX_WISHES = 5_000
-# A worker whose resident memory (octets) is above this after a document is replaced by a fresh one.
-RECYCLE_ABOVE = 512 * 1024**2
+# A worker whose resident memory (octets) stays above this after a document is replaced by a fresh one.
+RECYCLE_ABOVE = 256 * 1024**2
 # Seconds in which a caller waits for a busy worker before another one is started: about what a start takes.
 PATIENCE = 1.0
 # How a worker that died by itself died, in the word of the limit that was hit.
@@ -232,8 +232,6 @@ class Pool:
                 usable = self._start()
                 _begin(usable, job, seconds)
             answer = _converse(usable, answers, seconds, asking)
-            if _resident(answer) > RECYCLE_ABOVE:  # grown by one large document: give the memory back
-                usable.waiting = False
         except frames.FrameTimeoutError:
             raise DocumentError("document_too_complex", limit="time") from None
         except frames.FrameError:
@@ -295,7 +293,8 @@ def _begin(found: Worker, job: dict[str, Any], seconds: float) -> None:
 
 
 def _converse(found: Worker, answers: Answers, seconds: float, asking: float | None) -> dict[str, Any]:
-    """The answer with a ``result``.  The worker is `waiting` again exactly where it has answered."""
+    """The answer with a ``result``.  The worker is `waiting` again exactly where it has answered, and has not kept too
+    much of the document."""
     deadline = time.monotonic() + seconds
     last = deadline + (asking or 0.0)
     raised: SignsvcError | None = None
@@ -303,7 +302,7 @@ def _converse(found: Worker, answers: Answers, seconds: float, asking: float | N
         answer, payload = frames.receive(found.sock, deadline, max_payload=MAX_WISH)
         wish = next((name for name in answers if name in answer), None)
         if wish is None:
-            found.waiting = True
+            found.waiting = _resident(answer) <= RECYCLE_ABOVE
             if "result" not in answer:
                 raise _problem(answer, raised)
             return answer

@@ -5,7 +5,10 @@
 
 from __future__ import annotations
 
+import contextlib
+import ctypes
 import functools
+import gc
 import os
 import resource
 import socket
@@ -22,6 +25,12 @@ from signsvc.verification import frames, sandbox
 from signsvc.verification.model import TrustSource, VerifyRequest, fetch_to_json, fetched_from_json
 from signsvc.verification.processes import Reach, describe
 
+# Octets of resident memory above which a worker gives back what it can after a document; it begins with about 60 MB.
+_TIDY_ABOVE = 128 * 1024**2
+_TIDY_STEP = 32 * 1024**2  # more than was left the last time: caches that grew are not garbage
+_COLLECT_EVERY = 50_000  # new containers
+_tidied = 0
+
 if TYPE_CHECKING:
     from collections.abc import Callable
 
@@ -37,7 +46,7 @@ def serve(sock: socket.socket, run: Callable[[socket.socket, dict[str, Any]], di
         except frames.FrameError:
             return
         try:
-            answer: dict[str, Any] = {"result": run(sock, job), "resident": _resident()}
+            answer: dict[str, Any] = {"result": run(sock, job)}
         except SignsvcError as error:
             answer = {"problem": describe(error)}
         except frames.FrameError:
@@ -50,6 +59,7 @@ def serve(sock: socket.socket, run: Callable[[socket.socket, dict[str, Any]], di
             import traceback
 
             answer = {"problem": {"code": "internal_error", "data": {}}, "trace": traceback.format_exc(limit=-8)}
+        answer["resident"] = _given_back()
         try:
             frames.send(sock, answer)
         except frames.FrameError:
@@ -120,6 +130,18 @@ def _statm() -> int:
     return os.open("/proc/self/statm", os.O_RDONLY | os.O_CLOEXEC)
 
 
+def _given_back() -> int:
+    """Octets of memory in use, after what a large document left was given back to the system."""
+    global _tidied
+    resident = _resident()
+    if resident > max(_TIDY_ABOVE, _tidied + _TIDY_STEP):
+        gc.collect()
+        with contextlib.suppress(OSError, AttributeError):  # a C library other than GNU's gives back by itself
+            ctypes.CDLL(None).malloc_trim(0)
+        resident = _tidied = _resident()
+    return resident
+
+
 def _resident() -> int:
     """Octets of memory in use now."""
     return int(os.pread(_statm(), 256, 0).split()[1]) * resource.getpagesize()
@@ -149,4 +171,7 @@ def main() -> None:
         from signsvc.formats import pades as _pades  # noqa: F401
         from signsvc.verification import engine as _engine  # noqa: F401
 
+        # What is there now stays; large documents are read a quarter faster where less is looked through for garbage.
+        gc.freeze()
+        gc.set_threshold(_COLLECT_EVERY)
         serve(sock)

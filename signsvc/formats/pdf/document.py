@@ -166,7 +166,7 @@ class Revision:
             left -= 1
             if left < 0:
                 raise LimitError("pages")
-            found = self.dictionary(node)
+            found = self.dictionary(node) if ref is None else self._document.node(ref, self.index)
             if found is None:
                 continue
             kids = self.value(found, "Kids")
@@ -207,6 +207,7 @@ class Document:
         self._packed: dict[tuple[int, int], ObjectStream] = {}
         self._physical: dict[int, Physical] = {}  # read with their spans: signature dictionaries, which are long
         self._costly: dict[int, str] = {}  # large objects that cannot be read, with the reason
+        self._nodes: dict[tuple[Ref, Entry | None], PdfDict] = {}  # of page trees
         self._depth = 0
         self.memo: dict[str, object] = {}  # what others work out about the document and want once
         try:
@@ -256,6 +257,7 @@ class Document:
             self.reencrypted |= any(revision.dictionary(written) != dictionary for revision in self.revisions)
         self._cache.clear()
         self._packed.clear()
+        self._nodes.clear()
         self.crypt = crypt
 
     @property
@@ -298,6 +300,20 @@ class Document:
         if entry.kind == PACKED and ref.gen != 0:
             return None
         return self.object_of(ref.num, entry, index)
+
+    def node(self, ref: Ref, index: int) -> PdfDict | None:
+        """The dictionary behind `ref`, a node of the page tree, in revision `index`: one for all revisions that leave
+        it alone, since their lists of pages hold it anyway.  Raises PdfError."""
+        entry = self.entry(ref.num, index)
+        key = (ref, entry)
+        found = self._nodes.get(key)
+        if found is None:
+            value = self.get(ref, index)
+            if isinstance(value, dict):
+                found = self._nodes[key] = value
+            else:
+                found = self.revisions[index].dictionary(value)
+        return found
 
     def object_of(self, number: int, entry: Entry, index: int) -> PdfObject:
         """The object that `entry` describes, indirect lengths taken from revision `index`.  Raises PdfError."""

@@ -112,6 +112,49 @@ def test_a_worker_that_stays_large_is_replaced(forked: Any, document: Path, monk
     assert verifier.verify(document, VerifyRequest(name="small")).report["pid"] != first
 
 
+def test_a_worker_that_stays_large_after_a_problem_is_replaced(
+    forked: Any, document: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(processes, "RECYCLE_ABOVE", worker._resident() + 150 * 1024**2)
+    kept: list[bytearray] = []
+
+    def examine(path: Path, request: VerifyRequest, **_: Any) -> dict[str, Any]:
+        if request.name == "large":
+            kept.append(bytearray(b"x") * (300 * 1024**2))
+        if request.name:
+            raise DocumentError("document_unreadable")
+        return {**REPORT, "pid": os.getpid()}
+
+    verifier = forked(examine)
+    first = verifier.verify(document).report["pid"]
+    for name, same in (("small", True), ("large", False)):
+        with pytest.raises(DocumentError):
+            verifier.verify(document, VerifyRequest(name=name))
+        assert (verifier.verify(document).report["pid"] == first) is same
+
+
+def test_a_worker_gives_back_what_a_large_document_left(
+    forked: Any, document: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(worker, "_TIDY_ABOVE", worker._resident() + 20 * 1024**2)
+
+    def examine(path: Path, request: VerifyRequest, **_: Any) -> dict[str, Any]:
+        if request.name != "large":
+            return {**REPORT, "resident": worker._resident()}
+        ring: list[Any] = [
+            [str(n) * 9] for n in range(700_000)
+        ]  # small objects in a cycle, which only a collection ends
+        ring.append(ring)
+        return {**REPORT, "resident": worker._resident()}
+
+    verifier = forked(examine)
+    small = verifier.verify(document, VerifyRequest(name="small")).report["resident"]
+    large = verifier.verify(document, VerifyRequest(name="large")).report["resident"]
+    after = verifier.verify(document, VerifyRequest(name="small")).report["resident"]
+    assert large - small > 80 * 1024**2
+    assert after - small < 24 * 1024**2
+
+
 def test_a_defect_in_a_worker_is_an_internal_error_without_its_text(forked: Any, document: Path) -> None:
     def examine(*_: Any, **__: Any) -> dict[str, Any]:
         raise ZeroDivisionError("a secret of the document")
