@@ -36,6 +36,7 @@ _tuple = tuple.__new__
 
 # More children than this in one element is not a certificate, a CMS or an OCSP response; CRLs have their own reader.
 MAX_CHILDREN = 100_000
+_NO_LENGTH = 1 << 40  # longer than any buffer: left to `read`
 
 
 class DerError(ValueError):
@@ -105,17 +106,29 @@ def children(buf: bytes, parent: Tlv, *, limit: int = MAX_CHILDREN) -> list[Tlv]
         if len(found) >= limit:
             raise DerError("too many elements")
         content = pos + 2
-        # The common short header in line; everything else, errors included, through `read`.
-        if content <= end and (size := buf[pos + 1]) < 0x80 and (tag := buf[pos]) & 0x1F != 0x1F:
+        # Lengths of up to two octets in line; everything else, errors included, through `read`.
+        if content <= end and (tag := buf[pos]) & 0x1F != 0x1F:
+            size = buf[pos + 1]
+            if size == 0x82 and content + 2 <= end:
+                size = buf[content] << 8 | buf[content + 1]
+                content += 2
+                if size < 0x100:
+                    size = _NO_LENGTH
+            elif size == 0x81 and content < end:
+                size = buf[content]
+                content += 1
+                if size < 0x80:
+                    size = _NO_LENGTH
+            elif size >= 0x80:
+                size = _NO_LENGTH
             stop = content + size
-            if stop > end:
-                raise DerError("element longer than its container")
-            found.append(_tuple(Tlv, (tag, pos, content, stop)))
-            pos = stop
-        else:
-            element = read(buf, pos, end)
-            found.append(element)
-            pos = element[3]
+            if stop <= end:
+                found.append(_tuple(Tlv, (tag, pos, content, stop)))
+                pos = stop
+                continue
+        element = read(buf, pos, end)
+        found.append(element)
+        pos = element[3]
     return found
 
 

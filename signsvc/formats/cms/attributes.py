@@ -124,6 +124,7 @@ _MAX_TEXT = 1024
 _MAX_ROLES = 20
 _MAX_NESTED = 5
 _MAX_ALGORITHM = 1024  # octets
+_MAX_REFERENCE = 8 * 1024  # octets
 
 
 def label(oid: str) -> str:
@@ -216,9 +217,9 @@ def _take(buf: bytes, oid: str, value: Tlv, view: SignedAttributes, reading: Rea
     elif oid == SIGNING_TIME:
         view.signing_time = der.decode_time(buf, value)
     elif oid == SIGNING_CERTIFICATE:
-        view.references.append(_reference(buf, value, _SHA1))
+        view.references.append(_reference(value.full(buf), _SHA1))
     elif oid == SIGNING_CERTIFICATE_V2:
-        view.references.append(_reference(buf, value, None))
+        view.references.append(_reference(value.full(buf), None))
     elif oid == ALGORITHM_PROTECTION:
         view.protection = _protection(buf, value)
     elif oid == REVOCATION_ARCHIVAL:
@@ -259,9 +260,17 @@ def _algorithm(content: bytes) -> tuple[str, bytes | None]:
     return der.decode_oid(content, parts[0]), parts[1].full(content) if len(parts) == 2 else None
 
 
-def _reference(buf: bytes, value: Tlv, digest_oid: str | None) -> CertificateRef:
+def _reference(encoded: bytes, digest_oid: str | None) -> CertificateRef:
     """The first ESSCertID (`digest_oid` SHA-1) or ESSCertIDv2 (None: written, SHA-256 by default); RFC 5035 §4, §5."""
-    outer = _sequence(buf, value)
+    if len(encoded) > _MAX_REFERENCE:
+        raise DerError("certificate references too long")
+    return _parsed_reference(encoded, digest_oid)
+
+
+@functools.lru_cache(maxsize=512)
+def _parsed_reference(buf: bytes, digest_oid: str | None) -> CertificateRef:
+    """One signer writes the same reference into every signature."""
+    outer = _sequence(buf, der.read_all(buf))
     identifiers = _sequence(buf, outer[0]) if outer else []
     if not identifiers:
         raise DerError("no certificate identifier")

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import datetime
 
 from signsvc.algorithms import digest_by_oid
@@ -56,24 +56,29 @@ def read_timestamp(
     cms = read(token, subject=id, digest=None, origin=Origin.TIMESTAMP, nested=False, elements=limit)
     findings = list(cms.findings)
     whole = token[: cms.end] if cms.end else token
-    view = TimestampView(id, kind, whole, None, proves=proves, field=field, scope=scope, evidence=cms.evidence)
+
+    def unread() -> TimestampView:
+        return TimestampView(
+            id, kind, whole, None, proves=proves, field=field, scope=scope, evidence=cms.evidence,
+            findings=tuple(findings),
+        )  # fmt: skip
 
     def noted(code: str, **data: object) -> None:
         findings.append(Finding.of(code, subject=id, level=None, **data))
 
     if not cms.signers:
-        return replace(view, findings=tuple(findings))
+        return unread()
     if len(cms.signers) != 1:
         noted("timestamp_signers", count=len(cms.signers))
     signer = cms.signers[0]
     if cms.content_type_oid != TST_INFO or cms.encapsulated is None:
         noted("timestamp_content_type")
-        return replace(view, findings=tuple(findings))
+        return unread()
     try:
         info = tst_info(cms.encapsulated)
     except (DerError, IndexError):
         noted("timestamp_info_malformed")
-        return replace(view, findings=tuple(findings))
+        return unread()
     if not signer.references:
         noted("timestamp_reference_missing")
     for oid in info.critical_extensions:

@@ -107,3 +107,31 @@ def test_reading_stays_inside(octets: bytes) -> None:
     except DerError:
         return
     assert 2 <= element.content <= element.end <= len(octets)
+
+
+_HEADERS = st.sampled_from(
+    [b"\x30", b"\x04\x00", b"\x04\x81", b"\x04\x82", b"\x30\x81\x80", b"\x04\x82\x01\x00", b"\x1f"]
+)
+
+
+@given(st.lists(_HEADERS | st.binary(max_size=4), max_size=12), st.sampled_from([0, 1, 127, 128, 255, 256, 300]))
+def test_children_are_what_one_reads_after_another(pieces: list[bytes], tail: int) -> None:
+    """The quick way through the lengths and the plain one agree, on what is there and on what is refused."""
+    content = b"".join(pieces) + bytes(tail)
+    for buf in (content, encode(0x04, content[:tail]) + content, encode(0x30, bytes(tail))):
+        parent = der.Tlv(0x30, 0, 0, len(buf))
+        plain: list[der.Tlv] = []
+        one_by_one: list[der.Tlv] | None = plain
+        pos = 0
+        try:
+            while pos < len(buf):
+                element = read(buf, pos, len(buf))
+                plain.append(element)
+                pos = element.end
+        except DerError:
+            one_by_one = None
+        try:
+            found: list[der.Tlv] | None = children(buf, parent)
+        except DerError:
+            found = None
+        assert found == one_by_one
