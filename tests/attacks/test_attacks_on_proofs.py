@@ -118,6 +118,57 @@ def _unordered(pki: test_pki.Pki, covered: bytes) -> bytes:
     return der.seq(der.oid("1.2.840.113549.1.7.2"), der.explicit(0, der.seq(*parts[:-1], der.set_of(forged))))
 
 
+def _info(pki: test_pki.Pki, covered: bytes, change: Callable[[list[bytes]], list[bytes]], **options: Any) -> bytes:
+    """An honest CMS with the parts of its SignerInfo changed: version, signer, digest, attributes, algorithm, value."""
+    parts = _parts(_cms(pki, covered, **options))
+    info = der.seq(*change(der.children(der.children(parts[-1])[0])))
+    return der.seq(der.oid("1.2.840.113549.1.7.2"), der.explicit(0, der.seq(*parts[:-1], der.set_of(info))))
+
+
+def _outer(pki: test_pki.Pki, covered: bytes, change: Callable[[list[bytes]], list[bytes]]) -> bytes:
+    """An honest CMS with the parts of its SignedData changed."""
+    parts = change(_parts(_cms(pki, covered)))
+    return der.seq(der.oid("1.2.840.113549.1.7.2"), der.explicit(0, der.seq(*parts)))
+
+
+def _indefinite(encoded: bytes, depth: int) -> bytes:
+    """The element in BER: lengths left open in its outer layers."""
+    if not depth or not encoded[0] & 0x20:
+        return encoded
+    inside = b"".join(_indefinite(one, depth - 1) for one in der.children(encoded))
+    return encoded[:1] + b"\x80" + inside + b"\0\0"
+
+
+def _countersigned(pki: test_pki.Pki, covered: bytes, over: bytes | None) -> bytes:
+    """With a counter-signature over the value (`over` None), or over something else."""
+
+    def unsigned(value: bytes) -> list[bytes]:
+        digest = timestamps.attribute("1.2.840.113549.1.9.4", der.octets(hashlib.sha256(over or value).digest()))
+        attributes = der.set_of(digest, timestamps.signing_certificate(pki.cert("person2")))
+        key, certificate = pki.key("person2"), pki.cert("person2")
+        counter = der.seq(
+            der.integer(1),
+            der.seq(certificates.field(certificate, "issuer"), certificates.field(certificate, "serial")),
+            signatures.digest_algorithm("sha256"),
+            b"\xa0" + attributes[1:],
+            signatures.signature_algorithm(key, "sha256"),
+            der.octets(signatures.sign(key, attributes)),
+        )
+        return [timestamps.attribute("1.2.840.113549.1.9.6", counter)]
+
+    return _cms(pki, covered, unsigned=unsigned)
+
+
+_RSA_SHA512 = der.seq(der.oid("1.2.840.113549.1.1.13"), der.null())
+_ECDSA = der.seq(der.oid("1.2.840.10045.4.3.2"))
+_ED25519 = der.seq(der.oid("1.3.101.112"))
+_ML_DSA = der.seq(der.oid("2.16.840.1.101.3.4.3.18"))
+_PSS_DEFAULTS = der.seq(der.oid("1.2.840.113549.1.1.10"), der.seq())
+_PROTECTION = timestamps.attribute(
+    "1.2.840.113549.1.9.52",
+    der.seq(signatures.digest_algorithm("sha512"), der.tlv(0xA1, der.content(_RSA_SHA512))),
+)
+
 Make = Callable[[test_pki.Pki, bytes], bytes]
 CMS: dict[str, tuple[Make, str, str]] = {
     "another-document-inside": (
@@ -174,6 +225,78 @@ CMS: dict[str, tuple[Make, str, str]] = {
         "no_certificate_chain",
     ),
     "token-as-signature": (lambda p, c: p.timestamp(hashlib.sha256(c).digest()), HASH, "digest_mismatch"),
+    "algorithm-of-another-digest": (
+        lambda p, c: _info(p, c, lambda i: [*i[:4], _RSA_SHA512, *i[5:]]),
+        VALUE,
+        "cms_algorithms_differ",
+    ),
+    "algorithm-of-another-key": (
+        lambda p, c: _info(p, c, lambda i: [*i[:4], _ECDSA, *i[5:]]),
+        VALUE,
+        "signature_value_wrong",
+    ),
+    "algorithm-of-a-plain-scheme": (
+        lambda p, c: _info(p, c, lambda i: [*i[:4], _ED25519, *i[5:]]),
+        VALUE,
+        "signature_value_wrong",
+    ),
+    "algorithm-on-trial": (
+        lambda p, c: _info(p, c, lambda i: [*i[:4], _ML_DSA, *i[5:]]),
+        VALUE,
+        "algorithm_experimental",
+    ),
+    "pss-of-defaults": (
+        lambda p, c: _info(p, c, lambda i: [*i[:4], _PSS_DEFAULTS, *i[5:]]),
+        VALUE,
+        "cms_algorithms_differ",
+    ),
+    "pss-without-parameters": (
+        lambda p, c: _info(p, c, lambda i: [*i[:4], der.seq(der.oid("1.2.840.113549.1.1.10")), *i[5:]]),
+        VALUE,
+        "cms_signature_algorithm_malformed",
+    ),
+    "unknown-algorithm": (
+        lambda p, c: _info(p, c, lambda i: [*i[:4], der.seq(der.oid("1.2.3.4")), *i[5:]]),
+        VALUE,
+        "cms_signature_algorithm_unknown",
+    ),
+    "protected-algorithms-differ": (
+        lambda p, c: _cms(p, c, attributes=_attributes(p, _PROTECTION)),
+        VALUE,
+        "cms_algorithm_protection_differs",
+    ),
+    "content-type-differs": (
+        lambda p, c: _outer(p, c, lambda b: [*b[:2], der.seq(der.oid("1.2.840.113549.1.9.16.1.4")), *b[3:]]),
+        FORMAT,
+        "cms_content_type_differs",
+    ),
+    "attributes-taken-away": (
+        lambda p, c: _info(p, c, lambda i: [*i[:3], *i[4:]]),
+        VALUE,
+        "signature_value_wrong",
+    ),
+    "attributes-made-unsigned": (
+        lambda p, c: _info(p, c, lambda i: [*i[:3], *i[4:], b"\xa1" + i[3][1:]]),
+        VALUE,
+        "cms_unsigned_attribute_ignored",
+    ),
+    "empty-value": (lambda p, c: _info(p, c, lambda i: [*i[:5], der.octets(b"")]), VALUE, "cms_signature_empty"),
+    "value-with-a-zero-before-it": (
+        lambda p, c: _info(p, c, lambda i: [*i[:5], der.octets(b"\0" + der.content(i[5]))]),
+        VALUE,
+        "signature_value_wrong",
+    ),
+    "attribute-certificate-beside": (
+        lambda p, c: _outer(
+            p, c, lambda b: [*b[:3], der.explicit(0, *der.children(b[3]), der.explicit(2, der.null())), *b[4:]]
+        ),
+        PASSED,
+        "cms_certificate_choice_ignored",
+    ),
+    "lengths-left-open": (lambda p, c: _indefinite(_cms(p, c), 4), PASSED, "cms_ber"),
+    "octets-after-it": (lambda p, c: _cms(p, c) + b"\xde\xad\xbe\xef", PASSED, "cms_octets_after"),
+    "counter-signed": (lambda p, c: _countersigned(p, c, None), PASSED, None),
+    "counter-signature-of-another": (lambda p, c: _countersigned(p, c, b"another value"), PASSED, None),
     "not-a-cms": (lambda p, c: b"\x30\x03\x02\x01\x00", FORMAT, "cms_unreadable"),
 }
 
