@@ -130,7 +130,7 @@ def _header(buf: bytes, pos: int, limit: int) -> tuple[int, int, int | None]:
     tag, length, content = buf[pos], buf[pos + 1], pos + 2
     if tag & 0x1F == 0x1F:
         raise DerError("high tag number")
-    if tag == 0:
+    if tag in (0x00, 0x20):
         raise DerError("end of contents out of place")
     if length == 0x80:
         if not tag & 0x20:
