@@ -22,6 +22,8 @@ from test_pki.pki import now as pki_now
 from tests.pdf_writer import PdfWriter
 
 _ANCHOR = "root-g2"
+# Whose lists let the signer of the documents below pass without evidence in the file.
+AUTHORITIES = ("root-g2", "sub-g2-state", "sub-g2-tsa")
 # What pyHanko lets out on files that it cannot read.
 _UNREADABLE = (
     PdfError,
@@ -51,11 +53,13 @@ class Document:
 class Judge:
     """The engine of the service over octets, with the test hierarchy's root."""
 
-    def __init__(self, pki: test_pki.Pki, directory: Path) -> None:
+    def __init__(self, pki: test_pki.Pki, directory: Path, *, supplied: tuple[str, ...] = ()) -> None:
         anchor = pki.cert(_ANCHOR)
         TrustStore(directory / "trust").install("test", anchor, confirm=(hashlib.sha256(anchor).hexdigest(),))
         self._trust = TrustSource(directory / "trust", ("test",))
         self._path = directory / "damaged.pdf"
+        # so that no file has to bring evidence about its signer: what is said of one is said of its octets
+        self._crls = tuple(pki.crl(label, pki_now()) for label in supplied)
         self.last = ""  # the latest answer: an indication or a problem code
 
     def report(self, data: bytes) -> dict[str, Any]:
@@ -63,7 +67,7 @@ class Judge:
         self._path.write_bytes(data)
         return examine(
             self._path,
-            VerifyRequest(offline=True),
+            VerifyRequest(offline=True, crls=self._crls),
             trust=self._trust,
             fetch=None,
             now=datetime.now(UTC),
@@ -72,13 +76,16 @@ class Judge:
 
     def documents(self, pki: test_pki.Pki) -> list[Document]:
         """Good documents of several shapes, each of which passes."""
-        made = []
-        for name, data in _documents(pki):
-            report = self.report(data)
-            assert report["indication"] == "TOTAL-PASSED", (name, report)
-            covered = frozenset(_digest(data, s["scope"]["byte_ranges"]) for s in _all(report))
-            made.append(Document(name, data, covered, _pages(data)))
-        return made
+        return [self.document(name, data) for name, data in _documents(pki)]
+
+    def document(self, name: str, data: bytes) -> Document:
+        """A good document, which has to pass."""
+        report = self.report(data)
+        assert report["indication"] == "TOTAL-PASSED", (name, report)
+        covered = frozenset(_digest(data, s["scope"]["byte_ranges"]) for s in _all(report))
+        pages = _pages(data)
+        assert pages, name
+        return Document(name, data, covered, pages)
 
     def wrong(self, document: Document, data: bytes) -> str | None:
         """What is wrong with the answer for `data`, made of `document` by damage; None where it may be given.
@@ -104,7 +111,7 @@ class Judge:
         end, scope = max(ends, key=lambda found: found[0])
         if data[end:].strip(_BLANK) and not (scope["type"] == "REVISION" and scope["changes_after"]):
             return "octets after the last signed one go unmentioned"
-        if _pages(data) not in (None, document.pages):
+        if document.pages is not None and _pages(data) not in (None, document.pages):
             return "the pages are not those that were signed"
         return None
 
@@ -112,8 +119,11 @@ class Judge:
 def _pages(data: bytes) -> list[bytes] | None:
     """What pyHanko finds drawn on each page of the last revision; None where it cannot read the file."""
     try:
-        kids = PdfFileReader(io.BytesIO(data), strict=False).root["/Pages"]["/Kids"]
-        return [kid["/Contents"].data for kid in kids]
+        reader = PdfFileReader(io.BytesIO(data), strict=False)
+        if reader.encrypted:
+            reader.decrypt(b"")
+        kids = reader.root["/Pages"]["/Kids"]
+        return [kid.get_object()["/Contents"].data for kid in kids]
     except _UNREADABLE:
         return None
 

@@ -19,7 +19,7 @@ sys.path.insert(0, str(ROOT))
 
 import test_pki  # noqa: E402
 from tests.attacks.mutations import PDF_CHANGES, mutate  # noqa: E402
-from tests.attacks.verdicts import Judge  # noqa: E402
+from tests.attacks.verdicts import AUTHORITIES, Judge  # noqa: E402
 
 
 def main() -> int:
@@ -33,7 +33,7 @@ def main() -> int:
     slowest, began_all = 0.0, time.monotonic()
     with tempfile.TemporaryDirectory() as directory:
         pki = test_pki.load(Path(directory) / "pki")
-        judge = Judge(pki, Path(directory))
+        judge = Judge(pki, Path(directory), supplied=AUTHORITIES)
         documents = judge.documents(pki)
         saved = [document.data for document in documents]
         for number in range(options.count):
