@@ -12,6 +12,7 @@ import pytest
 import test_pki
 from tests.attacks.court import FORMAT, PASSED, Court, check, told
 from tests.attacks.pdf_documents import Signed, stream, text_field
+from tests.pdf_writer import PdfWriter
 from tests.support.signed_pdf import maker
 
 OTHER = stream(b"BT /F1 40 Tf 72 500 Td (Gia mao) Tj ET")
@@ -219,6 +220,83 @@ def test_timestamp_shows_a_page(pki: test_pki.Pki, monkeypatch: pytest.MonkeyPat
     pdf.fill(pki, "tsa1", number, sub_filter="ETSI.RFC3161")
     check(Court(pki)(pdf.data), FORMAT, "field_shows_without_signature")
     check(Court(pki)(pdf.data), FORMAT, "signature_covers_page")
+
+
+# the signed revision is written so that not every program reads all of it
+
+
+class _OwnContent(Signed):
+    """A form whose first page draws object 60, which no other page does, and says `more`."""
+
+    def __init__(self, more: bytes = b"", written: bytes = b"60 0 R") -> None:
+        self._written = written
+        super().__init__(extra={60: stream(b"BT /F1 12 Tf 72 720 Td (100) Tj ET")}, page_extra=more)
+
+    def page(self, index: int = 0) -> bytes:
+        return super().page(index).replace(b"/Contents 4 0 R", b"/Contents [4 0 R %s]" % self._written)
+
+
+@forger("page_content_changed")
+def page_with_an_odd_keyword() -> tuple[bytes, bytes]:
+    pdf = _OwnContent(b" /Tabs what")
+    return pdf.data, _append(pdf, [(60, OTHER, True)])
+
+
+@forger("page_content_changed")
+def page_with_a_key_too_many() -> tuple[bytes, bytes]:
+    pdf = _OwnContent(b" /Tabs")
+    return pdf.data, _append(pdf, [(60, OTHER, True)])
+
+
+@forger("object_changed")
+def reference_without_a_blank() -> tuple[bytes, bytes]:
+    pdf = _OwnContent(written=b"60 0R")
+    return pdf.data, _append(pdf, [(60, OTHER, True)])
+
+
+@forger("object_beyond_revision")
+def offset_behind_the_end(room: int = 60_000) -> tuple[bytes, bytes]:
+    """At the time of signing there is nothing where the cross-references lead."""
+    pdf = _OwnContent.__new__(_OwnContent)
+    written = PdfWriter.update
+
+    def update(self: PdfWriter, objects: dict[int, bytes], **options: object) -> None:
+        written(self, objects, **options)  # type: ignore[arg-type]
+        at = self.data.find(b"\n60 0 obj") + 1
+        if at and b"%010d 00000 n" % at in self.data:
+            self.data = self.data.replace(b"%010d 00000 n" % at, b"%010d 00000 n" % room).replace(
+                b"\n60 0 obj", b"\n%9 0 obj"
+            )
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(PdfWriter, "update", update)
+        pdf.__init__()  # type: ignore[misc]
+    filler = b"99 0 obj\n%s\nendobj\n" % stream(b" " * (room - len(pdf.data) - 200))
+    data = pdf.data + filler.ljust(room - len(pdf.data), b"\n") + b"60 %\n0 obj\n" + OTHER + b"\nendobj\n"
+    rows = b"99 1\n%010d 00000 n \n" % len(pdf.data)
+    tail = b"xref\n%strailer\n<< /Size 100 /Root 1 0 R /Prev %d >>\nstartxref\n%d\n%%%%EOF\n"
+    return pdf.data, data + tail % (rows, pdf.prev or 0, len(data))
+
+
+@forger("object_unreadable")
+def object_cut_by_the_next() -> tuple[bytes, bytes]:
+    """Some programs read an object of an object stream up to where the next one begins."""
+    pdf = Signed("stream")
+    page = pdf.page().replace(b" /Contents 4 0 R", b"")[:-3]
+    head = b"3 0 91 %d " % len(page)
+    held = stream(head + page + b" /Contents 4 0 R >>", b"/Type /ObjStm /N 2 /First %d" % len(head))
+    out = bytearray(pdf.data)
+    rows = {3: (2, 98, 0), 91: (2, 98, 1), 98: (1, len(out), 0)}
+    out += b"98 0 obj\n%s\nendobj\n" % held
+    rows[150] = (1, len(out), 0)
+    index = b" ".join(b"%d 1" % number for number in rows)
+    data = b"".join(
+        bytes([kind]) + where.to_bytes(4, "big") + extra.to_bytes(2, "big") for kind, where, extra in rows.values()
+    )
+    entries = b"/Type /XRef /Size 200 /W [1 4 2] /Index [%s] /Root 1 0 R /Prev %d" % (index, pdf.prev or 0)
+    at = len(out)
+    out += b"150 0 obj\n%s\nendobj\nstartxref\n%d\n%%%%EOF\n" % (stream(data, entries), at)
+    return pdf.data, bytes(out)
 
 
 @pytest.mark.parametrize("name", FORGERS)

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Iterator
+from itertools import islice
 
 from signsvc.formats.pdf.document import Document, Revision
 from signsvc.formats.pdf.limits import LimitError, PdfError
-from signsvc.formats.pdf.objects import Buffer
+from signsvc.formats.pdf.objects import Buffer, PdfObject, Ref
 from signsvc.formats.pdf.stream import Stream
 from signsvc.formats.pdf.xref import PACKED, PLAIN, Entry
 
@@ -17,6 +18,11 @@ _LETTER = re.compile(rb"R(?<=[\x00\t\n\x0c\r ]R)(?=[\x00\t\n\x0c\r ()<>\[\]{}/%]
 _USUAL = re.compile(rb"(?<!\d)(\d{1,10}+) \d{1,5}+ R")  # as nearly all writers write it
 _BETWEEN = re.compile(rb"[^0-9\x00\t\n\x0c\r ]")  # stands inside no reference but as its last octet
 _PAIRS = (b" R", b"\nR", b"\rR", b"\tR", b"\x0cR", b"\x00R")
+_GAP = rb"(?:[\x00\t\n\x0c\r ]|%[^\r\n]*+[\r\n])"
+_LOOSE = re.compile(rb"(?<!\d)(\d{1,10}+)" + _GAP + rb"++\d{1,5}+" + _GAP + rb"*+R")
+_STUCK = re.compile(rb"R(?<=[0-9]R)(?=[\x00\t\n\x0c\r ()<>\[\]{}/%])")
+_PAIR = re.compile(rb"\d" + _GAP + rb"+\d{1,5}\Z")
+_MAX_TORN = 100_000  # references taken from one object that cannot be read
 _SPACE = b"\x00\t\n\x0c\r "
 _SHORT = 24
 _WINDOW = 48
@@ -49,6 +55,23 @@ def hits(buffer: Buffer, start: int, end: int, interest: set[int]) -> Iterator[t
                 if token in wanted:
                     yield begin + match.end() - 2, wanted[token]
         begin = stop
+
+
+def stuck(buffer: Buffer, start: int, end: int) -> bool:
+    """Whether an R stands right behind a pair of numbers: no reference, but some programs take it for one."""
+    return any(
+        _PAIR.search(bytes(buffer[max(start, match.start() - _WINDOW) : match.start()]))
+        for match in _STUCK.finditer(buffer, start, end)
+    )
+
+
+def torn(buffer: Buffer, entry: Entry) -> PdfObject:
+    """What an object that cannot be read seems to refer to: other programs mend it, each in its own way."""
+    if entry.kind != PLAIN:
+        return None
+    end = buffer.find(b"endobj", entry.where)
+    found = _LOOSE.finditer(buffer, entry.where, end if end >= 0 else len(buffer))
+    return [Ref(int(match[1]), 0) for match in islice(found, _MAX_TORN)]
 
 
 def _border(buffer: Buffer, begin: int, end: int) -> int:
@@ -148,4 +171,4 @@ def stretches(document: Document) -> Iterable[tuple[int, int]]:
     return found
 
 
-__all__ = ["hits", "rows", "stretches"]
+__all__ = ["hits", "rows", "stretches", "stuck", "torn"]

@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
-from signsvc.formats.pdf.change_scan import hits, rows, stretches
+from signsvc.formats.pdf.change_scan import hits, rows, stretches, stuck, torn
 from signsvc.formats.pdf.document import Document
 from signsvc.formats.pdf.limits import LimitError, PdfError, SpentError
 from signsvc.formats.pdf.objects import PdfDict, PdfObject, Ref
@@ -281,7 +281,7 @@ class Usages:
             except LimitError:
                 raise
             except PdfError:
-                value = None
+                value = torn(self._document.buffer, entry)
             if isinstance(value, Stream) and entry.where in self._tables:
                 value = None  # a cross-reference stream: its dictionary is the trailer
             found: dict[int, list[Path]] = {}
@@ -307,6 +307,8 @@ class Usages:
         unsettled: list[tuple[int, int]] = []
         looked, header, upcoming = 0, -1, buffer.find(b"obj")
         for start, end in stretches(self._document):
+            if stuck(buffer, start, end):
+                return False
             for at, number in hits(buffer, start, end, self._interest):
                 if 0 <= upcoming < at:
                     candidate = buffer.rfind(b"obj", looked, at)

@@ -32,6 +32,7 @@ class _Steps:
         self._steps: dict[int, tuple[Notes, tuple[int, ...]]] = {}
         self._restrictions: dict[int, Restrictions] = {}
         self._changes: dict[tuple[int, bool | None], Change] = {}
+        self._outward: bool | None = None
         self._left = document.limits.changes
 
     def step(self, index: int) -> tuple[Notes, tuple[int, ...]]:
@@ -64,10 +65,24 @@ class _Steps:
         if self._left < 0:
             raise LimitError("changes")
 
+    def _reaches_out(self) -> bool:
+        """Whether cross-references of some revision lead to octets that were added to the file later."""
+        if self._outward is None:
+            self._outward = any(
+                rows.lead_beyond(revision.end)
+                for revision in self._document.revisions[:-1]
+                for section in revision.sections
+                for rows in (section.rows, section.hidden)
+                if rows is not None
+            )
+        return self._outward
+
     def _judged(self, index: int) -> tuple[Notes, tuple[int, ...]]:
         try:
             step = Step(self._document, index, self._find_usages())
             judge(step)
+            if self._reaches_out():
+                step.refuse("object_beyond_revision")
         except LimitError:
             raise
         except SpentError:

@@ -465,7 +465,12 @@ class ObjectStream:
                 raise PdfError(self._costly[index])
             parser = self._shared.beside(self.data)
             try:
-                self._values[index] = parser.read(self.places[index][1])[0]
+                start = self.places[index][1]
+                value, end = parser.read(start)
+                if index + 1 < len(self.places) and not start < end <= self.places[index + 1][1]:
+                    # some programs read up to where the next one begins, and so another object
+                    raise PdfError("objects of an object stream overlap")
+                self._values[index] = value
             except PdfError as error:
                 if self._shared.tokens - parser.tokens > _COSTLY:
                     self._costly[index] = str(error)

@@ -65,6 +65,24 @@ class Rows(ABC):
         offset = number - block.first
         return self.entry(block, offset) if offset < block.size else None
 
+    def lead_beyond(self, limit: int) -> bool:
+        """Whether a row says that its object stands at offset `limit` or behind it."""
+        return any(self._suspect(block, limit) and self._beyond(block, limit) for block in self.blocks)
+
+    def _beyond(self, block: Block, limit: int) -> bool:
+        for offset in range(block.size):
+            try:
+                kind, where, _ = self.entry(block, offset)
+            except PdfError:
+                continue
+            if kind == PLAIN and where >= limit:
+                return True
+        return False
+
+    @abstractmethod
+    def _suspect(self, block: Block, limit: int) -> bool:
+        """Whether any row of `block` may have so large an offset: told by its octets, without reading the rows."""
+
     def numbers(self) -> Iterator[int]:
         """All numbers with an entry, ascending."""
         for block in self.blocks:
@@ -93,6 +111,12 @@ class TableRows(Rows):
             raise PdfError("malformed cross-reference row")
         return _entry(found)
 
+    def _suspect(self, block: Block, limit: int) -> bool:
+        if block.at < 0:
+            return True
+        rows = bytes(self._buffer[block.at : block.at + 20 * block.size])
+        return max(rows[at : at + 10] for at in range(0, len(rows), 20)) >= b"%010d" % limit
+
 
 class StreamRows(Rows):
     """Rows of a cross-reference stream."""
@@ -117,6 +141,13 @@ class StreamRows(Rows):
         )
         # an unknown kind is a reference to null (§7.5.8.3)
         return entry if kind <= PACKED else Entry(FREE, 0, 0)
+
+    def _suspect(self, block: Block, limit: int) -> bool:
+        one, two, three = self._widths
+        width, data = one + two + three, self._data
+        first = block.at + one
+        largest = max(data[at : at + two] for at in range(first, first + width * block.size, width))
+        return int.from_bytes(largest, "big") >= limit
 
 
 def _entry(found: re.Match[bytes]) -> Entry:
