@@ -27,6 +27,7 @@ _SPACE = b"\x00\t\n\x0c\r "
 _SHORT = 24
 _WINDOW = 48
 _CHUNK = 1 << 18
+_SPARSE = 128  # octets for each R above which its neighbours are looked at one by one
 _MAX_TOKENS = 32  # numbers of interest in one chunk that are looked for by name
 # Files smaller than this are scanned whole; in larger ones the bodies of large streams are left out.
 _SKIP_FROM = 1 << 20
@@ -42,8 +43,9 @@ def hits(buffer: Buffer, start: int, end: int, interest: set[int]) -> Iterator[t
     while begin < end:
         stop = _border(buffer, begin, end)
         chunk = bytes(buffer[begin:stop])
-        found = _USUAL.findall(chunk)
-        if sum(chunk.count(pair) for pair in _PAIRS) != len(found):
+        # a list of references is worth a search for numbers; in pictures and signatures R is the rarer sight
+        found = _USUAL.findall(chunk) if chunk.count(b"R") * _SPARSE > len(chunk) else None
+        if found is None or sum(chunk.count(pair) for pair in _PAIRS) != len(found):
             for at, number in _each(buffer, start, begin, stop, end):
                 if number in interest or number < 0:
                     yield at, number
