@@ -31,7 +31,7 @@ def read_certificates(data: bytes) -> tuple[Certificate, ...]:
             blocks = [(b"", base64.b64decode(b"".join(data.split()), validate=True))]
         for _, block in blocks or [(b"", data)]:
             found += _block(block)
-    except (DerError, binascii.Error, ValueError):
+    except (DerError, binascii.Error, ValueError, IndexError):
         raise RequestError(reason="not a certificate file") from None
     if not found:
         raise RequestError(reason="the file holds no certificate")
