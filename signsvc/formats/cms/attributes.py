@@ -6,6 +6,7 @@ import functools
 from dataclasses import dataclass, field
 from datetime import datetime
 
+from signsvc.algorithms import SHAKE256
 from signsvc.asn1 import der
 from signsvc.asn1.der import DerError, Tlv
 from signsvc.formats.cms import evidence
@@ -119,6 +120,8 @@ _SIGNED_ONLY = frozenset(
 
 _SHA256 = "2.16.840.1.101.3.4.2.1"
 _SHA1 = "1.3.14.3.2.26"
+# id-shake256-len with the length that the plain identifier stands for (RFC 8419 §2.2).
+_SHAKE256_512 = ("2.16.840.1.101.3.4.2.18", b"\x02\x02\x02\x00")
 _STRINGS = {0x0C: "utf-8", 0x13: "latin-1", 0x14: "latin-1", 0x16: "latin-1", 0x1E: "utf-16-be", 0x1C: "utf-32-be"}
 _MAX_TEXT = 1024
 _MAX_ROLES = 20
@@ -257,7 +260,10 @@ def _algorithm(content: bytes) -> tuple[str, bytes | None]:
     parts = der.children(content, Tlv(der.SEQUENCE, 0, 0, len(content)), limit=2)
     if not parts:
         raise DerError("algorithm identifier without an algorithm")
-    return der.decode_oid(content, parts[0]), parts[1].full(content) if len(parts) == 2 else None
+    oid, parameters = der.decode_oid(content, parts[0]), parts[1].full(content) if len(parts) == 2 else None
+    if (oid, parameters) == _SHAKE256_512:
+        return SHAKE256.oid, None
+    return oid, parameters
 
 
 def _reference(encoded: bytes, digest_oid: str | None) -> CertificateRef:
