@@ -172,8 +172,8 @@ def signed(buf: bytes, element: Tlv, reading: Reading) -> SignedAttributes:
     before = b""
     for item in der.children(buf, element, limit=MAX_ATTRIBUTES):
         encoded = buf[item.start : item.end]
-        if encoded < before and not any(f.code == "cms_signed_attributes_order" for f in view.findings):
-            view.findings.append(reading.note("cms_signed_attributes_order"))
+        if encoded < before:
+            _disordered(view, reading)
         before = encoded
         try:
             oid, values = attribute(buf, item)
@@ -182,6 +182,8 @@ def signed(buf: bytes, element: Tlv, reading: Reading) -> SignedAttributes:
             view.findings.append(reading.note("cms_signed_attribute_malformed", attribute="?"))
             continue
         view.types.append(oid)
+        if len(values) > 1 and not _ordered(buf, values):
+            _disordered(view, reading)
         if oid not in _SEVERAL:
             if oid in seen:
                 view.findings.append(reading.note("cms_signed_attribute_repeated", attribute=label(oid)))
@@ -205,6 +207,17 @@ def signed(buf: bytes, element: Tlv, reading: Reading) -> SignedAttributes:
                 reading.malformed = True
                 view.findings.append(reading.note("cms_signed_attribute_malformed", attribute=label(oid)))
     return view
+
+
+def _disordered(view: SignedAttributes, reading: Reading) -> None:
+    if not any(f.code == "cms_signed_attributes_order" for f in view.findings):
+        view.findings.append(reading.note("cms_signed_attributes_order"))
+
+
+def _ordered(buf: bytes, values: list[Tlv]) -> bool:
+    """Whether the values of one attribute stand in DER order (X.690 §11.6)."""
+    encoded = [value.full(buf) for value in values]
+    return encoded == sorted(encoded)
 
 
 def misplaced(oid: str) -> bool:

@@ -72,6 +72,15 @@ def test_unsigned_attributes_among_the_signed(pki: test_pki.Pki, oid: str) -> No
     assert signer.timestamps == ()
 
 
+def test_values_of_one_attribute_out_of_order(pki: test_pki.Pki) -> None:
+    """What other readers re-encode before they verify must be DER down to the values."""
+    sorted_values, others = (der.integer(1), der.null()), (der.null(), der.integer(1))
+    good = der.seq(der.oid("1.2.3.4"), der.tlv(0x31, *sorted_values))
+    bad = der.seq(der.oid("1.2.3.4"), der.tlv(0x31, *others))
+    assert codes(only(build(Signer(pki, extra=(good,)))).findings) == []
+    assert codes(only(build(Signer(pki, extra=(bad,)))).findings) == ["cms_signed_attributes_order"]
+
+
 # Sets of SignedData.
 
 
