@@ -30,10 +30,12 @@ from signsvc.trust.crl_entries import (
     serial_of,
 )
 from signsvc.trust.memo import Memo
-from signsvc.trust.points import PointNames, names_match, point_names
+from signsvc.trust.points import PointNames, names_match, point_names, reason_flags
 from signsvc.trust.signed import algorithm_identifier, bit_string, check_signature, extensions
 from signsvc.types import Certificate, EvidenceItem, names
 
+# Bits of ReasonFlags: every reason for which a certificate may be revoked.
+ALL_REASONS = frozenset(range(1, 9))
 MAX_OCTETS = 64 * 1024 * 1024
 _INDEX_AFTER = 4  # searches of one list before it gets an index
 _INDEX_FROM = crl_index.WORTHWHILE  # octets of entries
@@ -58,7 +60,7 @@ class IssuingPoint:
     only_user: bool = False
     only_ca: bool = False
     only_attribute: bool = False
-    some_reasons: bool = False
+    reasons: frozenset[int] | None = None  # onlySomeReasons; None: all
     indirect: bool = False
 
 
@@ -144,6 +146,7 @@ class Crl:
     def _read_extensions(self, found: dict[str, tuple[bool, bytes]]) -> None:
         self.number = _number(found.get(_CRL_NUMBER))
         self.is_delta = _DELTA_INDICATOR in found
+        self.base_number = _number(found.get(_DELTA_INDICATOR))
         self.aki: bytes | None = None
         if _AUTHORITY_KEY in found:
             raw = found[_AUTHORITY_KEY][1]
@@ -189,30 +192,38 @@ class Crl:
         Issuer, distribution point and kind of certificate must fit (RFC 5280 §6.3.3 (b)); delta lists, lists for some
         reasons and attribute certificates only do not cover.  Neither signature nor dates are looked at.
         """
-        try:
-            return self._covers(certificate)
-        except (DerError, IndexError):
-            return False
+        return not self.is_delta and self.reasons_for(certificate) >= ALL_REASONS
 
-    def _covers(self, certificate: Certificate) -> bool:
+    def reasons_for(self, certificate: Certificate) -> frozenset[int]:
+        """The reasons (bits of ReasonFlags) for which the list, complete or delta, would name this certificate; none
+        where its scope is another (RFC 5280 §6.3.3 (b) to (d))."""
+        try:
+            return self._reasons_for(certificate)
+        except (DerError, IndexError):
+            return frozenset()
+
+    def _reasons_for(self, certificate: Certificate) -> frozenset[int]:
         points = point_names(certificate)
         own = names.same(self.issuer_der, certificate.issuer_der)
         if not own:
             points = tuple(p for p in points if any(names.same(n, self.issuer_der) for n in p.issuers))
             if not self.indirect or not points:
-                return False
+                return frozenset()
         else:
             points = tuple(p for p in points if not p.issuers or any(names.same(n, self.issuer_der) for n in p.issuers))
-        if self.is_delta:
-            return False
         idp = self.idp
         if idp is None:
-            return True
-        if idp.only_attribute or idp.some_reasons:
-            return False
-        if (idp.only_user and certificate.is_ca) or (idp.only_ca and not certificate.is_ca):
-            return False
-        return idp.names is None or any(names_match(idp.names, p) for p in points)
+            return ALL_REASONS
+        if idp.only_attribute or (idp.only_user and certificate.is_ca) or (idp.only_ca and not certificate.is_ca):
+            return frozenset()
+        if idp.names is not None:
+            points = tuple(p for p in points if names_match(idp.names, p))
+            if not points:
+                return frozenset()
+        if idp.reasons is None:
+            return ALL_REASONS
+        wanted = [ALL_REASONS if p.reasons is None else p.reasons for p in points] or [ALL_REASONS]
+        return idp.reasons & frozenset().union(*wanted) & ALL_REASONS
 
     def issued_by(self, issuer: Certificate) -> bool:
         """Whether name, key identifier and key usage of `issuer` let it have issued the list; no signature check."""
@@ -401,17 +412,17 @@ def _number(extension: tuple[bool, bytes] | None) -> int | None:
 def _issuing_point(raw: bytes, issuer_der: bytes) -> IssuingPoint:
     flags = dict.fromkeys((0x81, 0x82, 0x84, 0x85), False)
     point: PointNames | None = None
-    some_reasons = False
+    reasons: frozenset[int] | None = None
     for part in der.children(raw, der.read_all(raw, tag=der.SEQUENCE), limit=6):
         if part.tag == 0xA0:
             point = PointNames.read(raw, part, issuer_der)
         elif part.tag == 0x83:
-            some_reasons = True
+            reasons = reason_flags(raw, part)
         elif part.tag in flags:
             flags[part.tag] = part.value(raw) != b"\0"
         else:
             raise DerError("malformed issuing distribution point")
-    return IssuingPoint(point, flags[0x81], flags[0x82], flags[0x85], some_reasons, flags[0x84])
+    return IssuingPoint(point, flags[0x81], flags[0x82], flags[0x85], reasons, flags[0x84])
 
 
-__all__ = ["REASONS", "Crl", "IssuingPoint", "Revoked"]
+__all__ = ["ALL_REASONS", "REASONS", "Crl", "IssuingPoint", "Revoked"]

@@ -60,6 +60,7 @@ class OcspSingle:
     key_hash: bytes
     revoked_at: datetime | None = None
     reason: str = "unspecified"
+    invalidity_date: datetime | None = None
     archive_cutoff: datetime | None = None
     cert_hash: tuple[str, bytes] | None = None  # digest OID, digest (Common PKI certHash)
     unknown_critical: tuple[str, ...] = ()
@@ -321,6 +322,7 @@ def _single(buf: bytes, element: Tlv) -> OcspSingle:
         key_hash=identifier[2].value(buf),
         revoked_at=revoked_at,
         reason=reason,
+        invalidity_date=_time(found.get(_INVALIDITY_DATE)),
         archive_cutoff=_time(found.get(_ARCHIVE_CUTOFF)),
         cert_hash=_cert_hash(found.get(_CERT_HASH)),
         unknown_critical=_unknown(found, _KNOWN_SINGLE),

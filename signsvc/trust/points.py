@@ -1,4 +1,4 @@
-"""Names of CRL distribution points, for matching a certificate with the list that covers it (RFC 5280 §6.3.3)."""
+"""CRL distribution points, for matching a certificate with the list that covers it (RFC 5280 §6.3.3)."""
 
 from __future__ import annotations
 
@@ -14,11 +14,11 @@ _MAX_NAMES = 100
 
 @dataclass(frozen=True, slots=True)
 class PointNames:
-    """One DistributionPoint: its names, each comparable, and cRLIssuer as DER Names."""
+    """One DistributionPoint: its names, each comparable, cRLIssuer as DER Names, and its reasons."""
 
     names: frozenset[object] = frozenset()
     issuers: tuple[bytes, ...] = ()
-    some_reasons: bool = False
+    reasons: frozenset[int] | None = None  # None: all
 
     @classmethod
     def read(cls, buf: bytes, element: Tlv, issuer_der: bytes) -> PointNames:
@@ -44,8 +44,16 @@ def point_names(certificate: Certificate) -> tuple[PointNames, ...]:
             )
         base = issuers[0] if issuers else certificate.issuer_der
         own = _point_name(raw, parts[0xA0], base) if 0xA0 in parts else frozenset()
-        found.append(PointNames(own, issuers, 0x81 in parts))
+        found.append(PointNames(own, issuers, reason_flags(raw, parts[0x81]) if 0x81 in parts else None))
     return tuple(found)
+
+
+def reason_flags(buf: bytes, element: Tlv) -> frozenset[int]:
+    """The bits of ReasonFlags (RFC 5280 §4.2.1.13).  Raises `DerError`."""
+    raw = element.value(buf)
+    if not 1 <= len(raw) <= 3 or raw[0] > 7:
+        raise DerError("malformed reasons")
+    return frozenset(n for n in range(8 * (len(raw) - 1) - raw[0]) if raw[1 + n // 8] & 0x80 >> n % 8)
 
 
 def names_match(point: PointNames, of_certificate: PointNames) -> bool:

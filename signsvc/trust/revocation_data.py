@@ -100,10 +100,11 @@ def _from_ocsp(
 def _from_crl(
     crl: Crl, certificate: Certificate, issuer: Certificate, known: Iterable[Certificate], now: datetime
 ) -> Answer | None:
-    if crl.problem is not None or not crl.covers(certificate):
+    if crl.problem is not None or not crl.reasons_for(certificate):
         return None
     if crl.issued_by(issuer) and crl.verify(issuer) is SignatureCheck.VALID:
-        return Answer(_adequate(certificate, crl.this_update, crl.next_update, now))
+        # A list for some reasons, or of changes alone, is taken along: others may complete it.
+        return Answer(crl.covers(certificate) and _adequate(certificate, crl.this_update, crl.next_update, now))
     # A re-keyed CA signs its list with either key, another authority an indirect one.  Anybody may have made a
     # certificate with the name: such a list is taken along, but keeps nobody from asking further.
     others = [c for c in known if c != issuer and names.same(c.subject_der, crl.issuer_der)]

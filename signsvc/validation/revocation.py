@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING
 from signsvc.algorithms import SignatureCheck
 from signsvc.asn1 import DerError
 from signsvc.types import Certificate, EvidenceItem, EvidenceKind
+from signsvc.validation.crl_sets import Part, for_all_reasons, with_deltas
 from signsvc.validation.path_checks import check_path
 from signsvc.validation.pool import Pool
 
@@ -54,6 +55,10 @@ class Fact:
     keeps_expired_since: datetime | None = None  # expiredCertsOnCRL, archiveCutoff
     proves_certificate: bool = False  # certHash matched: the responder knows this very certificate
     signer_revoked_at: datetime | None = None
+    signer_checked: bool = True  # False: a responder whose own status nothing speaks of
+    invalidity_date: datetime | None = None  # since when the key is suspected (RFC 5280 §5.3.2)
+    stands_alone: bool = True  # False: other lists must complete it
+    others: tuple[Fact, ...] = ()  # by further lists, that say it together with this one
 
 
 class RevocationData:
@@ -94,15 +99,24 @@ class RevocationData:
             for item, response in self._responses
             if (fact := self._from_ocsp(item, response, certificate, issuer, candidates)) is not None
         ]
+        complete: list[tuple[Fact, Crl]] = []
+        parts: list[Part] = []
         for item, crl in self._crls:
             crl_fact = _from_crl(item, crl, certificate, issuer, pool, paths)
             if crl_fact is None:
                 continue
             if crl_fact.signer != issuer and (above := paths(crl_fact.signer)):
-                gone = self._signer_revoked(crl_fact.signer, above[0][1]) if len(above[0]) > 1 else None
+                gone = self._signer_status(crl_fact.signer, above[0][1])[0] if len(above[0]) > 1 else None
                 crl_fact = replace(crl_fact, signer_revoked_at=gone)
+            good = crl_fact.status is FactStatus.GOOD
+            if good and not crl.covers(certificate):
+                parts.append(Part(crl_fact, crl, crl.reasons_for(certificate)))
+                if not crl_fact.stands_alone:
+                    continue
+            elif good:
+                complete.append((crl_fact, crl))
             found.append(crl_fact)
-        return tuple(found)
+        return (*found, *for_all_reasons(parts), *with_deltas(complete, parts))
 
     def _from_ocsp(
         self,
@@ -126,6 +140,9 @@ class RevocationData:
             status = FactStatus.ON_HOLD
         elif status is FactStatus.GOOD and response.problem(single) is not None:
             return None
+        gone, checked = None, True
+        if responder != issuer and not responder.ocsp_no_check and not responder.no_revocation_available:
+            gone, checked = self._signer_status(responder, issuer)
         hash_matches = single.cert_hash_matches(certificate)
         if status is FactStatus.GOOD and hash_matches is False:
             return None  # the answer is about another certificate of this number
@@ -143,16 +160,21 @@ class RevocationData:
             reason=None if status is FactStatus.GOOD else single.reason,
             keeps_expired_since=single.archive_cutoff,
             proves_certificate=hash_matches is True,
-            signer_revoked_at=(
-                None if responder == issuer or responder.ocsp_no_check else self._signer_revoked(responder, issuer)
-            ),
+            signer_revoked_at=gone,
+            signer_checked=checked,
+            invalidity_date=single.invalidity_date if status is FactStatus.REVOKED else None,
         )
 
-    def _signer_revoked(self, signer: Certificate, above: Certificate) -> datetime | None:
-        """When a list by the very key that certified a responder or list issuer revoked it."""
+    def _signer_status(self, signer: Certificate, above: Certificate) -> tuple[datetime | None, bool]:
+        """When a list by the very key that certified a responder or list issuer revoked it, and whether any speaks of
+        it."""
         nobody = Pool(())
-        facts = (_from_crl(item, crl, signer, above, nobody, lambda _: ()) for item, crl in self._crls)
-        return min((f.revoked_at for f in facts if f is not None and f.revoked_at is not None), default=None)
+        facts = [
+            fact
+            for item, crl in self._crls
+            if (fact := _from_crl(item, crl, signer, above, nobody, lambda _: ())) is not None
+        ]
+        return min((f.revoked_at for f in facts if f.revoked_at is not None), default=None), bool(facts)
 
 
 def _from_crl(
@@ -168,10 +190,10 @@ def _from_crl(
         status = FactStatus.GOOD
         if entry is not None and entry.reason != _UNREVOKED:
             status = FactStatus.ON_HOLD if entry.reason == _HOLD else FactStatus.REVOKED
-        elif entry is not None and crl.is_delta and crl.problem is None:
-            pass  # a delta list says that the certificate is no longer on hold
-        # A list that names the certificate counts whatever its scope; one that does not must be the list for it.
-        elif not crl.covers(certificate) or crl.problem is not None:
+        # A list that names the certificate counts whatever its scope; one that does not must be the list for it, or a
+        # part of it.  A delta list may say that the certificate is no longer on hold.
+        lifted = entry is not None and status is FactStatus.GOOD and crl.is_delta
+        if status is FactStatus.GOOD and (crl.problem is not None or not (lifted or crl.reasons_for(certificate))):
             return None
         signer = _crl_signer(crl, certificate, issuer, pool, paths)
     except (DerError, IndexError):
@@ -192,6 +214,8 @@ def _from_crl(
         revoked_at=listed.at if listed is not None else None,
         reason=listed.reason if listed is not None else None,
         keeps_expired_since=crl.expired_certs_on_crl,
+        invalidity_date=listed.invalidity_date if listed is not None else None,
+        stands_alone=status is not FactStatus.GOOD or lifted or crl.covers(certificate),
     )
 
 

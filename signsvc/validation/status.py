@@ -96,6 +96,8 @@ def status_of(
         best = max(good, key=lambda f: f.this_update)
         if depth == 0 and best.this_update < proven < context.present:
             notes.append(Finding.of("revocation_data_before_signing", subject=subject, name=name))
+        if not best.signer_checked:
+            notes.append(Finding.of("ocsp_responder_not_checked", subject=subject, name=name))
         if best.item.stale and best.item.obtained_at is not None:
             hours = int((context.latest - best.item.obtained_at).total_seconds() // 3600)
             notes.append(Finding.of("revocation_data_kept", subject=subject, name=name, hours=max(hours, 0)))
@@ -124,15 +126,20 @@ def _revoked(certificate: Certificate, fact: Fact, at: datetime, proven: datetim
     entry = _entry(certificate, CertificateStatus.REVOKED, fact)
     subject, ends = certificate.sha256.hex(), shift(at, -_JUST_BEFORE)
     code = "certificate_revoked_later" if proven < at else "certificate_revoked" if depth == 0 else "ca_revoked"
-    return Status(
-        entry, (Finding.of(code, subject=subject, name=certificate.common_name, since=shown(at)),), ends, fact
-    )
+    notes = [Finding.of(code, subject=subject, name=certificate.common_name, since=shown(at))]
+    if fact.invalidity_date is not None:
+        since = shown(fact.invalidity_date)
+        notes.append(Finding.of("key_suspected_since", subject=subject, name=certificate.common_name, since=since))
+    return Status(entry, tuple(notes), ends, fact)
 
 
 def _unfit(
     context: Context, certificate: Certificate, issuer: Certificate, fact: Fact, limit: Limit | None
 ) -> str | None:
     """Why data cannot speak for the certificate, or None."""
+    for other in fact.others:
+        if reason := _unfit(context, certificate, issuer, other, limit):
+            return reason
     if fact.this_update > shift(context.latest, context.policy.tolerance):
         return "from_future"
     if fact.this_update < certificate.not_before:

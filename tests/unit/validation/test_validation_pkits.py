@@ -27,8 +27,6 @@ FAILING = {f"DifferentPoliciesTest{n}EE" for n in (4, 5, 7, 8, 9, 12)}
 # Where we are stricter on purpose, and why.
 STRICTER = {
     "ValidDSAParameterInheritanceTest5EE": "keys without their own parameters are not loaded",
-    "ValidonlySomeReasonsTest18EE": "lists for some reasons are not put together to one for all",
-    "ValidonlySomeReasonsTest19EE": "lists for some reasons are not put together to one for all",
 }
 
 # Refused when they are read: the signature's bit string has unused bits.
