@@ -36,6 +36,7 @@ class Change:
     fields: tuple[str, ...] = ()
     reasons: tuple[str, ...] = ()  # finding codes that explain the grade
     permitted: bool | None = None  # against DocMDP, FieldMDP and locks in force; None: nothing restricts
+    details: tuple[tuple[str, str, int | str], ...] = ()  # what the text of a reason names: reason, place, value
 
 
 @dataclass(frozen=True, slots=True)

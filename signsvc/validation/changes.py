@@ -29,7 +29,9 @@ def check_changes(scope: Scope, subject: str) -> Iterator[Finding]:
             known = (reason for reason in dict.fromkeys(change.reasons) if reason in catalogue())
             # A further signature (the agency's seal after the person's) is ordinary: only what the catalogue warns of.
             level = None if change.grade is Grade.FORM_OR_SIGNATURE else Level.WARN
-            yield from (Finding.of(reason, subject=subject, level=level, revision=revision) for reason in known)
+            for reason in known:
+                data = {name: value for named, name, value in change.details if named == reason}
+                yield Finding.of(reason, subject=subject, level=level, revision=revision, **data)
         if change.permitted is False and change.grade is not Grade.UNDEFINED:
             yield Finding.of("changed_not_permitted", subject=subject, revision=revision, pages=pages)
 

@@ -48,7 +48,9 @@ def changes_after(document: Document, revision: Revision, end: int, *, removed: 
     if removed:
         found.append(Change(number, Grade.UNDEFINED, reasons=("signature_removed",)))
     if document.trailing is not None:
-        found.append(Change(number + 1, Grade.UNDEFINED, reasons=("document_octets_after_end",)))
+        reason = "document_octets_after_end"
+        count = document.size - document.trailing
+        found.append(Change(number + 1, Grade.UNDEFINED, reasons=(reason,), details=((reason, "count", count),)))
     return tuple(found)
 
 

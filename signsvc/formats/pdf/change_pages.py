@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from signsvc.formats.pdf.change_cover import cover
 from signsvc.formats.pdf.change_form import covers, fresh_appearance, is_visible, newly_signed, rectangle
 from signsvc.formats.pdf.change_step import Step, dictionary, items
 from signsvc.formats.pdf.document import Revision
@@ -37,7 +38,7 @@ class Boxes:
 
     def __init__(self, annotations: list[PdfObject], page: PdfDict) -> None:
         self._annotations = annotations
-        self._page = page
+        self.page = page
         self._found: list[tuple[bool, _Box]] | None = None
 
     def meet(self, step: Step, value: PdfDict, *, widgets: bool) -> bool:
@@ -53,7 +54,7 @@ class Boxes:
 
     def covered(self, step: Step, value: PdfDict) -> bool:
         """Whether `value` covers so much of the page that it is no signature's image but another page."""
-        return covers(step, value, self._page)
+        return covers(step, value, self.page)
 
     def _box(self, step: Step, item: PdfObject) -> tuple[bool, _Box] | None:
         found = dictionary(step.new, item)
@@ -141,6 +142,8 @@ def _added(step: Step, item: PdfObject, value: PdfDict, place: int | None, boxes
         step.refuse("action_added", page=place)
     opaque = kind in _OPAQUE or _drawn_large(step, value)
     step.note(Grade.ANNOTATION, "annotation_opaque" if opaque else "annotation_added", page=place)
+    if opaque:
+        cover(step, kind, value, boxes.page, place)
     if opaque and boxes.meet(step, value, widgets=True):
         step.refuse("annotation_over_field", page=place)
     elif opaque and boxes.meet(step, value, widgets=False):

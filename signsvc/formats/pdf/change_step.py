@@ -42,6 +42,7 @@ class Notes:
     fields: dict[str, None] = field(default_factory=dict)
     filled: set[str] = field(default_factory=set)  # fields whose locks count
     signatures: list[NewSignature] = field(default_factory=list)
+    covered: list[str] = field(default_factory=list)  # pages with the rectangles that something may hide
 
 
 class Step:

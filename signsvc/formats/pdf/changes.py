@@ -9,6 +9,7 @@ page, annotation, structure tree) and everything without a rule is undefined, un
 from __future__ import annotations
 
 from signsvc.formats.pdf import docmdp
+from signsvc.formats.pdf.change_cover import COVERING
 from signsvc.formats.pdf.change_rules import judge
 from signsvc.formats.pdf.change_step import Notes, Step, dictionary, items
 from signsvc.formats.pdf.change_usages import Usages
@@ -56,6 +57,9 @@ class _Steps:
                 fields=tuple(notes.fields),
                 reasons=tuple(notes.reasons),
                 permitted=permitted,
+                details=tuple(
+                    (reason, "places", "; ".join(notes.covered)) for reason in COVERING if reason in notes.reasons
+                ),
             )
         return found
 
