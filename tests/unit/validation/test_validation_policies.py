@@ -140,3 +140,19 @@ def test_policies_are_immutable() -> None:
     policy: Policy = policies.load("hon-hop")
     with pytest.raises(AttributeError):
         policy.version = "2"  # type: ignore[misc]
+
+
+def test_experimental_algorithms_are_a_word_of_the_policy() -> None:
+    plain = policies.load("hon-hop")
+    assert plain.experimental is False
+    assert describe(plain)["experimental"] is False
+    # In front of the tables: TOML takes what stands behind a table's header into it.
+    data = _file("hon-hop").replace(b'timestamp = "recommended"', b'timestamp = "recommended"\nexperimental = true')
+    site = parse(data)
+    assert site.experimental is True
+    for role in Role:
+        assert site.reliable_until(role, "ml-dsa-65") is None
+        assert plain.reliable_until(role, "ml-dsa-65") == datetime(1970, 1, 1, tzinfo=UTC)
+    assert [d.key for d in differences(plain, site)] == ["experimental"]
+    with pytest.raises(ConfigError):
+        parse(data.replace(b"experimental = true", b'experimental = "yes"'))
