@@ -10,7 +10,7 @@ from collections.abc import Callable
 import pytest
 
 import test_pki
-from tests.attacks.court import FORMAT, PASSED, Court, check, told
+from tests.attacks.court import FORMAT, MISSING, PASSED, Court, check, told
 from tests.attacks.pdf_documents import Signed, stream, text_field
 from tests.pdf_writer import PdfWriter
 from tests.support.signed_pdf import maker
@@ -297,6 +297,31 @@ def object_cut_by_the_next() -> tuple[bytes, bytes]:
     at = len(out)
     out += b"150 0 obj\n%s\nendobj\nstartxref\n%d\n%%%%EOF\n" % (stream(data, entries), at)
     return pdf.data, bytes(out)
+
+
+def test_hidden_rows_behind_the_end(pki: test_pki.Pki, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A signed revision takes no cross-references from octets that were appended to it."""
+    monkeypatch.setattr(Signed, "cms", staticmethod(maker(pki)))
+    monkeypatch.setattr(Signed, "room", 24_000)
+    written, room = PdfWriter.update, 60_000
+
+    def update(self: PdfWriter, objects: dict[int, bytes], **options: object) -> None:
+        more = {} if self.prev else {"trailer": b" /XRefStm %d" % room}
+        written(self, objects, **(options | more))  # type: ignore[arg-type]
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(PdfWriter, "update", update)
+        pdf = _OwnContent(written=b"70 0 R")
+    out = bytearray(pdf.data)
+    places = [len(out)]
+    out += b"99 0 obj\n%s\nendobj\n" % OTHER
+    row = b"\x01" + places[0].to_bytes(4, "big") + b"\x00\x00"
+    out += b"\n" * (room - len(out))
+    places.append(len(out))
+    out += b"98 0 obj\n%s\nendobj\n" % stream(row, b"/Type /XRef /Size 200 /W [1 4 2] /Index [70 1]")
+    rows = b"98 2\n%010d 00000 n \n%010d 00000 n \n" % (places[1], places[0])
+    trailer = b"trailer\n<< /Size 100 /Root 1 0 R /Prev %d >>\nstartxref\n%d\n%%%%EOF\n" % (pdf.prev or 0, len(out))
+    assert told(Court(pki)(bytes(out + b"xref\n" + rows + trailer)))[0] == MISSING
 
 
 @pytest.mark.parametrize("name", FORGERS)

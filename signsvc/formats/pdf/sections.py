@@ -96,7 +96,8 @@ class SectionReader:
                 raise PdfError("malformed trailer")
             where = trailer.get("XRefStm")
             if where is not None:
-                if type(where) is not int or not 0 <= where < len(buffer):
+                if type(where) is not int or not 0 <= where < pos:
+                    # behind the section there was nothing when it was written
                     raise PdfError("malformed /XRefStm")
                 hidden = self._stream(where)[0]
             kept: Rows = rows
