@@ -1,195 +1,178 @@
-"""Our reader beside stock pyHanko's on everything the attack tests have, legitimate and hostile.
+"""signsvc, stock pyHanko and EU DSS on everything the suite has: what each finds, holds intact, sees covered and changed.
 
-For each file: which signatures are found, whether the digest of the covered octets matches, what is covered, and the
-grade of what came later.  pyHanko reads in its own process under limits of time and memory.  Every kind of difference
-is explained in `EXPLAINED`; one that is not there fails.
+Every difference is explained by a row of `explained`, and every row by a file that needs it.  The table is printed:
+``pytest -s tests/interop/test_readers_agree.py``.  One file in five is asked about, all with SIGNSVC_TEST_FULL=1.
 """
 
 from __future__ import annotations
 
 import json
+import os
+import re
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 import test_pki
-from signsvc.errors import DocumentError
-from signsvc.formats import pades
-from signsvc.types import Grade, Scope
-from tests.attacks import hostile_cms, hostile_revisions
-from tests.attacks.hostile_files import CLASSES
-from tests.attacks.malformed_documents import EVERY
-from tests.attacks.pdf_additions import DEFINED
-from tests.attacks.pdf_documents import Signed
-from tests.attacks.test_attacks_on_documents import OCTETS
-from tests.attacks.test_field_shapes import SHAPES
-from tests.attacks.verdicts import _documents
-from tests.pdf_writer import PdfWriter
-from tests.support.signed_pdf import maker
+from test_pki.pki import now as pki_now
+from tests.interop import corpus, explained
+from tests.interop.conftest import Question
+from tests.interop.opinions import (
+    INTERMEDIATES,
+    ROOTS,
+    Difference,
+    Opinion,
+    Ours,
+    differences,
+    named,
+    of_dss,
+    of_pyhanko,
+)
 
-assert {hostile_cms, hostile_revisions}  # their classes are in CLASSES now
-COVERAGE = {"FULL": "ENTIRE_FILE", "REVISION": "ENTIRE_REVISION", "PARTIAL": "less"}
-GRADES = {
-    Grade.EXTENSION: "LTA_UPDATES", Grade.UNREACHED: "LTA_UPDATES", Grade.FORM_OR_SIGNATURE: "FORM_FILLING",
-    Grade.ANNOTATION: "ANNOTATIONS", Grade.UNDEFINED: "OTHER",
-}  # fmt: skip
-ORDER = ("NONE", "LTA_UPDATES", "FORM_FILLING", "ANNOTATIONS", "OTHER")
-Difference = tuple[str, str, str]  # of what, ours, theirs
-
-# Why, and where we are the more lenient one: exactly for which files (None: whatever the file, we are the stricter one
-# or say more).
-EXPLAINED: dict[Difference, tuple[str, frozenset[str] | None]] = {
-    ("changes", "ANNOTATIONS", "OTHER"): (
-        ("Its policy has no rule for comments; ISO 32000-2 allows them under P=3 and without certification.  Told as a"
-        " later change of their own grade."),
-        frozenset({"addition comment", "addition comment answered", "addition free text beside the fields",
-                   "shape 13 comments that touched before"}),
-    ),
-    ("changes", "FORM_FILLING", "OTHER"): (
-        "Its policy knows no structure elements for the widget of a further signature, which tagged files need.",
-        frozenset({"addition signature named in the tags", "shape 10 tags of a new widget"}),
-    ),
-    ("changes", "LTA_UPDATES", "OTHER"): (
-        ("Objects that nothing uses, values spelled in another way, VRI keys of other vendors and a store that is written"
-        " in its place change nothing that is shown or signed."),
-        frozenset({"addition direct for indirect", "addition foreign key in the store", "addition object nothing uses",
-                   "addition objects that use each other", "addition odd VRI key", "addition store array in place",
-                   "addition store dropped", "hostile equal_values_behind_references", "hostile stores_take_turns",
-                   "shape 09 rewritten alike"}),
-    ),
-    ("changes", "LTA_UPDATES", "FORM_FILLING"): (
-        "A field whose values are only spelled in another way was not filled.",
-        frozenset({"addition numbers and strings written differently"}),
-    ),
-    ("changes", "FORM_FILLING", "LTA_UPDATES"): ("A new field is a change of the form.", None),
-    ("changes", "OTHER", "FORM_FILLING"): (
-        "It lets a field change how it looks, hide or swap fonts where its value stays: the shadow attack.", None),
-    ("changes", "OTHER", "LTA_UPDATES"): (
-        "It does not look for references that waited for an object, nor for actions of signature fields.", None),
-    ("changes", "OTHER", "NONE"): ("It does not see octets behind the last revision.", None),
-    ("digest", "False", "True"): (
-        "A gap that is not exactly one hexadecimal string covers nothing; what a CMS holds is compared as well.", None),
-    ("file", "document_too_complex", "read"): (
-        "It does not decode the validation store when it looks for signatures; a bomb stands in it.", None),
-    ("file", "read", "raises"): (
-        "One malformed object or signature makes it raise for the whole file, or a shape that was made to exhaust it.",
-        None),
-    ("file", "read", "late"): ("A shape that was made to exhaust it.", None),
-    ("signature", "found", "not found"): (
-        "It leaves out unknown kinds of signatures and those that are in no field of the newest revision.", None),
-    ("signature", "not found", "found"): (
-        "The page calls itself a field: both find the signature, under another field's name.",
-        frozenset({"attack fields_are_pages"}),
-    ),
-    ("signature", "judged", "raises"): (
-        ("Its comparison raises on references that lead nowhere, on damaged later objects and on shared nodes; the digest"
-        " and the coverage stand, and what came later is graded."), None),
-}  # fmt: skip
+FULL = os.environ.get("SIGNSVC_TEST_FULL") == "1"
+PART = 1 if FULL else 5
+pytestmark = pytest.mark.timeout(1200)
+SECONDS = 6  # of processor time, for one file in each of the others
+WITNESSES = {row.shows for row in (*explained.ROWS, *explained.STRICTER)}
 
 
-def files(pki: test_pki.Pki, monkeypatch: pytest.MonkeyPatch) -> Iterator[tuple[str, bytes]]:
-    monkeypatch.setattr(Signed, "cms", staticmethod(maker(pki)))
-    monkeypatch.setattr(Signed, "room", 24_000)
-    for name, data in _documents(pki):
-        yield f"good {name}", data
-    for name, shape in SHAPES.items():
-        yield f"shape {name}", shape.make(pki)
-    for name, (attack, _) in EVERY.items():
-        yield f"attack {name}", attack("table").data
-    for name, (_, objects, options) in DEFINED.items():
-        pdf = Signed("table", **options)
-        pdf.update(objects(pdf))
-        yield f"addition {name}", pdf.data
-    honest = PdfWriter()
-    honest.sign(pki)
-    for name, (edit, *_) in OCTETS.items():
-        yield f"octets {name}", edit(honest.data)
-    for name, hostile in CLASSES.items():
-        yield f"hostile {name}", hostile.make(pki, hostile.sizes[0])
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """One file with the opinions of signsvc, pyHanko and DSS."""
+
+    name: str
+    ours: Opinion
+    pyhanko: Opinion
+    dss: Opinion
 
 
-def ours(data: bytes) -> dict[str, Any]:
-    try:
-        view = pades.read(data)
-    except DocumentError as error:
-        return {"error": error.code}
-    found = []
-    for entry in (*view.signatures, *view.timestamps):
-        scope = entry.scope or Scope("PARTIAL", None, None)
-        matches = getattr(entry, "imprint_matches", None) if hasattr(entry, "imprint_matches") else None
-        if matches is None and entry.signer is not None:
-            matches = entry.signer.digest_matches
-        grades = [GRADES[c.grade] for c in scope.changes_after]
-        for field in (entry.field, *getattr(entry, "other_fields", ())):
-            found.append(
-                {
-                    "field": field,
-                    "coverage": COVERAGE[scope.type],
-                    "digest": bool(matches),
-                    "changes": max(grades, key=ORDER.index, default="NONE"),
-                }
-            )
-    return {"signatures": found}
-
-
-def differences(us: dict[str, Any], them: dict[str, Any]) -> Iterator[Difference]:
-    if "error" in us or "error" in them:
-        if ("error" in us) != ("error" in them):
-            yield (
-                "file",
-                us.get("error", "read"),
-                "late" if them.get("error") == "late" else "raises" if "error" in them else "read",
-            )
-        return
-    left = {entry["field"]: entry for entry in us["signatures"]}
-    right = {entry["field"]: entry for entry in them["signatures"]}
-    for field in left.keys() | right.keys():
-        if field not in left or field not in right:
-            yield "signature", "found" if field in left else "not found", "found" if field in right else "not found"
-            continue
-        one, two = left[field], right[field]
-        if "error" in two:
-            if one["coverage"] != "less" and one["digest"]:
-                yield "signature", "judged", "raises"
-            continue
-        theirs = two["coverage"] if two["coverage"].startswith("ENTIRE") else "less"
-        if one["coverage"] != theirs:
-            yield "coverage", one["coverage"], theirs
-        if one["digest"] != two["digest"]:
-            yield "digest", str(one["digest"]), str(two["digest"])
-        if one["coverage"] == theirs != "less" and one["changes"] != two["changes"]:
-            yield "changes", one["changes"], two["changes"]
-
-
-def test_every_difference_is_explained(pki: test_pki.Pki, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+@pytest.fixture(scope="module")
+def asked(dss: Callable[..., list[dict[str, Any]]], tmp_path_factory: pytest.TempPathFactory) -> list[Asked]:
+    directory = tmp_path_factory.mktemp("corpus")
+    # a hierarchy of its own: the cases add authorities that nobody else should meet
+    pki, now = test_pki.load(directory / "pki"), pki_now()
     names, paths = [], []
-    for number, (name, data) in enumerate(files(pki, monkeypatch)):
-        names.append(name)
-        paths.append(tmp_path / f"{number}.pdf")
-        paths[-1].write_bytes(data)
-    program = Path(__file__).with_name("pyhanko_reader.py")
-    listing = "".join(f"{path}\n" for path in paths)
-    done = subprocess.run(
-        [sys.executable, "-W", "ignore", program], input=listing, capture_output=True, text=True, timeout=280
-    )
-    answers = [json.loads(line) for line in done.stdout.splitlines()]
-    assert len(answers) == len(names), done.stderr
-    seen: dict[Difference, list[str]] = {}
-    for name, path, them in zip(names, paths, answers, strict=True):
-        for difference in differences(ours(path.read_bytes()), them):
-            seen.setdefault(difference, []).append(name)
-    alike = len(names) - len({name for found in seen.values() for name in found})
-    print(f"{len(names)} files, {alike} read alike")
-    for difference, found in sorted(seen.items()):
-        print(difference, len(found), sorted(found)[:20])
-    for difference, found in seen.items():
-        assert difference in EXPLAINED, (difference, found)
-        _, allowed = EXPLAINED[difference]
-        assert allowed is None or set(found) <= allowed, (difference, set(found) - allowed)
-    # What pyHanko lets stand as unchanged we let stand too, but for octets behind the end.
-    assert all(n.startswith("octets") for n in seen.get(("changes", "OTHER", "NONE"), ()))
-    assert not any(n.startswith("good") for found in seen.values() for n in found)
+    with pytest.MonkeyPatch.context() as patch:
+        for number, (name, data) in enumerate(corpus.corpus(pki, now, directory, patch)):
+            if number % PART and name not in WITNESSES:
+                continue
+            names.append(name)
+            paths.append(directory / f"{number}.pdf")
+            paths[-1].write_bytes(data)
+    assert len(set(names)) == len(names)
+    known = {label: directory / f"{label}.crt" for label in (*ROOTS, *INTERMEDIATES)}
+    for label, path in known.items():
+        path.write_bytes(pki.cert(label))
+    roots, intermediates = (tuple(known[label] for label in labels) for labels in (ROOTS, INTERMEDIATES))
+    with PyHanko(paths, roots, directory) as lines:
+        told = dss([Question(path, roots, intermediates, at=now) for path in paths], seconds=SECONDS)
+        ours = Ours(pki, now)
+        mine = [ours(path.read_bytes()) for path in paths]
+        theirs = [json.loads(line) for line in lines()]
+    found = []
+    for name, one, two, three in zip(names, mine, theirs, told, strict=True):
+        others = of_pyhanko(two), of_dss(three)
+        found.append(Asked(name, named(one, *others), *others))
+    return found
+
+
+class PyHanko:
+    """Its own process, beside the Java one; `lines` waits for it."""
+
+    def __init__(self, paths: Iterable[Path], roots: Iterable[Path], directory: Path) -> None:
+        listing, self._out = directory / "pyhanko.list", directory / "pyhanko.jsonl"
+        listing.write_text("".join(f"{path}\n" for path in paths))
+        program = Path(__file__).with_name("pyhanko_reader.py")
+        with listing.open() as source, self._out.open("w") as out:
+            self._process = subprocess.Popen(
+                [sys.executable, "-W", "ignore", program, *roots], stdin=source, stdout=out, stderr=subprocess.DEVNULL
+            )
+
+    def __enter__(self) -> Callable[[], list[str]]:
+        return self._lines
+
+    def _lines(self) -> list[str]:
+        assert self._process.wait(timeout=900) == 0
+        return self._out.read_text().splitlines()
+
+    def __exit__(self, *_: object) -> None:
+        self._process.kill()
+        self._process.wait()
+
+
+def _all_differences(asked: list[Asked]) -> Iterator[Difference]:
+    for file in asked:
+        yield from differences(file.name, file.ours, file.pyhanko, file.dss)
+
+
+def _explain(rows: Iterable[explained.Row], said: str, name: str) -> list[explained.Row]:
+    return [row for row in rows if re.fullmatch(row.said, said) and re.fullmatch(row.pattern, name)]
+
+
+def test_every_difference_is_explained(asked: list[Asked]) -> None:
+    found: dict[explained.Row, list[tuple[str, str]]] = {row: [] for row in explained.ROWS}
+    wrong = []
+    for difference in _all_differences(asked):
+        said = f"{difference.aspect} {'/'.join(difference.said)}"
+        rows = _explain(explained.ROWS, said, difference.name)
+        if len(rows) != 1:
+            wrong.append((difference.name, difference.field, said, len(rows)))
+        for row in rows:
+            found[row].append((difference.name, said))
+    _print(asked, found)
+    assert len(asked) > (800 if FULL else 180)
+    assert not wrong, "\n".join(map(str, wrong))
+    unneeded = [row for row, cases in found.items() if not cases or row.shows not in ("", *(name for name, _ in cases))]
+    assert not unneeded, "\n".join(row.shows for row in unneeded)
+
+
+def _print(asked: list[Asked], found: dict[explained.Row, list[tuple[str, str]]]) -> None:
+    different = {name for cases in found.values() for name, _ in cases}
+    print(f"\n{len(asked)} files; all three say the same of {len(asked) - len(different)}.")
+    print("Differences are given as signsvc/pyHanko/DSS.\n")
+    for row, cases in found.items():
+        words = sorted({said for _, said in cases})
+        some = words if len(words) < 7 else [*words[:6], f"and {len(words) - 6} more"]
+        print(f"{len({name for name, _ in cases}):4} files, as {row.shows or 'any'}: {'; '.join(some)}\n     {row.why}")
+
+
+def test_what_both_others_accept_as_unchanged_is_not_failed(asked: list[Asked]) -> None:
+    unneeded, wrong = {row for row in explained.STRICTER if row.shows}, []
+    for file in asked:
+        if not (file.pyhanko.unchanged and file.dss.unchanged and file.ours.verdict.startswith("TOTAL-FAILED")):
+            continue
+        rows = _explain(explained.STRICTER, file.ours.verdict, file.name)
+        if len(rows) != 1:
+            wrong.append((file.name, file.ours.verdict))
+        unneeded.difference_update(row for row in rows if row.shows == file.name)
+    assert not wrong
+    assert not unneeded
+
+
+def test_what_another_calls_broken_is_not_intact(asked: list[Asked]) -> None:
+    wrong = []
+    for file in asked:
+        if file.ours.verdict.startswith("TOTAL-PASSED") and (file.pyhanko.broken or file.dss.broken):
+            wrong.append((file.name, file.ours.verdict))
+        for other in (file.pyhanko, file.dss):
+            for name, held in other.fields.items():
+                mine = file.ours.fields.get(name)
+                if held.integrity == "broken" and mine is not None and mine.integrity == "intact":
+                    wrong.append((file.name, name))
+    assert not wrong
+
+
+def test_what_both_others_accept_is_found(asked: list[Asked]) -> None:
+    """A file with a signature that both hold intact is no unsigned file, nor one that cannot be read."""
+    wrong = []
+    for file in asked:
+        both = [n for n, h in file.pyhanko.fields.items() if h.integrity == "intact" and n in file.dss.fields]
+        intact = [n for n in both if file.dss.fields[n].integrity == "intact"]
+        if intact and not file.ours.fields and file.ours.problem != "document_too_complex":
+            wrong.append((file.name, file.ours.problem))
+    assert not wrong
