@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import sys
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
@@ -9,6 +10,7 @@ from dataclasses import dataclass, field
 from signsvc.formats.pades.byterange import parse
 from signsvc.formats.pades.fields import SignatureField
 from signsvc.formats.pdf import (
+    FREE,
     PLAIN,
     Document,
     LimitError,
@@ -22,6 +24,11 @@ from signsvc.formats.pdf import (
 )
 
 _KEY = b"/ByteRange"
+# What is written for a signature and for nothing else.
+_TRACE = re.compile(
+    rb"/(?:(?:Type[\x00\t\n\x0c\r ]*+/(?:Sig|DocTimeStamp)|FT[\x00\t\n\x0c\r ]*+/Sig)(?![A-Za-z0-9])"
+    rb"|SubFilter[\x00\t\n\x0c\r ]*+/(?:adbe|ETSI)|ByteRange|SigFlags)"
+)
 _MAX_HITS = 200_000  # places where the key stands; each costs about 2 µs
 _LEAD = 64  # octets of white space between the offset that a row names and the object
 _HEADER_ROOM = 24  # octets in which "0000000000 00000 " of an object header stands
@@ -47,6 +54,7 @@ class SignatureDictionary:
     removed: bool = False  # a field of its own revision holds it, none of the newest does
     orphan: bool = False  # no field holds it
     forgotten: bool = False  # no revision defines it, though it stands in the file and covers it
+    torn: bool = False  # there is no dictionary, only what once led to one
 
     @property
     def contents(self) -> bytes | None:
@@ -90,6 +98,32 @@ def _over_itself(source: SignatureDictionary) -> bool:
     covered = parse(source.dictionary.get("ByteRange"), sys.maxsize)
     source.forgotten = covered is not None and source.span == (covered.before, covered.after)
     return source.forgotten
+
+
+def trace(document: Document) -> SignatureDictionary | None:
+    """What octets behind the last revision tell of a signature that was cut off with the rest of its revision."""
+    found = _TRACE.search(document.buffer, document.trailing) if document.trailing is not None else None
+    return SignatureDictionary(None, found.start(), {}, None, readable=False, torn=True) if found else None
+
+
+def gone(revision: Revision, item: SignatureField) -> SignatureDictionary | None:
+    """What stands for the value of a field that refers to an object which is not in the file, or is no dictionary.
+
+    A null that stands in the file is no value at all (ISO 32000-2 §7.3.9).
+    """
+    value = item.value
+    if not isinstance(value, Ref):
+        return None
+    try:
+        entry = revision.entry(value.num)
+        there = entry is not None and entry.kind != FREE and (entry.kind != PLAIN or entry.extra == value.gen)
+        if there and revision.resolve(value) is None:
+            return None
+    except LimitError:
+        raise
+    except PdfError:
+        pass
+    return SignatureDictionary(value.num, -1, {}, None, readable=False, torn=True, fields=[item])
 
 
 def of_field(document: Document, revision: Revision, item: SignatureField) -> SignatureDictionary | None:
@@ -209,4 +243,4 @@ def _of(
         )
 
 
-__all__ = ["SignatureDictionary", "of_field", "scan"]
+__all__ = ["SignatureDictionary", "gone", "of_field", "scan", "trace"]

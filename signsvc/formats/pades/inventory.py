@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from signsvc.formats.pades import details, fields
-from signsvc.formats.pades.dictionaries import SignatureDictionary, of_field, scan
+from signsvc.formats.pades.dictionaries import SignatureDictionary, gone, of_field, scan, trace
 from signsvc.formats.pades.fields import FieldTree, SignatureField, Visits
 from signsvc.formats.pdf import Document, LimitError, PdfObject, Ref, Revision
 from signsvc.types import Finding
@@ -30,6 +30,7 @@ class Inventory:
         for source in scan(document):
             self._found.setdefault(source.num, []).append(source)
         empty: list[str] = []
+        dangling: list[SignatureDictionary] = []
         if document.revisions:
             tree = self._tree(document.last)
             if tree.repeated:
@@ -38,7 +39,10 @@ class Inventory:
                 self.findings.append(Finding.of("field_tree_unreadable"))
             for item in tree.fields:
                 held = self._join(document.last, item)
-                if held is None:
+                lost = gone(document.last, item) if held is None else None
+                if lost is not None:
+                    dangling.append(lost)
+                elif held is None:
                     empty.append(item.name)
                 else:
                     held.fields.append(item)
@@ -47,6 +51,12 @@ class Inventory:
             raise LimitError("signatures")
         if document.revisions:
             found = [source for source in found if source.fields or self._claims(source)]
+            # a signature that was taken out is known by its own dictionary
+            taken = {shown.name for source in found for shown in source.fields}
+            found += [lost for lost in dangling if lost.fields[0].name not in taken]
+            torn = trace(document)
+            if torn is not None and all(source.offset < (document.trailing or 0) for source in found):
+                found.append(torn)
         self.dictionaries = tuple(sorted(found, key=_place))
         self.empty = tuple(empty)
 

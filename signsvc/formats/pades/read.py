@@ -13,6 +13,7 @@ from signsvc.formats.pades.fields import page_number, rectangle
 from signsvc.formats.pades.inventory import Inventory
 from signsvc.formats.pades.later import changes_after, displaced
 from signsvc.formats.pades.raw import raw_signer
+from signsvc.formats.pades.shown import Pages
 from signsvc.formats.pdf import (
     Buffer,
     Document,
@@ -90,6 +91,7 @@ class _Reading:
     def __init__(self, document: Document) -> None:
         self.document = document
         self.digests = RangeDigests(document.buffer, document.limits.hashed + 4 * document.size)
+        self.pages = Pages(document)
         self.findings: list[Finding] = []
         self.store: tuple[EvidenceItem, ...] = ()
 
@@ -144,7 +146,7 @@ class _Reading:
         prefix = "timestamp" if sub_filter == _TIMESTAMP else "signature"
         item = _Item(source, f"{prefix}-{index}", sub_filter)
         if not source.readable:
-            item.note("signature_dictionary_unreadable")
+            item.note("signature_torn" if source.torn else "signature_dictionary_unreadable")
             return item
         kind = source.dictionary.get("Type")
         if kind not in (None, "Sig", "DocTimeStamp") or (kind == "DocTimeStamp" and not item.is_timestamp):
@@ -199,6 +201,10 @@ class _Reading:
             item.note("byte_range_not_at_revision_end")
             item.scope = Scope("PARTIAL", None, count, covered.pairs)
             return
+        if not self.pages.stand(revision):
+            item.note("signature_pages_not_found")
+        elif document.header_offset and not self.pages.alike():
+            item.note("signature_read_differently")
         if not self._in_force(source, revision):
             item.note("signature_not_in_its_revision")
         item.revision = revision

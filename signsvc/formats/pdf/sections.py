@@ -78,6 +78,8 @@ class SectionReader:
             previous = section.trailer.get("Prev")
             if previous is not None and type(previous) is not int:
                 raise PdfError("malformed /Prev")
+            if previous == 0 and self._buffer[:5] == b"%PDF-":
+                previous = None  # where the header stands is no section: some writers say so that there is none
             offset = previous
         return sections
 
