@@ -66,6 +66,7 @@ class Services:
         self._workers = workers
         self._offline = offline or settings.net.offline
         self._lock = threading.RLock()
+        self._stopping = threading.Event()
 
     @classmethod
     def load(cls, **options: bool) -> Self:
@@ -82,14 +83,19 @@ class Services:
 
     def close(self) -> None:
         """End what was started: workers, token processes, database connections."""
+        self._stopping.set()
         for name in ("signing", "verifier", "keyring", "store"):
             part = self.__dict__.pop(name, None)
             if part is not None and hasattr(part, "close"):
                 part.close()
 
     def warm(self) -> None:
-        """Start a worker of each kind that will be needed."""
+        """Start a worker of each kind that will be needed, and look after kept evidence."""
         self.verifier.warm(1)
+        if self._shared_tokens and not self._offline:
+            threading.Thread(
+                target=self.evidence.keep_fresh, args=(self._stopping,), daemon=True, name="signsvc-refresh"
+            ).start()
         if self.settings.credentials and (warm := getattr(self.signing, "warm", None)) is not None:
             warm(1)
 

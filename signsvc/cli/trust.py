@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from signsvc.cli.root import EXIT_PROBLEM, show_error
-from signsvc.cli.trust_lists import import_crl, list_crls, remove_crl
+from signsvc.cli.trust_lists import import_crl, list_crls, refresh, remove_crl
 from signsvc.errors import RequestError, SignsvcError, TrustError
 
 if TYPE_CHECKING:
@@ -130,6 +130,7 @@ def remove(profile: str, sha256: str, as_json: bool) -> int:
 trust.add_command(import_crl)
 trust.add_command(list_crls)
 trust.add_command(remove_crl)
+trust.add_command(refresh)
 
 
 def _store() -> tuple[TrustStore, Settings]:

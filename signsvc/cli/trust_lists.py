@@ -1,4 +1,4 @@
-"""``signsvc trust import-crl``, ``crls`` and ``remove-crl``: revocation lists brought in by hand."""
+"""``signsvc trust import-crl``, ``crls``, ``remove-crl`` and ``refresh``: revocation lists at hand."""
 
 from __future__ import annotations
 
@@ -53,6 +53,33 @@ def import_crl(paths: tuple[Path, ...], replace: bool, as_json: bool) -> int:
     if not results:
         raise RequestError(reason="no revocation list in the directory")
     return EXIT_PROBLEM if failed else 0
+
+
+@click.command("refresh")
+@_JSON
+def refresh(as_json: bool) -> int:
+    """Ask again for revocation lists in use and those of installed authorities, before anybody waits for them."""
+    from signsvc.asn1 import DerError
+    from signsvc.services import Services
+
+    with Services.load() as services:
+        urls: dict[str, None] = {}
+        for certificate in _authorities(services.settings):
+            try:
+                urls.update(dict.fromkeys(certificate.crl_urls))
+            except (DerError, IndexError):
+                continue
+        found = list(services.evidence.refresh(urls=urls, margin=float("inf")))
+    if as_json:
+        lists = [{"url": one.url, "changed": one.changed, "problem": one.problem} for one in found]
+        click.echo(json.dumps({"lists": lists}, ensure_ascii=False, indent=2))
+        return EXIT_PROBLEM if any(one.problem for one in found) else 0
+    for one in found:
+        if one.problem is not None:
+            click.echo(f"✗ {one.url}: {one.problem}", err=True)
+        else:
+            click.echo(f"✓ {one.url}: {'mới / new' if one.changed else 'không đổi / unchanged'}")
+    return EXIT_PROBLEM if any(one.problem for one in found) else 0
 
 
 @click.command("crls")

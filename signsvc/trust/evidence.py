@@ -15,13 +15,13 @@ import queue
 import tempfile
 import threading
 import time
-from collections.abc import Callable, Iterator, Mapping
-from dataclasses import replace
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
 from types import MappingProxyType
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from signsvc.errors import UpstreamError
 from signsvc.trust import crl_index
@@ -46,9 +46,23 @@ _INDEX_SECONDS = 120.0
 INDEX_DIRECTORY = "crl-index"
 MAX_THREADS = 32
 _MAX_HEAD = 16 * 1024
+_REFRESH_SECONDS = 60.0  # for one list, while nobody waits
+_MAX_VALIDATOR = 200
+_VALIDATORS = {"etag": "If-None-Match", "last-modified": "If-Modified-Since"}
+# What was not used for so long is not looked after any more.
+USED_SECONDS = 7 * DAY
 _PRUNE_EVERY = 200
 _PRUNE_PARTS = 8
 _MEDIA = {"ocsp": "application/ocsp-response", "crl": "application/pkix-crl", "certificate": "application/pkix-cert"}
+
+
+@dataclass(frozen=True, slots=True)
+class Refreshed:
+    """What became of one list; `problem` is a short word where its server failed."""
+
+    url: str
+    changed: bool = False
+    problem: str | None = None
 
 
 class EvidenceClient:
@@ -101,6 +115,7 @@ class EvidenceClient:
             found = self._one(request, until)
         else:
             found = self._first([replace(request, url=url, others=(), ahead=()) for url in urls], until)
+        self._mark_used(self._path(replace(request, url=found.url)))
         if request.kind == "crl" and len(found.body) >= crl_index.WORTHWHILE and found.sha256 not in self._indexed:
             self._begin(partial(self.index, found.body))
         return found
@@ -194,36 +209,114 @@ class EvidenceClient:
                 return kept
             try:
                 self._raise_remembered(path)
-                body = self._call(request, min(until, time.monotonic() + self._http.rules.total_timeout))
+                response = self._call(request, self._validators(path), until)
             except UpstreamError as error:
                 self._remember_failure(path, error)
                 if kept is not None and self._age(kept) < STALE_SECONDS:
                     return replace(kept, stale=True)
                 raise
-            return self._keep(path, request, body)
+            if response.status == 304 and kept is not None:
+                return self._confirm(path, kept)
+            return self._keep(path, request, response)
 
     # the call ---------------------------------------------------------------------------------------------------
-    def _call(self, request: FetchRequest, deadline: float | None) -> bytes:
-        accept = {"Accept": f"{_MEDIA[request.kind]}, */*;q=0.1"}
+    def _call(self, request: FetchRequest, validators: Mapping[str, str], until: float) -> Response:
+        headers = {"Accept": f"{_MEDIA[request.kind]}, */*;q=0.1"}
+        deadline = min(until, time.monotonic() + self._http.rules.total_timeout)
         if request.body is not None:
             response = self._http.post(
                 request.url,
                 request.body,
                 content_type="application/ocsp-request",
                 kind=request.kind,
-                headers=accept,
+                headers=headers,
                 deadline=deadline,
             )
         else:
-            response = self._http.get(request.url, kind=request.kind, headers=accept, deadline=deadline)
-        _plausible(request.kind, response)
-        return response.body
+            headers |= validators
+            response = self._http.get(request.url, kind=request.kind, headers=headers, deadline=deadline)
+        if response.status != 304 or not validators:
+            _plausible(request.kind, response)
+        return response
+
+    def _validators(self, path: Path) -> dict[str, str]:
+        """Headers that spare the server what is kept already (RFC 9110 §13.1)."""
+        facts = self._facts(path)
+        return {header: str(facts[name]) for name, header in _VALIDATORS.items() if facts.get(name)}
+
+    def _confirm(self, path: Path, kept: Fetched) -> Fetched:
+        now = self._clock()
+        with contextlib.suppress(OSError):
+            os.utime(path, (now, now))
+            _failure(path).unlink(missing_ok=True)
+        return replace(kept, fetched_at=datetime.fromtimestamp(now, UTC))
+
+    # before they end --------------------------------------------------------------------------------------------
+    def refresh(self, *, urls: Iterable[str] = (), margin: float = 10 * MINUTE) -> Iterator[Refreshed]:
+        """Ask again for the lists that were used in the last week and end their time within `margin` seconds, and for
+        the lists at `urls`; their indexes are made before anybody needs them.  Never raises."""
+        wanted = dict.fromkeys(urls)
+        for path in self._dir.glob("*/*"):
+            facts = self._facts(path)
+            used = self._clock() - self._used_at(path) < USED_SECONDS
+            if used and facts.get("kind") == "crl" and isinstance(facts.get("url"), str):
+                wanted.setdefault(str(facts["url"]))
+        for url in wanted:
+            request = FetchRequest("crl", url)
+            path = self._path(request)
+            with contextlib.suppress(OSError):
+                if self._clock() - path.stat().st_mtime < KEEP_SECONDS["crl"] - margin:
+                    continue
+            before = self._facts(path).get("sha256")
+            try:
+                newer = datetime.fromtimestamp(self._clock(), UTC)
+                found = self._one(replace(request, newer_than=newer), time.monotonic() + _REFRESH_SECONDS)
+            except UpstreamError as error:
+                yield Refreshed(url, problem=str(error.data.get("reason", error.code)))
+                continue
+            if found.stale:
+                yield Refreshed(url, problem="stale")
+                continue
+            if len(found.body) >= crl_index.WORTHWHILE:
+                self.index(found.body)
+            yield Refreshed(url, changed=found.sha256 != before)
+
+    def keep_fresh(self, stop: threading.Event, every: float = 5 * MINUTE) -> None:
+        """Refresh until `stop` is set; of the processes that share the directory, one at a time does it."""
+        while not stop.wait(every):
+            with contextlib.suppress(OSError), (self._dir / "refresh.lock").open("a") as lock:
+                fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                for _ in self.refresh():
+                    if stop.is_set():
+                        return
 
     # the disk ---------------------------------------------------------------------------------------------------
     def _path(self, request: FetchRequest) -> Path:
         body = hashlib.sha256(request.body).hexdigest() if request.body is not None else ""
         name = hashlib.sha256(f"{request.kind}\0{request.url}\0{body}".encode("utf-8", "replace")).hexdigest()
         return self._dir / name[:2] / name
+
+    def _facts(self, path: Path) -> dict[str, Any]:
+        """What is noted about a kept value."""
+        try:
+            with path.open("rb") as file:
+                found = json.loads(file.readline(_MAX_HEAD))
+        except (OSError, ValueError):
+            return {}
+        return found if isinstance(found, dict) else {}
+
+    def _mark_used(self, path: Path) -> None:
+        """Note, to the hour, that a value is in use; access times are not kept everywhere, and by every reader."""
+        if self._clock() - self._used_at(path) > HOUR:
+            with contextlib.suppress(OSError):
+                _used(path).touch()
+                os.utime(_used(path), (self._clock(),) * 2)
+
+    def _used_at(self, path: Path) -> float:
+        try:
+            return _used(path).stat().st_mtime
+        except OSError:
+            return 0.0
 
     def _kept(self, path: Path, known: str | None = None) -> Fetched | None:
         """What is kept at `path`, without its octets where they are the `known` ones."""
@@ -248,10 +341,15 @@ class EvidenceClient:
             return False
         return request.newer_than is None or kept.fetched_at > request.newer_than or age < AGAIN_SECONDS
 
-    def _keep(self, path: Path, request: FetchRequest, body: bytes) -> Fetched:
-        now = self._clock()
+    def _keep(self, path: Path, request: FetchRequest, response: Response) -> Fetched:
+        now, body = self._clock(), response.body
         sha256 = hashlib.sha256(body).hexdigest()
-        head = json.dumps({"kind": request.kind, "url": request.url, "sha256": sha256}).encode() + b"\n"
+        facts = {"kind": request.kind, "url": request.url, "sha256": sha256}
+        for name in _VALIDATORS:
+            value = response.headers.get(name, "")
+            if 0 < len(value) <= _MAX_VALIDATOR and value.isascii() and value.isprintable():
+                facts[name] = value
+        head = json.dumps(facts).encode() + b"\n"
         with contextlib.suppress(OSError):
             self._write(path, head, body, now)
             _failure(path).unlink(missing_ok=True)
@@ -331,6 +429,10 @@ class EvidenceClient:
                 break
             path.unlink(missing_ok=True)
             total -= size
+
+
+def _used(path: Path) -> Path:
+    return path.with_name(path.name + ".used")
 
 
 def _failure(path: Path) -> Path:

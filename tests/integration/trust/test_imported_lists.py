@@ -136,3 +136,13 @@ def test_a_changed_file_is_not_used(pki: test_pki.Pki, tmp_path: Path) -> None:
     assert (found.kind, found.origin, found.der) == (EvidenceKind.CRL, Origin.IMPORTED, encoded)
     with pytest.raises(RequestError):
         lists.add(b"junk")
+
+
+def test_lists_of_the_installed_authorities_are_refreshed(house: Installation, responders: Responders) -> None:
+    responders.fault("/crl/root-g1.crl", "down")
+    done = cli(house, "refresh", "--json", status=4)["lists"]
+    assert {one["url"].rsplit("/", 1)[1]: one["problem"] for one in done} == {
+        "root-g1.crl": "http_503",
+        "root-g2.crl": None,
+    }
+    assert "✓ http://crl.test-ca.gov.vn.test/crl/root-g2.crl" in cli(house, "refresh", status=4)

@@ -7,6 +7,7 @@ import os
 import threading
 import time
 from datetime import UTC, datetime, timedelta
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
 import pytest
@@ -230,3 +231,110 @@ def test_a_few_large_values_are_pruned_as_well(client: EvidenceClient, responder
     for label in ("root-g1", "root-g2"):
         client(FetchRequest("certificate", responders.url(f"/aia/{label}.crt")))
     assert not [path for path in (tmp_path / "cache").rglob("*") if path.is_file() and path.suffix == ""]
+
+
+# Before values end their time -----------------------------------------------------------------------------------
+
+
+def test_lists_in_use_are_asked_for_before_they_end(
+    client: EvidenceClient, responders: Responders, clock: Clock
+) -> None:
+    client(crl(responders))
+    client(FetchRequest("certificate", responders.url("/aia/root-g1.crt")))
+    assert list(client.refresh()) == []  # fresh enough
+    clock.ahead = 3100
+    (found,) = client.refresh()
+    assert (found.url, found.problem) == (responders.url(CRL), None)
+    clock.ahead = 3700  # its first time would be over
+    assert client.fetched(crl(responders)).from_cache
+    assert responders.requests == {CRL: 2, "/aia/root-g1.crt": 1}
+
+
+def test_lists_that_nobody_uses_are_left_alone(client: EvidenceClient, responders: Responders, clock: Clock) -> None:
+    client(crl(responders))
+    for day in range(1, 7):
+        clock.ahead = day * 86400
+        assert len(list(client.refresh())) == 1
+    clock.ahead = 8 * 86400  # being refreshed was no use
+    assert list(client.refresh()) == []
+    client(crl(responders))
+    clock.ahead = 9 * 86400
+    assert len(list(client.refresh())) == 1
+
+
+def test_named_lists_are_asked_for_although_nobody_did(client: EvidenceClient, responders: Responders) -> None:
+    url = responders.url(CRL)
+    assert [(one.url, one.changed) for one in client.refresh(urls=(url, url))] == [(url, True)]
+    assert list(client.refresh(urls=(url,))) == []
+    assert client.fetched(crl(responders)).from_cache
+
+
+def test_a_failing_server_is_told_and_the_kept_list_stays(
+    client: EvidenceClient, responders: Responders, clock: Clock
+) -> None:
+    first = client.fetch(crl(responders))
+    responders.fault("/crl", "down")
+    clock.ahead = 3500
+    missing = responders.url("/crl/sub-g2-party.crl")
+    found = {one.url: one.problem for one in client.refresh(urls=(missing,))}
+    assert found == {missing: "http_503", responders.url(CRL): "stale"}
+    assert client.fetch(crl(responders)) == first
+
+
+def test_a_large_list_is_indexed_while_nobody_waits(http: HttpClient, responders: Responders, tmp_path: Path) -> None:
+    asked: list[int] = []
+    client = EvidenceClient(http, tmp_path, indexer=lambda encoded: asked.append(len(encoded)))  # type: ignore[func-returns-value]
+    list(client.refresh(urls=(responders.url("/crl/sub-g2-state-100k.crl"),)))
+    assert len(asked) == 1
+
+
+def test_the_service_looks_after_lists_until_it_stops(
+    client: EvidenceClient, responders: Responders, clock: Clock
+) -> None:
+    client(crl(responders))
+    clock.ahead = 3500
+    stop = threading.Event()
+    threads = [threading.Thread(target=client.keep_fresh, args=(stop, 0.05)) for _ in range(3)]
+    for thread in threads:
+        thread.start()
+    deadline = time.monotonic() + 10
+    while responders.requests[CRL] < 2 and time.monotonic() < deadline:
+        time.sleep(0.01)
+    time.sleep(0.2)
+    stop.set()
+    for thread in threads:
+        thread.join(10)
+        assert not thread.is_alive()
+    assert responders.requests[CRL] == 2
+
+
+def test_a_server_is_spared_what_did_not_change(tmp_path: Path, clock: Clock) -> None:
+    body = b"\x30" + bytes(5000)
+    asked: list[tuple[str | None, str | None]] = []
+
+    class Answers(BaseHTTPRequestHandler):
+        def log_message(self, format: str, *args: object) -> None:  # noqa: A002 - inherited name
+            pass
+
+        def do_GET(self) -> None:
+            asked.append((self.headers["If-None-Match"], self.headers["If-Modified-Since"]))
+            same = self.headers["If-None-Match"] == '"one"'
+            self.send_response(304 if same else 200)
+            self.send_header("ETag", '"one"')
+            self.send_header("Last-Modified", "Mon, 23 Nov 2026 00:00:00 GMT")
+            self.send_header("Content-Length", "0" if same else str(len(body)))
+            self.end_headers()
+            self.wfile.write(b"" if same else body)
+
+    with ThreadingHTTPServer(("127.0.0.1", 0), Answers) as server:
+        threading.Thread(target=server.serve_forever, args=(0.05,), daemon=True).start()
+        address = f"127.0.0.1:{server.server_address[1]}"
+        client = EvidenceClient(HttpClient(NetRules(allow=(address,))), tmp_path, clock=clock)
+        request = FetchRequest("crl", f"http://{address}/a.crl")
+        assert client.fetch(request) == body
+        clock.ahead = 4000
+        found = client.fetched(request)
+        assert (found.body, found.stale) == (body, False)
+        assert client.fetched(request).from_cache
+        server.shutdown()
+    assert asked == [(None, None), ('"one"', "Mon, 23 Nov 2026 00:00:00 GMT")]
