@@ -107,6 +107,15 @@ def rows(revision: Revision, *, packed: bool = False) -> Iterator[tuple[int, Ent
                             yield block.first + offset, entry
 
 
+def wheres(revision: Revision, kind: int) -> Iterator[int]:
+    """The second values of all rows of `kind`; see `Rows.wheres`."""
+    for section in revision.sections:
+        for table in (section.rows, section.hidden) if section.hidden else (section.rows,):
+            if kind != PACKED or table is section.hidden or section.is_stream:
+                for block in table.blocks:
+                    yield from table.wheres(block, kind)
+
+
 def _each(buffer: Buffer, start: int, begin: int, stop: int, end: int) -> Iterator[tuple[int, int]]:
     """Offset and number of each reference that ends in ``[begin, stop)``; its text stands in ``[start, end)``."""
     for match in _LETTER.finditer(buffer, begin, end):
@@ -143,22 +152,19 @@ def stretches(document: Document) -> Iterable[tuple[int, int]]:
     size = document.revisions[-1].end
     if size < _SKIP_FROM:
         return [(0, size)]
-    named = {
-        entry.where: (number, entry.extra, revision.index)
-        for revision in document.revisions
-        for number, entry in rows(revision)
-        if entry.kind == PLAIN
-    }
+    named: dict[int, int] = {}  # offset -> the last revision that names it
+    for revision in document.revisions:
+        named.update(dict.fromkeys(wheres(revision, PLAIN), revision.index))
     starts = sorted(named)
     found: list[tuple[int, int]] = []
     begin = 0
     for place, where in enumerate(starts):
-        number, gen, index = named[where]
         following = starts[place + 1] if place + 1 < len(starts) else size
         if following - where < _SKIP_BODY or where < begin:
             continue
         try:
-            value = document.object_of(number, Entry(PLAIN, where, gen), index)
+            header = document.physical(where)
+            value = document.object_of(header.num, Entry(PLAIN, where, header.gen), named[where])
             if not isinstance(value, Stream):
                 continue
             end = value.start + value.length

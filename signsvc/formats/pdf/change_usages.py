@@ -9,12 +9,12 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
-from signsvc.formats.pdf.change_scan import hits, rows, stretches, stuck, torn
+from signsvc.formats.pdf.change_scan import hits, rows, stretches, stuck, torn, wheres
 from signsvc.formats.pdf.document import Document
 from signsvc.formats.pdf.limits import LimitError, PdfError, SpentError
 from signsvc.formats.pdf.objects import PdfDict, PdfObject, Ref
 from signsvc.formats.pdf.stream import Stream
-from signsvc.formats.pdf.xref import PLAIN, Entry
+from signsvc.formats.pdf.xref import PACKED, PLAIN, Entry
 
 _NUMBERS = re.compile(rb"(\d{1,10})[\x00\t\n\x0c\r ]+\d{1,5}[\x00\t\n\x0c\r ]+\Z")
 _SPACES = re.compile(rb"[\x00\t\n\x0c\r ]{0,63}")
@@ -346,21 +346,30 @@ class Usages:
 
     def _scan_packed(self) -> bool:
         document = self._document
-        holders: dict[tuple[int, Entry], list[tuple[int, Entry, int]]] = {}
+        holders: dict[tuple[int, Entry], tuple[int, set[int]]] = {}  # first revision that needs it, all that do
         for revision in document.revisions:
-            for number, entry in rows(revision, packed=True):
-                holder = document.entry(entry.where, revision.index)
+            for number in dict.fromkeys(wheres(revision, PACKED)):
+                holder = document.entry(number, revision.index)
                 if holder is not None and holder.kind == PLAIN:
-                    holders.setdefault((entry.where, holder), []).append((number, entry, revision.index))
-        for (number, _), items in holders.items():
+                    holders.setdefault((number, holder), (revision.index, set()))[1].add(revision.index)
+        wanted: dict[tuple[int, Entry], tuple[set[int], list[tuple[int, Entry, int]]]] = {}
+        for key, (index, _) in holders.items():
             try:
-                data = document.object_stream(number, items[0][2]).data
+                data = document.object_stream(key[0], index).data
             except LimitError:
                 raise
             except PdfError:
                 continue
             found = {target for _, target in hits(data, 0, len(data), self._interest)}
-            for target in self._interest if -1 in found else found:
+            if found:
+                wanted[key] = (self._interest if -1 in found else found), []
+        for index in sorted({index for key in wanted for index in holders[key][1]}):
+            for number, entry in rows(document.revisions[index], packed=True):
+                holder = document.entry(entry.where, index)
+                if holder is not None and (entry.where, holder) in wanted:
+                    wanted[entry.where, holder][1].append((number, entry, index))
+        for targets, items in wanted.values():
+            for target in targets:
                 self._packed.setdefault(target, []).append(items)
         return True
 

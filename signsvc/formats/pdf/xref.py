@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from abc import ABC, abstractmethod
 from bisect import bisect_right
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from typing import NamedTuple
 
 from signsvc.formats.pdf.limits import LimitError, PdfError
@@ -36,6 +36,7 @@ class Block(NamedTuple):
 _HEAD = re.compile(rb"[\x00\t\n\x0c\r ]*+(\d{1,10}+)[\x00\t\n\x0c\r ]++(\d{1,10}+)[\x00\t\n\x0c\r ]*+(?=[0-9t])")
 _TRAILER = re.compile(rb"[\x00\t\n\x0c\r ]*+trailer")
 _ROW = re.compile(rb"(\d{10}) (\d{5}) ([nf])[ \r\n][\r\n]")
+_ROWS = re.compile(rb"(?:\d{10} \d{5} [nf][ \r\n][\r\n])*+")
 _LOOSE_ROW = re.compile(rb"[\x00\t\n\x0c\r ]*+(\d{1,10}+)[\t ]++(\d{1,5}+)[\t ]++([nf])(?=[\x00\t\n\x0c\r ])")
 
 
@@ -88,6 +89,17 @@ class Rows(ABC):
         for block in self.blocks:
             yield from range(block.first, block.first + block.size)
 
+    def wheres(self, block: Block, kind: int) -> Iterable[int]:
+        """The second value of each sound row of `kind` in `block`: offsets, or numbers of object streams (each once
+        at least)."""
+        for offset in range(block.size):
+            try:
+                entry = self.entry(block, offset)
+            except PdfError:
+                continue
+            if entry.kind == kind:
+                yield entry.where
+
     @abstractmethod
     def entry(self, block: Block, offset: int) -> Entry:
         """The entry at `offset` of `block`.  Raises PdfError for a malformed row."""
@@ -110,6 +122,13 @@ class TableRows(Rows):
         if found is None:
             raise PdfError("malformed cross-reference row")
         return _entry(found)
+
+    def wheres(self, block: Block, kind: int) -> Iterable[int]:
+        rows = bytes(self._buffer[block.at : block.at + 20 * block.size]) if block.at >= 0 else b""
+        if kind != PLAIN or not rows or _ROWS.fullmatch(rows) is None:
+            return super().wheres(block, kind)
+        words = rows.split()
+        return [int(where) for where, kept in zip(words[::3], words[2::3], strict=True) if kept == b"n"]
 
     def _suspect(self, block: Block, limit: int) -> bool:
         if block.at < 0:
@@ -141,6 +160,18 @@ class StreamRows(Rows):
         )
         # an unknown kind is a reference to null (§7.5.8.3)
         return entry if kind <= PACKED else Entry(FREE, 0, 0)
+
+    def wheres(self, block: Block, kind: int) -> Iterable[int]:
+        one, two, three = self._widths
+        if one != 1:
+            return super().wheres(block, kind)
+        width, data = one + two + three, self._data
+        rows = range(block.at, block.at + width * block.size, width)
+        kinds = data[block.at : block.at + width * block.size : width]
+        found = [data[at + 1 : at + 1 + two] for at, given in zip(rows, kinds, strict=True) if given == kind]
+        if kind == PACKED:
+            found = list(dict.fromkeys(found))
+        return [int.from_bytes(where, "big") for where in found]
 
     def _suspect(self, block: Block, limit: int) -> bool:
         one, two, three = self._widths

@@ -12,6 +12,7 @@ import pytest
 
 from signsvc.formats.pdf import Document, EncryptedError, LimitError, PdfError, Ref, Stream
 from signsvc.formats.pdf.headers import headers
+from signsvc.formats.pdf.xref import PACKED, PLAIN
 from tests.pdf_writer import PdfWriter
 
 
@@ -329,3 +330,36 @@ def test_objects_far_behind_their_object_stream() -> None:
     )
     with pytest.raises(PdfError):
         Document(data).last.get(Ref(4, 0))
+
+
+@pytest.mark.parametrize("style", ["table", "stream", "hybrid"])
+def test_rows_in_bulk_say_what_rows_one_by_one_say(style: str) -> None:
+    extra = {n: b"<< /N %d >>" % n for n in range(20, 40)}
+    pdf = PdfWriter(extra=extra, style=style)
+    pdf.update({21: b"[1]", 50: b"<< /Length 1 >>\nstream\nx\nendstream"}, style=style, free=(22,))
+    for revision in Document(pdf.data).revisions:
+        for section in revision.sections:
+            for rows in (section.rows, section.hidden) if section.hidden else (section.rows,):
+                for block in rows.blocks:
+                    for kind in (PLAIN, PACKED):
+                        one_by_one = [e.where for n in range(block.size) if (e := rows.entry(block, n)).kind == kind]
+                        found = list(rows.wheres(block, kind))
+                        assert sorted(set(found)) == sorted(set(one_by_one))
+                        assert kind == PACKED or found == one_by_one
+
+
+def test_malformed_rows_are_left_out_in_bulk() -> None:
+    data = PdfWriter(extra=dict.fromkeys(range(20, 40), b"<< >>")).data
+    at = data.index(b"00000 n", data.rindex(b"xref\n", 0, data.rindex(b"startxref")) + 200)
+    data = data[:at] + b"0x000 n" + data[at + 7 :]
+    rows = Document(data).last.sections[0].rows
+    sound = []
+    for block in rows.blocks:
+        for offset in range(block.size):
+            try:
+                entry = rows.entry(block, offset)
+            except PdfError:
+                continue
+            sound += [entry.where] * (entry.kind == PLAIN)
+    assert [where for block in rows.blocks for where in rows.wheres(block, PLAIN)] == sound
+    assert len(sound) == rows.count - 2  # the first one is free
