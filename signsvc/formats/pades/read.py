@@ -6,7 +6,7 @@ from dataclasses import dataclass, field, replace
 
 from signsvc.errors import DocumentError
 from signsvc.formats import cms
-from signsvc.formats.pades import byterange, details, dss, level, mac
+from signsvc.formats.pades import byterange, details, dss, level, mac, seed
 from signsvc.formats.pades.byterange import SHA1, SHA256, ByteRange, RangeDigests
 from signsvc.formats.pades.dictionaries import SignatureDictionary
 from signsvc.formats.pades.fields import page_number, rectangle
@@ -246,6 +246,10 @@ class _Reading:
                     shown = source.fields[0]
                     if "SV" in shown.dictionary:
                         item.note("signature_seed_value")
+                        wanted = shown.dictionary["SV"]
+                        broken = seed.violated(revision, wanted, source.dictionary, certification, signer)
+                        if broken:
+                            item.note("signature_seed_value_violated", names=", ".join(broken))
                     written = methods.get("FieldMDP") or revision.dictionary(shown.dictionary.get("Lock"))
                     locked = details.lock(revision, written)
                     rect = rectangle(revision, shown.widget)
