@@ -183,10 +183,10 @@ def test_hostile_servers_cost_little_time_and_memory(
     time.sleep(0.05)
     meanwhile = time.monotonic()
     assert road.verify(other) == ("TOTAL-PASSED", None)
-    assert time.monotonic() - meanwhile < 2
+    assert time.monotonic() - meanwhile < 5
     thread.join(30)
     assert found == [OPEN]
-    assert time.monotonic() - began < SECONDS + 3
+    assert time.monotonic() - began < SECONDS + 6
     assert resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before < 96 * 1024
 
 
