@@ -37,7 +37,10 @@ _UNREADABLE = (
     zlib.error,
 )
 _BLANK = b"\0\t\n\f\r "
-_CODES = {"document_unreadable", "document_too_complex", "encrypted_document", "unsupported_format", "empty_document"}
+_CODES = {
+    "document_unreadable", "document_too_complex", "encrypted_document", "encryption_unsupported",
+    "unsupported_format", "empty_document",
+}  # fmt: skip
 
 
 @dataclass(frozen=True, slots=True)
