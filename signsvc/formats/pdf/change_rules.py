@@ -242,7 +242,9 @@ def _rooted(step: Step, old: PdfObject, new: PdfObject, user: tuple[int, Path], 
         return change_store.inside(step, path[1:], old, new)
     elif path == ("Metadata",):
         change_store.metadata(step, new)
-    elif path in (("Extensions",), ("MarkInfo",)) and not isinstance(new, Stream):
+    elif path == ("Extensions",) and not isinstance(new, Stream):
+        change_store.developer(step, old, new)
+    elif path == ("MarkInfo",) and not isinstance(new, Stream):
         pass
     elif path == ("StructTreeRoot",):
         change_structure.root(step, old, new)

@@ -15,6 +15,8 @@ _VRI_LISTS = ("Cert", "CRL", "OCSP")
 _VRI_KEYS = frozenset(_VRI_LISTS) | {"Type", "TU", "TS"}
 _VRI_NAME = re.compile(r"[0-9A-Fa-f]{40}")
 
+_LEVEL_KEYS = frozenset({"Type", "BaseVersion", "ExtensionLevel", "ExtensionRevision", "URL"})
+
 # Catalog entries whose change shows or runs something, with the reason that says so.
 _CATALOG_REASONS = {
     "Pages": "pages_replaced",
@@ -35,6 +37,8 @@ def extensions(step: Step, old: PdfDict, new: PdfDict, keys: set[str]) -> set[st
             rest.discard(key)
             if any(isinstance(value, Stream) for value in (step.before(old.get(key)), step.after(new.get(key)))):
                 step.refuse("catalog_changed")
+            elif key == "Extensions":
+                developer(step, old.get(key), new.get(key))
     if "Version" in rest:
         rest.discard("Version")
         if not isinstance(step.after(new.get("Version")), Name):
@@ -51,6 +55,33 @@ def extensions(step: Step, old: PdfDict, new: PdfDict, keys: set[str]) -> set[st
     for key in rest - {"AcroForm", "StructTreeRoot"}:
         step.refuse(_CATALOG_REASONS.get(key, "catalog_changed"))
     return rest & {"AcroForm", "StructTreeRoot"}
+
+
+def developer(step: Step, old: PdfObject, new: PdfObject) -> None:
+    """/Extensions (ISO 32000-2 §7.12): names of developers with what of theirs the file uses; it shows nothing.
+
+    One that later goes, or is not written as the standard has it, makes other programs read the file otherwise.
+    """
+    before, after = dictionary(step.old, old) or {}, dictionary(step.new, new)
+    if after is None or any(key not in after for key in before):
+        step.note(Grade.UNREACHED, "extensions_removed")
+    for key, value in (after or {}).items():
+        if key == "Type" or step.same(before.get(key), value):
+            continue
+        found = step.after(value)
+        levels = found if isinstance(found, list) else [found]
+        if not levels or not all(_is_level(step, level) for level in levels):
+            step.note(Grade.UNREACHED, "extensions_malformed")
+
+
+def _is_level(step: Step, value: PdfObject) -> bool:
+    found = dictionary(step.new, value)
+    return (
+        found is not None
+        and found.keys() <= _LEVEL_KEYS
+        and isinstance(step.after(found.get("BaseVersion")), Name)
+        and type(step.after(found.get("ExtensionLevel"))) is int
+    )
 
 
 def _first_certification(step: Step, old: PdfObject, new: PdfObject) -> bool:
@@ -154,4 +185,4 @@ def is_value(path: tuple[str | int, ...]) -> bool:
     )
 
 
-__all__ = ["DSS_LISTS", "extensions", "inside", "is_value", "metadata", "store"]
+__all__ = ["DSS_LISTS", "developer", "extensions", "inside", "is_value", "metadata", "store"]
