@@ -206,6 +206,7 @@ class Document:
         self._cache: dict[tuple[int, int, int, int, int], PdfObject] = {}
         self._packed: dict[tuple[int, int], ObjectStream] = {}
         self._physical: dict[int, Physical] = {}  # read with their spans: signature dictionaries, which are long
+        self._parsed: dict[int, Physical] = {}  # the others, kept as long as their values
         self._costly: dict[int, str] = {}  # large objects that cannot be read, with the reason
         self._nodes: dict[tuple[Ref, Entry | None], PdfDict] = {}  # of page trees
         self._depth = 0
@@ -256,6 +257,7 @@ class Document:
             # with another key or method the signed octets show another document
             self.reencrypted |= any(revision.dictionary(written) != dictionary for revision in self.revisions)
         self._cache.clear()
+        self._parsed.clear()
         self._packed.clear()
         self._nodes.clear()
         self.crypt = crypt
@@ -337,17 +339,25 @@ class Document:
                 value = self._stream(number, entry.extra, value, keyword.end(), index)
                 if any(isinstance(value.dictionary.get(name), Ref | list | dict) for name in _STREAM_KEYS):
                     key = local
-        if len(self._cache) >= _CACHE or self._mark - self.parser.tokens > self.limits.kept:
+        self._make_room()
+        self._cache[key] = value
+        return value
+
+    def _make_room(self) -> None:
+        """Let go of what was parsed where it is much."""
+        most = max(len(self._cache), len(self._parsed))
+        if most >= _CACHE or self._mark - self.parser.tokens > self.limits.kept:
             self._cache.clear()
+            self._parsed.clear()
             for packed in self._packed.values():
                 packed.forget()
             self._mark = self.parser.tokens
-        self._cache[key] = value
-        return value
 
     def physical(self, offset: int, *, spans: bool = False) -> Physical:
         """The object whose header stands at `offset`, before decryption.  Raises PdfError."""
         known = self._physical.get(offset)
+        if known is None and not spans:
+            known = self._parsed.get(offset)
         if known is not None:
             return known
         if offset > self.size:  # rows of a stream hold numbers that no offset can be
@@ -369,8 +379,9 @@ class Document:
             raise
         number, gen, start = int(found[1]), int(found[2]), found.start()
         physical = Physical(number, gen, start, end, value, tuple(listed or ()), self.parser.duplicates - before)
-        if spans and self.crypt is None:  # decryption writes into what was read
-            self._physical[offset] = physical
+        if self.crypt is None:  # decryption writes into what was read
+            self._make_room()
+            (self._physical if spans else self._parsed)[offset] = physical
         return physical
 
     def _stream(self, number: int, gen: int, dictionary: PdfDict, start: int, index: int) -> Stream:
