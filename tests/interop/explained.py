@@ -312,10 +312,10 @@ STRICTER = (
         "Signatures in no field that cover nothing and cannot be read stand beside the good one.",
     ),
     Row(
-        r"TOTAL-FAILED/FORMAT_FAILURE .*\bdocument_octets_after_end\b.*",
+        r"TOTAL-FAILED/FORMAT_FAILURE .*\b(document_octets_after_end|object_unlisted)\b.*",
         r"mutated/\d+",
         "",
-        "Octets behind the last revision.",
+        "Octets behind the last revision, or an object in a later one that its cross-references leave out.",
     ),
 )
 
