@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import mmap
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -16,6 +17,7 @@ from signsvc.verification import sniff
 from signsvc.verification.model import TrustSource, VerifyRequest
 
 if TYPE_CHECKING:
+    from signsvc.trust import TrustStore
     from signsvc.trust.fetching import Fetch
 
 # Above this size the file is mapped, not read: the page cache holds it once for all workers.
@@ -37,13 +39,13 @@ def examine(
     """
     from signsvc import reports, validation
     from signsvc.formats import pades
-    from signsvc.trust import TrustStore, collect, crl_index
+    from signsvc.trust import collect, crl_index
     from signsvc.trust.imported import DIRECTORY, ImportedLists
     from signsvc.validation import policies
 
     crl_index.look_in(*trust.indexes, trust.directory / DIRECTORY)
     policy = policies.load(request.policy, trust.policy_directories)
-    material = TrustStore(trust.directory).material(
+    material = _store(trust.directory).material(
         *policy.trust_profiles,
         *trust.extra_profiles,
         extra_anchors=(anchors := _certificates(request.trust_anchors, "trust_anchors")),
@@ -76,6 +78,14 @@ def examine(
             supplied_anchors=anchors,
             offline=request.offline,
         )
+
+
+@functools.lru_cache(maxsize=8)
+def _store(directory: Path) -> TrustStore:
+    """One for the process: it reads what is installed once, and again when that changes."""
+    from signsvc.trust import TrustStore
+
+    return TrustStore(directory)
 
 
 @contextmanager
