@@ -155,9 +155,9 @@ class Revision:
     def _walk_pages(self) -> Iterator[tuple[Ref | None, PdfDict]]:
         left = self._document.limits.pages
         seen: set[int] = set()
-        stack: list[PdfObject] = [self.catalog.get("Pages")]
+        stack: list[tuple[PdfObject, int]] = [(self.catalog.get("Pages"), 0)]
         while stack:
-            node = stack.pop()
+            node, depth = stack.pop()
             ref = node if isinstance(node, Ref) else None
             if ref is not None:
                 if ref.num in seen:
@@ -171,7 +171,9 @@ class Revision:
                 continue
             kids = self.value(found, "Kids")
             if isinstance(kids, list) and found.get("Type") != "Page":
-                stack.extend(reversed(kids))
+                if depth >= self._document.limits.depth:
+                    raise PdfError("page tree too deep")
+                stack.extend((kid, depth + 1) for kid in reversed(kids))
             else:
                 yield ref, found
 

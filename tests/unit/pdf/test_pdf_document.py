@@ -363,3 +363,15 @@ def test_malformed_rows_are_left_out_in_bulk() -> None:
             sound += [entry.where] * (entry.kind == PLAIN)
     assert [where for block in rows.blocks for where in rows.wheres(block, PLAIN)] == sound
     assert len(sound) == rows.count - 2  # the first one is free
+
+
+@pytest.mark.parametrize(("depth", "pages"), [(200, 1), (300, None)])
+def test_a_page_tree_has_a_bounded_depth(depth: int, pages: int | None) -> None:
+    extra = {100 + n: b"<< /Type /Pages /Kids [%d 0 R] >>" % (101 + n) for n in range(depth)}
+    extra |= {100 + depth: b"<< /Type /Page >>", 2: b"<< /Type /Pages /Count 1 /Kids [100 0 R] >>"}
+    last = Document(PdfWriter(extra=extra).data).last
+    if pages is not None:
+        assert len(last.pages()) == pages
+    else:
+        with pytest.raises(PdfError, match="too deep"):
+            last.pages()
