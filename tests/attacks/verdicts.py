@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import io
+import re
 import zlib
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -35,6 +36,9 @@ _UNREADABLE = (
     RecursionError,
     OverflowError,
     zlib.error,
+)
+_SIGNATURE = re.compile(
+    rb"\n\d+ 0 obj\n<< /Type /Sig [^<>]*/ByteRange \[[ 0-9]+\] */Contents <[0-9a-f]+>[^<>]*>>\nendobj"
 )
 _BLANK = b"\0\t\n\f\r "
 _CODES = {
@@ -103,6 +107,8 @@ class Judge:
             self.last = error.code
             return None if error.code in _CODES else f"problem {error.code}"
         self.last = report["indication"]
+        if self.last == "NO-SIGNATURE" and _SIGNATURE.search(data):
+            return "a file with a signature is called unsigned"
         if report["indication"] != "TOTAL-PASSED":
             return None
         ends = []
