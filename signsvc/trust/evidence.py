@@ -89,6 +89,7 @@ class EvidenceClient:
         self._threads = threading.BoundedSemaphore(MAX_THREADS)
         self._indexer = indexer
         self._indexes = cache_dir / INDEX_DIRECTORY
+        self._indexing = threading.Lock()  # one at a time: each takes a processor for seconds
         self._indexed: set[str] = set()  # digests of lists that have an index, or cannot have one
 
     def fetch(self, request: FetchRequest, *, deadline: float | None = None) -> bytes:
@@ -130,7 +131,8 @@ class EvidenceClient:
         with contextlib.suppress(OSError, UpstreamError), self._alone(path, time.monotonic() + _INDEX_SECONDS):
             if path.is_file():
                 return True
-            made = self._indexer(encoded)
+            with self._indexing:
+                made = self._indexer(encoded)
             if made is not None and crl_index.whole(made, sha256):
                 self._write(path, b"", made, self._clock())
                 return True
