@@ -21,6 +21,8 @@ if TYPE_CHECKING:
     from signsvc.formats.pades.write_open import Opened
     from signsvc.keys.signer import Signer
 
+# A file that other programs mend, each in its own way, shows no one thing that could be signed.
+_MENDED = ("document_needs_repair", "document_pages_not_found")
 # Not established is not the same as bad: only profiles that demand a path, and levels that embed it, refuse these.
 _UNKNOWN = ("certificate_path_unknown", "certificate_status_unknown")
 
@@ -63,7 +65,7 @@ def document(work: WorkFile, params: SignParams | None) -> Document:
         if sniff.media_type(bytes(data[:1024]), len(data)) != sniff.PDF:
             raise DocumentError("unsupported_format")
         view = pades.read(data)
-    if any(finding.code == "document_needs_repair" for finding in view.findings):
+    if any(finding.code in _MENDED for finding in view.findings):
         raise DocumentError("document_unreadable")
     work.stream.seek(0)
     opened = open_writer(work.stream)

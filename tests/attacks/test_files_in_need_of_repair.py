@@ -76,6 +76,7 @@ def test_pages_that_stand_elsewhere(pki: test_pki.Pki) -> None:
         pdf.data = pdf.data.replace(at + b" 00000 n", other + b" 00000 n")
         pdf.sign(pki)
         check(Court(pki)(pdf.data), MISSING, "signature_pages_not_found")
+        assert "document_pages_not_found" in {finding.code for finding in pades.read(pdf.data).findings}
 
 
 def test_a_sound_revision_stays_signed_under_a_damaged_one(pki: test_pki.Pki) -> None:

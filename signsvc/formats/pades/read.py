@@ -116,6 +116,8 @@ class _Reading:
             raise PdfError("nothing readable")  # a torn file is no file without signatures
         else:
             self.findings.append(Finding.of("document_needs_repair", reason=document.repair))
+        if document.repair is None and not self.pages.stand(document.last):
+            self.findings.append(Finding.of("document_pages_not_found"))
         if document.header_offset:
             self.findings.append(Finding.of("document_octets_before_header", count=document.header_offset))
         if document.trailing is not None:

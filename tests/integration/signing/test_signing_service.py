@@ -22,6 +22,7 @@ from signsvc.signing.service import SigningService
 from signsvc.verification import Outcome
 from test_pki import Pki
 from test_pki.responders import Responders
+from tests.pdf_writer import PdfWriter
 
 Sign = Callable[..., SignResult]
 
@@ -202,6 +203,8 @@ def test_status_unknown_is_a_warning_or_a_refusal(
         (b"", "empty_document"),
         (b"PK\x03\x04 not a PDF", "unsupported_format"),
         (b"%PDF-1.7\nbut nothing in it", "document_unreadable"),
+        # one row of the cross-references leads to another object: programs mend the file, each in its own way
+        (PdfWriter().data.replace(b"\nxref\n0 6\n", b"\nxref\n1 6\n"), "document_unreadable"),
     ],
 )
 def test_documents_that_cannot_be_signed(data: bytes, code: str, sign: Sign, tmp_path: Path) -> None:
