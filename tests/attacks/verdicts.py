@@ -33,6 +33,7 @@ _UNREADABLE = (
     TypeError,
     AttributeError,
     AssertionError,
+    NotImplementedError,
     RecursionError,
     OverflowError,
     zlib.error,

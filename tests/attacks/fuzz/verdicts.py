@@ -26,6 +26,7 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--count", type=int, default=10_000)
     parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--start", type=int, default=0, help="the first number, to go on where a run was left")
     options = parser.parse_args()
     kept = ROOT / "var" / "fuzz" / "verdicts"
     kept.mkdir(parents=True, exist_ok=True)
@@ -36,7 +37,7 @@ def main() -> int:
         judge = Judge(pki, Path(directory), supplied=AUTHORITIES)
         documents = judge.documents(pki)
         saved = [document.data for document in documents]
-        for number in range(options.count):
+        for number in range(options.start, options.start + options.count):
             rng = random.Random(f"{options.seed}/{number}")
             document = rng.choice(documents)
             data = mutate(rng, document.data, saved, PDF_CHANGES)
