@@ -167,7 +167,7 @@ def _fresh(network: Network) -> Callable[[FetchRequest], bytes]:
     """Past the cache, straight to the servers."""
     client = network.inner.__self__  # type: ignore[attr-defined]
     assert isinstance(client, EvidenceClient)
-    return lambda request: client._call(request, None)
+    return lambda request: client._call(request, {}, time.monotonic() + 10).body
 
 
 def test_the_second_address_of_a_list_is_tried(material: TrustMaterial, network: Network, cert: CertOf) -> None:
