@@ -1,8 +1,13 @@
-"""From findings to an indication (EN 319 102-1 §5.1.3, table 6): the order in which sub-indications count."""
+"""From findings to an indication (EN 319 102-1 §5.1.3, table 6): the order in which sub-indications count.
+
+The standard's processes end at the first block that fails.  Here all blocks are run, so that a report names everything,
+and of several failures the one is named that proves most, then the one of the earliest block.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Iterable
+from dataclasses import replace
 
 from signsvc.types import Finding, Indication, Level, Sub
 from signsvc.validation.policy import Policy
@@ -71,10 +76,15 @@ def worst(results: Iterable[Result]) -> Result:
 
 
 def judged(policy: Policy, findings: Iterable[Finding]) -> tuple[Finding, ...]:
-    """The findings at the levels of the policy, each once, without those it ignores."""
+    """The findings at the levels of the policy, each once, without those it ignores.
+
+    What a policy raises to a failure where the standard has no sub-indication for it leads to CUSTOM.
+    """
     kept: dict[tuple[str, str, str], Finding] = {}
     for finding in findings:
         at_level = policy.judge(finding)
         if at_level is not None:
+            if at_level.level is Level.FAIL and not finding.sub and finding.level is not Level.FAIL:
+                at_level = replace(at_level, sub=Sub.CUSTOM)
             kept.setdefault((finding.code, finding.subject, repr(sorted(finding.data.items(), key=str))), at_level)
     return tuple(kept.values())

@@ -68,7 +68,9 @@ def validate_signature(
             found.append(Finding.of("signature_unreadable", subject=view.id))
     else:
         core = _core(context, inventory, view.signer, view.id, covering, view.claimed_time)
-        found += core.findings
+        # Where the format is not understood no digest was computed, which does not mean that the data is missing.
+        unread = any(f.level is Level.FAIL and f.block == "FC" for f in found)
+        found += [f for f in core.findings if not (unread and f.code == "signed_data_missing")]
     if view.scope.type == "PARTIAL" and not any(f.level is Level.FAIL and f.block == "FC" for f in found):
         found.append(Finding.of("coverage_unknown", subject=view.id))
     tokens = (*core.tokens, *covering) if core else covering

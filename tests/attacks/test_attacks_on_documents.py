@@ -15,8 +15,8 @@ from tests.attacks.court import (
     FAILED,
     FORMAT,
     HASH,
-    MISSING,
     PASSED,
+    UNKNOWN,
     UNSIGNED,
     Court,
     check,
@@ -151,10 +151,10 @@ OCTETS: dict[str, tuple[Callable[[bytes], bytes], str, str]] = {
     "other-claimed-time": (_swap(b"/M (D:2", b"/M (D:1"), HASH, "digest_mismatch"),
     "sub-filter-unknown": (
         _swap(b"ETSI.CAdES.detached", b"ETSI.CAdES.detachex"),
-        MISSING,
+        UNKNOWN,
         "signature_sub_filter_unknown",
     ),
-    "sub-filter-missing": (_swap(b"/SubFilter", b"/SubFiltex"), MISSING, "signature_sub_filter_missing"),
+    "sub-filter-missing": (_swap(b"/SubFilter", b"/SubFiltex"), UNKNOWN, "signature_sub_filter_missing"),
     "type-other": (_swap(b"/Type /Sig ", b"/Type /Sic "), HASH, "signature_type_wrong"),
     # Signature wrapping.
     "swa-moved-tail": (
