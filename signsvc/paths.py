@@ -56,6 +56,11 @@ class Basics:
         return self.data_dir / "trust"
 
     @property
+    def policy_dir(self) -> Path:
+        """Where a site's own policies are."""
+        return self.data_dir / "policies"
+
+    @property
     def index_dir(self) -> Path:
         return self.data_dir / "cache" / "crl-index"
 

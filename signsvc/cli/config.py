@@ -122,7 +122,8 @@ def _trust(settings: Settings) -> Iterator[Line]:
 
     store = TrustStore(settings.trust_dir)
     try:
-        wanted = (*policies.load(settings.policy).trust_profiles, *settings.trust_profiles)
+        policy = policies.load(settings.policy, (settings.data_dir / "policies",))
+        wanted = (*policy.trust_profiles, *settings.trust_profiles)
     except SignsvcError as error:
         yield Line("policy", False, error.text("en"), "signsvc policy list", error.text("vi"))
         return

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from signsvc.cli.root import EXIT_PROBLEM
-from signsvc.errors import SignsvcError
+from signsvc.errors import SignsvcError, TrustError
 
 if TYPE_CHECKING:
     from signsvc.validation import Policy
@@ -26,7 +26,7 @@ def policy() -> None:
 @_JSON
 def list_policies(as_json: bool) -> int:
     """The policies that verification may use."""
-    from signsvc.validation.policies import DEFAULT, load_all
+    from signsvc.validation.policies import DEFAULT, builtin, load_all
 
     found = load_all(_directories())
     if as_json:
@@ -37,7 +37,9 @@ def list_policies(as_json: bool) -> int:
                 "sha256": p.sha256,
                 "title": {"vi": p.title_vi, "en": p.title_en},
                 "trust_profiles": list(p.trust_profiles),
+                "extends": [base for base, _, _ in p.extends],
                 "default": p.id == DEFAULT,
+                "built_in": builtin().get(p.id) == p,
             }
             for p in found.values()
         ]
@@ -45,7 +47,8 @@ def list_policies(as_json: bool) -> int:
         return 0
     for item in found.values():
         mark = "*" if item.id == DEFAULT else " "
-        click.echo(f"{mark} {item.id:<12} {item.version:<6} {item.title_vi} / {item.title_en}")
+        own = "" if builtin().get(item.id) == item else "   (của đơn vị / of this site)"
+        click.echo(f"{mark} {item.id:<12} {item.version:<6} {item.title_vi} / {item.title_en}{own}")
     return 0
 
 
@@ -65,6 +68,8 @@ def show(name: str, as_json: bool) -> int:
         if text:
             click.echo(f"  {text}")
     click.echo(f"  SHA-256 {found['sha256']}")
+    for base in found["extends"]:
+        click.echo(f"  extends: {base['id']} {base['version']} {base['sha256']}")
     for key in ("trust_profiles", "timestamp", "required_level", "clock_tolerance", "key_usage", "extended_key_usage"):
         value = found[key]
         click.echo(f"  {key}: {', '.join(value) if isinstance(value, list) else '–' if value is None else value}")
@@ -112,12 +117,17 @@ def diff(left: str, right: str, as_json: bool) -> int:
 @_JSON
 def check(files: tuple[Path, ...], as_json: bool) -> int:
     """Whether policy FILES may be used; exit code 4 where one may not."""
-    from signsvc.validation.policy import parse
+    from signsvc.trust.profile import load_all
+    from signsvc.validation.policies import check as checked
 
+    directory, trust_dir = _directories()[0], _trust_dir()
     results: list[dict[str, Any]] = []
     for path in files:
         try:
-            found = parse(path.read_bytes(), path.name)
+            found = checked(path, (directory,))
+            known = load_all(trust_dir / "profiles")
+            if missing := next((name for name in found.trust_profiles if name not in known), None):
+                raise TrustError("trust_profile_not_found", profile=missing)
         except SignsvcError as error:
             results.append(
                 {"file": str(path), "ok": False, "problem": error.text("en"), "problem_vi": error.text("vi")}
@@ -134,12 +144,11 @@ def check(files: tuple[Path, ...], as_json: bool) -> int:
 
 
 def _load(name: str) -> Policy:
-    from signsvc.validation.policies import load
-    from signsvc.validation.policy import parse
+    from signsvc.validation.policies import check, load
 
     path = Path(name)
     if path.suffix == ".toml" and path.is_file():
-        return parse(path.read_bytes(), path.name)
+        return check(path, _directories())
     return load(name, _directories())
 
 
@@ -147,6 +156,12 @@ def _directories() -> tuple[Path, ...]:
     from signsvc.settings import Settings
 
     return (Settings.load().data_dir / "policies",)
+
+
+def _trust_dir() -> Path:
+    from signsvc.settings import Settings
+
+    return Settings.load().trust_dir
 
 
 def _print(value: object) -> None:

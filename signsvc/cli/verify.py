@@ -111,7 +111,9 @@ def verify(
     )
     workers = min(jobs or os.cpu_count() or 1, max(len(todo), 1))
     codes: set[int] = set()
-    trust = TrustSource(settings.trust_dir, settings.trust_profiles, indexes=(settings.index_dir,))
+    trust = TrustSource(
+        settings.trust_dir, settings.trust_profiles, (settings.policy_dir,), indexes=(settings.index_dir,)
+    )
     with Verifier(trust, fetch=_fetch(), cached=_fetch(cached=True), workers=workers, fork=True) as verifier:
 
         def work(path: Path) -> dict[str, Any] | SignsvcError:

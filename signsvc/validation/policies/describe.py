@@ -26,6 +26,7 @@ def describe(policy: Policy) -> dict[str, Any]:
         "id": policy.id,
         "version": policy.version,
         "sha256": policy.sha256,
+        "extends": [{"id": i, "version": v, "sha256": h} for i, v, h in policy.extends],
         "title": {"vi": policy.title_vi, "en": policy.title_en},
         "description": {"vi": policy.description_vi, "en": policy.description_en},
         "trust_profiles": list(policy.trust_profiles),
@@ -71,7 +72,7 @@ def differences(left: Policy, right: Policy) -> tuple[Difference, ...]:
 
 def _compared(policy: Policy) -> dict[str, Any]:
     found = describe(policy)
-    for name in ("id", "version", "sha256", "title", "description"):
+    for name in ("id", "version", "sha256", "extends", "title", "description"):
         del found[name]
     found["algorithms"] = {
         role: {f"{row['algorithm']}≥{row['bits']}": row["until"] or "∞" for row in rows}

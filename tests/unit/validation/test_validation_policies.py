@@ -15,7 +15,8 @@ from signsvc.errors import ConfigError, RequestError
 from signsvc.messages import catalogue
 from signsvc.validation import Role, policies
 from signsvc.validation.policies.describe import describe, differences
-from signsvc.validation.policy import Policy, parse
+from signsvc.validation.policy import Policy
+from signsvc.validation.policy_file import parse
 
 
 def _file(name: str) -> bytes:
@@ -83,9 +84,9 @@ def _with(text: str) -> bytes:
     [
         (b"\xff", "not a TOML file"),
         (b"id = ", "not a TOML file"),
-        (b'id = "x"', "trust_profiles is missing"),
+        
         (_with('[levels]\nno_such = "warn"'), "no such finding"),
-        (_with('[levels]\ntimestamp_absent = "loud"'), "is no level"),
+        (_with('[levels]\ntimestamp_absent = "loud"'), "must be one of fail, warn, info, ignore"),
         (_with('[levels]\ndigest_mismatch = "warn"'), "may not be weakened"),
         (_with('[levels]\ncertificate_not_yet_valid = "ignore"'), "may not be weakened"),
         (_with("surprise = 1"), "surprise"),
