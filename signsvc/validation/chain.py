@@ -14,13 +14,12 @@ from datetime import datetime
 from signsvc.asn1 import DerError, departures
 from signsvc.trust.paths import Path
 from signsvc.types import Certificate, CertificateStatus, ChainEntry, EvidenceKind, Finding, Level
-from signsvc.validation.algorithms_check import Strength, resolved
+from signsvc.validation.algorithms_check import Strength
 from signsvc.validation.conclude import INDETERMINATE, conclude, judged
 from signsvc.validation.context import Context
 from signsvc.validation.moments import shown
 from signsvc.validation.path_checks import check_path
-from signsvc.validation.policy import Role
-from signsvc.validation.status import Limit, Status, known_after_expiry, status_of
+from signsvc.validation.status import Limit, Status, judge_fact, known_after_expiry, status_of
 
 # Departures from DER and the profiles that are read all the same.
 _ODD_CERTIFICATE = {
@@ -57,6 +56,7 @@ class _Walk:
     path: Path
     proven: datetime
     fresh_at: datetime
+    exists: datetime
     findings: list[Finding] = field(default_factory=list)
     entries: list[ChainEntry] = field(default_factory=list)
     ends: list[datetime] = field(default_factory=list)
@@ -69,15 +69,17 @@ def validate_chain(
     *,
     proven: datetime,
     fresh_at: datetime | None = None,
+    exists: datetime | None = None,
 ) -> ChainResult:
     """Judge the paths of `certificate` for something proven to exist at `proven`; the best path's result.
 
-    `fresh_at` (default `proven`) is the instant for which revocation data must be fresh.  Never raises.
+    `fresh_at` (default `proven`) is the instant for which revocation data must be fresh; `exists` (default `proven`)
+    since when the certificate itself is known, where what it signed does not name it.  Never raises.
     """
     best: ChainResult | None = None
     rank = -1
     for path in context.paths(certificate):
-        result = _judge(context, path, proven, fresh_at or proven)
+        result = _judge(_Walk(context, path, proven, fresh_at or proven, exists or proven))
         failing = [f for f in judged(context.policy, result.findings) if f.level is Level.FAIL]
         if not failing:
             return result
@@ -93,10 +95,10 @@ def _points(failing: list[Finding]) -> int:
     return INDETERMINATE.index(sub) if sub in INDETERMINATE else 0
 
 
-def _judge(context: Context, path: Path, proven: datetime, fresh_at: datetime) -> ChainResult:
-    walk = _Walk(context, path, proven, fresh_at)
+def _judge(walk: _Walk) -> ChainResult:
+    path = walk.path
     walk.findings += check_path(path)
-    strength = Strength(context.policy)
+    strength = Strength(walk.context.policy)
     try:
         _walk(walk, strength)
     except (DerError, IndexError):
@@ -129,7 +131,8 @@ def _walk(walk: _Walk, strength: Strength) -> None:
         for name in departures.of_certificate(certificate.der):
             walk.findings.append(_about(_ODD_CERTIFICATE[name], certificate))
         exists = walk.proven if depth == 0 else context.exists_since(certificate)
-        if depth and limit is not None and exists > limit.time:
+        known = exists if depth else walk.exists
+        if limit is not None and known > limit.time and (depth or known > walk.proven):
             walk.findings.append(_about("certificate_without_proof", certificate))
         strength.certificate(certificate, issuer, exists)
         status = status_of(
@@ -142,7 +145,7 @@ def _walk(walk: _Walk, strength: Strength) -> None:
             depth=depth,
         )
         walk.entries.insert(0, status.entry)
-        _collect(walk, strength, status)
+        _collect(walk, strength, status, issuer)
         if depth:
             walk.ends.append(certificate.not_after)
             limit = _below(walk, certificate, status, limit)
@@ -150,7 +153,7 @@ def _walk(walk: _Walk, strength: Strength) -> None:
             _end(walk, certificate, issuer, limit, status)
 
 
-def _collect(walk: _Walk, strength: Strength, status: Status) -> None:
+def _collect(walk: _Walk, strength: Strength, status: Status, issuer: Certificate) -> None:
     walk.findings += status.findings
     fact = status.fact
     if fact is None:
@@ -158,11 +161,7 @@ def _collect(walk: _Walk, strength: Strength, status: Status) -> None:
     odd = departures.of_list if fact.item.kind is EvidenceKind.CRL else departures.of_answer
     for name in odd(fact.item.der):
         walk.findings.append(Finding.of(_ODD_REVOCATION[name], subject=fact.item.id))
-    proven = walk.context.proofs.time(fact.item.id)
-    algorithm = resolved(fact.algorithm_oid, fact.algorithm_parameters)
-    strength.signature(
-        Role.REVOCATION, algorithm, fact.signer, proven, subject=fact.item.id, not_before=fact.produced_at
-    )
+    judge_fact(walk.context, strength, fact, issuer)
     walk.evidence_ends.append(fact.signer.not_after)
 
 

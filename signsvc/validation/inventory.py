@@ -1,7 +1,8 @@
 """What a verified timestamp proves: the objects of a document by the revision in which they stand.
 
 A document timestamp over revision n covers every octet of that revision, so everything that stands in it except the
-token itself.  Other tokens prove what their reader lists.
+token itself and what is inside it: certificates and revocation values that were put there prove nothing by being there.
+Other tokens prove what their reader lists.
 """
 
 from __future__ import annotations
@@ -17,6 +18,7 @@ class Inventory:
 
     def __init__(self, view: DocumentView) -> None:
         self._revisions: dict[str, int] = {}
+        self._inside: dict[str, dict[str, int]] = {}  # by document timestamp, which does not cover its own octets
         self._proven: dict[str, frozenset[str]] = {}
         for item in view.evidence:
             self._add(item.id, item.revision)
@@ -26,7 +28,10 @@ class Inventory:
             self._signature(signature.id, signature.signer, revision)
         for token in view.timestamps:
             revision = token.scope.revision if token.scope is not None else None
-            self._token(token, revision)
+            self._add(timestamp_id(token.id), revision)
+            outside, self._revisions = self._revisions, {}
+            self._held(token, revision)
+            self._inside[token.id], self._revisions = self._revisions, outside
 
     def proven_by(self, token: TimestampView) -> frozenset[str]:
         """Ids of the objects that `token` proves, itself excluded."""
@@ -40,7 +45,9 @@ class Inventory:
             kind, _, rest = name.partition(":")
             if kind == "revision":
                 limit = int(rest) if rest.isdigit() else 0
-                yield from (other for other, revision in self._revisions.items() if revision <= limit)
+                held = (names for holder, names in self._inside.items() if holder != token.id)
+                for names in (self._revisions, *held):
+                    yield from (other for other, revision in names.items() if revision <= limit)
             else:
                 yield name
 
@@ -71,6 +78,9 @@ class Inventory:
 
     def _token(self, token: TimestampView, revision: int | None) -> None:
         self._add(timestamp_id(token.id), revision)
+        self._held(token, revision)
+
+    def _held(self, token: TimestampView, revision: int | None) -> None:
         self._evidence(token.evidence, revision)
         if token.signer is not None:
             self._signer(token.signer, revision)

@@ -143,10 +143,13 @@ def _core(
     certificate = result.certificate
     if certificate is not None:
         if proof.by is not None:
-            # The signature was made with this certificate's key, over its signed attributes: what proves the one
-            # proves the others.
-            context.proofs.add((certificate_id(certificate), *_signed_evidence(signer)), proof.time, proof.by)
-        chain = validate_chain(context, certificate, proven=proof.time)
+            # What the signed attributes hold or name by digest is as old as the signature; a certificate that they
+            # do not name may have been issued for its key later.
+            named = (certificate_id(certificate),) if signer.references else ()
+            context.proofs.add((*named, *_signed_evidence(signer)), proof.time, proof.by)
+        chain = validate_chain(
+            context, certificate, proven=proof.time, exists=max(proof.time, context.proofs.certificate(certificate))
+        )
         findings += chain.findings
         findings += check_purpose(policy, certificate)
         findings += _lower_bound(by_kind["content"], chain)

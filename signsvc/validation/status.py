@@ -11,8 +11,10 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from signsvc.types import Certificate, CertificateStatus, ChainEntry, Finding
+from signsvc.validation.algorithms_check import Strength, resolved
 from signsvc.validation.context import Context
 from signsvc.validation.moments import shift, shown
+from signsvc.validation.policy import Role
 from signsvc.validation.revocation import Fact, FactStatus
 
 
@@ -93,7 +95,7 @@ def status_of(
         else:
             good.append(fact)
     if good:
-        best = max(good, key=lambda f: f.this_update)
+        best = _best(context, good, issuer)
         if depth == 0 and best.this_update < proven < context.present:
             notes.append(Finding.of("revocation_data_before_signing", subject=subject, name=name))
         if not best.signer_checked:
@@ -105,6 +107,32 @@ def status_of(
     failing = _missing(context, certificate, limit, reasons)
     entry = ChainEntry(certificate, CertificateStatus.UNKNOWN)
     return Status(entry, (*notes, Finding.of(failing, subject=subject, name=name, reason=_main(reasons))))
+
+
+def _best(context: Context, good: list[Fact], issuer: Certificate) -> Fact:
+    """The newest whose algorithms count: weak data spoils no other."""
+    newest = sorted(good, key=lambda f: f.this_update, reverse=True)
+    for fact in newest if len(newest) > 1 else ():
+        strength = Strength(context.policy)
+        judge_fact(context, strength, fact, issuer)
+        if not strength.findings:
+            return fact
+    return newest[0]
+
+
+def judge_fact(context: Context, strength: Strength, fact: Fact, issuer: Certificate) -> None:
+    """Judge the algorithms of revocation data about what `issuer` issued, and of the certificate of another signer."""
+    proven = context.proofs.time(fact.item.id)
+    algorithm = resolved(fact.algorithm_oid, fact.algorithm_parameters)
+    strength.signature(
+        Role.REVOCATION, algorithm, fact.signer, proven, subject=fact.item.id, not_before=fact.produced_at
+    )
+    if fact.signer == issuer:
+        return
+    # A responder's certificate travels inside its answer: what proves the one proves the other.
+    paths = ((fact.signer, issuer),) if fact.source == "ocsp" else context.paths(fact.signer)
+    if paths and len(paths[0]) > 1:
+        strength.certificate(fact.signer, paths[0][1], min(proven, context.exists_since(fact.signer)))
 
 
 def known_after_expiry(context: Context, certificate: Certificate, issuer: Certificate) -> bool:

@@ -98,6 +98,13 @@ ROWS = (
     ),
     # Stricter here.
     Row(
+        r"token/expired-recently/tsa-(eku-not-critical|two-ekus)",
+        PASSED,
+        NO_POE,
+        "RFC 3161 §2.3: timestamping is the only purpose of the authority's certificate, and critical. A policy may put "
+        "up with others by name.",
+    ),
+    Row(
         r"revocation/(stale-answer|stale-list)(-stamped)?",
         PASSED,
         LATER,

@@ -244,8 +244,13 @@ def test_g1_leaf_by_roles_and_dates(bench: Bench) -> None:
     dated = _rows(bench, certificate=15, revocation=None)
     plain = bench.judge(replace(document, timestamps=()), **dated)
     assert outcome(plain) == ("INDETERMINATE", "CRYPTO_CONSTRAINTS_FAILURE_NO_POE")  # the intermediate's signature
-    known = bench.judge(replace(document, timestamps=()), known_since={sub: bench.day(-100)}, **dated)
-    assert outcome(known) == PASSED
+    pinned = {"known_since": {sub: bench.day(-100)}}
+    known = replace(document, timestamps=())
+    assert outcome(bench.judge(known, **pinned, **dated)) == PASSED
+    # By the lists of the CA itself: a responder's certificate is judged as any other.
+    answers = replace(known, evidence=tuple(e for e in known.evidence if e.kind == "ocsp" or e.revision is None))
+    open_ = bench.judge(replace(answers, evidence=(*answers.evidence, evidence[-1])), **pinned, **dated)
+    assert outcome(open_) == ("INDETERMINATE", "CRYPTO_CONSTRAINTS_FAILURE_NO_POE")
     assert outcome(bench.judge(document, **dated)) == PASSED  # inside the CMS, so the archive timestamp proves it
     early = bench.judge(document, known_since={sub: bench.day(-100)}, **_rows(bench, certificate=5, revocation=None))
     assert outcome(early) == ("INDETERMINATE", "CRYPTO_CONSTRAINTS_FAILURE_NO_POE")

@@ -12,6 +12,7 @@ from tests.unit.validation.validation_bench import (
     DAY,
     YEAR,
     Bench,
+    certificate,
     codes,
     crl,
     ocsp,
@@ -269,12 +270,17 @@ def test_bad_tokens_prove_nothing(bench: Bench, options: dict[str, Any], code: s
 
 
 @pytest.mark.parametrize("tsa", ["tsa-eku-not-critical", "tsa-two-ekus"])
-def test_shared_purpose_warns(bench: Bench, tsa: str) -> None:
+def test_shared_purpose(bench: Bench, tsa: str) -> None:
+    """RFC 3161 §2.3: timestamping is the only purpose, and critical.  A policy may put up with others by name."""
     signer = bench.signer()
-    token = bench.token(bench.day(10), signer, tsa=tsa)
-    verdict = bench.judge(bench.document(signer, token), [*bench.status(), *bench.status(tsa)])
-    assert verdict.signatures[0].time_source == "timestamp"
-    assert "tsa_certificate_purpose_shared" in token_codes(verdict)
+    document = bench.document(signer, bench.token(bench.day(10), signer, tsa=tsa))
+    evidence = [*bench.status(), *bench.status(tsa)]
+    verdict = bench.judge(document, evidence)
+    assert verdict.signatures[0].time_source == "claimed"
+    assert str(verdict.signatures[0].timestamps[0].sub_indication) == "CHAIN_CONSTRAINTS_FAILURE"
+    lenient = bench.judge(document, evidence, levels={"tsa_certificate_purpose_shared": "warn"})
+    assert lenient.signatures[0].time_source == "timestamp"
+    assert "tsa_certificate_purpose_shared" in token_codes(lenient)
 
 
 def test_token_from_the_future(bench: Bench) -> None:
@@ -398,3 +404,59 @@ def test_demanded_level_needs_valid_timestamps(bench: Bench) -> None:
         "INDETERMINATE",
         "SIG_CONSTRAINTS_FAILURE",
     )
+
+
+# What a timestamp does not prove.
+
+
+def test_what_stands_inside_a_document_timestamp_is_not_proven_by_it(bench: Bench) -> None:
+    """The responder expired in year 4: an answer of its key that somebody put into the token's own octets since."""
+    signer = bench.signer()
+    later = bench.now + 5 * YEAR
+    stamped = bench.token(bench.day(20), signer)
+    answer = ocsp(bench.pki.ocsp("person", at=bench.day(21)))
+    rest = [crl(bench.pki.crl("root-g2", bench.day(21), next_update=30 * DAY)), *bench.status("tsa1", at=later)]
+    archive = bench.token(bench.day(25), kind="document", name="d1", over=b"file", revision=2)
+    outside = bench.document(
+        signer,
+        stamped,
+        evidence=[replace(answer, revision=1)],
+        document_tokens=[archive],
+        scope=Scope("REVISION", 1, 2),
+    )
+    assert outcome(bench.judge(outside, rest, now=later)) == PASSED
+    held = replace(archive, evidence=(answer,))
+    inside = bench.document(signer, stamped, document_tokens=[held], scope=Scope("REVISION", 1, 2))
+    assert outcome(bench.judge(inside, rest, now=later)) == ("INDETERMINATE", "REVOCATION_OUT_OF_BOUNDS_NO_POE")
+    # A later timestamp covers those octets, so from then on they are proven: here while the responder was valid.
+    again = bench.token(bench.day(26), kind="document", name="d2", over=b"file2", revision=3)
+    covered = replace(inside, timestamps=(held, again))
+    assert outcome(bench.judge(covered, rest, now=later)) == PASSED
+
+
+@pytest.mark.parametrize("reference", ["sha256", None])
+def test_certificate_that_the_signature_does_not_name(bench: Bench, reference: str | None) -> None:
+    """Its CA was revoked later: whoever holds that key can issue a certificate for the signer's key, with any dates."""
+    signer = bench.signer("of-revoked-ca", reference=reference)
+    evidence = [
+        ocsp(bench.pki.ocsp("of-revoked-ca", "good", at=bench.day(-19)), revision=1),
+        crl(bench.pki.crl("root-g2", bench.now, next_update=30 * DAY)),
+        *bench.status("tsa1"),
+    ]
+    early = bench.token(bench.day(-15), kind="document", name="d1", over=b"file", revision=2)
+    stamped = bench.token(bench.day(-20), signer)
+    document = bench.document(
+        signer, stamped, evidence=evidence[:1], document_tokens=[early], scope=Scope("REVISION", 1, 2)
+    )
+    assert outcome(bench.judge(document, evidence[1:])) == PASSED  # inside the signature that the archive covers
+    outside = replace(signer, certificates=(), evidence=())
+    moved = bench.document(
+        outside, stamped, evidence=evidence[:1], document_tokens=[early], scope=Scope("REVISION", 1, 2)
+    )
+    known = [certificate(der) for der in bench.pki.chain("of-revoked-ca")]
+    verdict = bench.judge(moved, [*known, *evidence[1:]], known_since=_known(bench, "sub-g2-revoked"))
+    assert outcome(verdict) == (PASSED if reference else ("INDETERMINATE", "NO_POE"))
+
+
+def _known(bench: Bench, label: str) -> dict[bytes, object]:
+    return {Certificate.from_der(bench.pki.cert(label)).sha256: bench.day(-300)}
