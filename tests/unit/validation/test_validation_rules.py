@@ -8,13 +8,13 @@ import pytest
 
 from signsvc.algorithms import DatedRow
 from signsvc.trust import TrustAnchor
-from signsvc.types import Certificate, Finding, Scope
+from signsvc.types import Certificate, Scope
 from signsvc.types.verdicts import Sub
 from signsvc.validation import Role
-from signsvc.validation.conclude import INDETERMINATE, TOTAL_FAILED, conclude
+from signsvc.validation.conclude import INDETERMINATE, TOTAL_FAILED
 from signsvc.validation.path_checks import check_path
 from test_pki import der
-from tests.unit.validation.validation_bench import DAY, YEAR, Bench, certificate, codes, crl, ocsp, outcome
+from tests.unit.validation.validation_bench import DAY, Bench, certificate, codes, crl, ocsp, outcome
 
 PASSED = ("TOTAL-PASSED", None)
 
@@ -26,14 +26,6 @@ def _fails(bench: Bench, path: list[bytes]) -> set[str]:
 def test_every_sub_indication_has_its_place() -> None:
     assert set(TOTAL_FAILED) | set(INDETERMINATE) == set(Sub)
     assert not set(TOTAL_FAILED) & set(INDETERMINATE)
-
-
-@pytest.mark.parametrize("sub", list(Sub))
-def test_every_sub_indication_concludes(sub: Sub) -> None:
-    finding = replace(Finding.of("digest_mismatch"), sub=str(sub))
-    indication, found = conclude([finding])
-    assert found is sub
-    assert str(indication) == ("TOTAL-FAILED" if sub in TOTAL_FAILED else "INDETERMINATE")
 
 
 # RFC 5280 §6.1.
@@ -342,55 +334,3 @@ def test_policy_levels(bench: Bench) -> None:
     assert outcome(strict) == ("INDETERMINATE", "SIG_CONSTRAINTS_FAILURE")
     ignored = bench.judge(bench.document(bench.signer()), bench.status(), levels={"timestamp_absent": "ignore"})
     assert codes(ignored, "warn") == set()
-
-
-# Thirty years: the expected column is written from the standard.
-
-
-@pytest.mark.parametrize(
-    ("years", "bare", "stamped", "lt", "renewed"),
-    [
-        # the certificate ends in year 3, the responders (of signer and authority alike) in year 4, the CAs in year 20
-        (1, "TRY_LATER", "TRY_LATER", None, None),
-        (3, "OUT_OF_BOUNDS_NO_POE", "OUT_OF_BOUNDS_NO_POE", None, None),
-        (4, "OUT_OF_BOUNDS_NO_POE", "OUT_OF_BOUNDS_NO_POE", "OUT_OF_BOUNDS_NO_POE", None),
-        (9, "OUT_OF_BOUNDS_NO_POE", "OUT_OF_BOUNDS_NO_POE", "OUT_OF_BOUNDS_NO_POE", None),
-        (18, "OUT_OF_BOUNDS_NO_POE", "OUT_OF_BOUNDS_NO_POE", "OUT_OF_BOUNDS_NO_POE", None),
-        (30, "OUT_OF_BOUNDS_NO_POE", "OUT_OF_BOUNDS_NO_POE", "OUT_OF_BOUNDS_NO_POE", None),
-    ],
-)
-def test_thirty_years(bench: Bench, years: int, bare: str, stamped: str, lt: str | None, renewed: str | None) -> None:
-    """One signature of day 20 judged years later, offline: B-B, B-T, B-LT, and B-LTA renewed every three years."""
-    now = bench.now + years * YEAR
-    signer = bench.signer()
-    token = bench.token(bench.day(20), signer)
-    evidence = [replace(e, revision=1) for e in bench.full(at=bench.day(21))]
-    renewals, more = [], []
-    for index, year in enumerate(range(0, years, 3), 1):
-        name, moment = f"tsa-year-{year}", bench.day(25) + year * YEAR
-        if name not in bench.pki.labels():
-            changes = {"not_before": moment - DAY, "not_after": moment + 4 * YEAR}
-            for label, base in ((f"root-year-{year}", "root-public"), (f"ca-year-{year}", "ca-public1")):
-                subject = (("C", "VN"), ("CN", label))
-                bench.pki.add(label, base, issuer=f"root-year-{year}", subject=subject, **changes)
-            bench.pki.add(name, "tsa1", issuer=f"ca-year-{year}", **changes)
-        renewals.append(
-            bench.token(moment, kind="document", name=f"d{index}", over=b"file", revision=index + 1, tsa=name)
-        )
-        for ca in (f"ca-year-{year}", f"root-year-{year}"):
-            listed = bench.pki.crl(ca, moment + DAY / 24, next_update=30 * DAY)
-            more.append(crl(listed, revision=index + 2))
-    anchors = [
-        TrustAnchor(Certificate.from_der(bench.pki.cert(f"root-year-{year}")), str(year)) for year in range(0, years, 3)
-    ]
-    material = bench.material(anchors=(*bench.anchors, *anchors))
-
-    def sub(**parts: object) -> str | None:
-        document = bench.document(signer, *parts.pop("tokens", ()), **parts)  # type: ignore[misc, arg-type]
-        return outcome(bench.judge(document, now=now, material=material))[1]
-
-    assert sub() == bare
-    assert sub(tokens=[token]) == stamped
-    assert sub(tokens=[token], evidence=evidence) == lt
-    scope = Scope("REVISION", 1, len(renewals) + 1)
-    assert sub(tokens=[token], evidence=[*evidence, *more], document_tokens=renewals, scope=scope) == renewed
