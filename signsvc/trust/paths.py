@@ -3,9 +3,11 @@
 A path found here is a chain of names and signatures that ends in a trust anchor, nothing more: basic constraints,
 validity, key usage, name constraints and revocation are judged by validation, which may want the next path.
 
-Hostile bags of certificates cost no more than the budget: names that cannot lead to an anchor are left out before
-any signature is checked, a link is checked once per (certificate, issuer key) however many certificates carry that
-key, and no path names the same subject and key twice.
+The search goes down before it goes up.  From the anchors downwards, a certificate counts only once a key that counts
+already has been seen to sign it; then paths are put together upwards, from links that are known to hold.  So nobody's
+bag of certificates makes work but its own: a certificate that no anchor leads to costs one check for each authority
+whose name it bears as issuer, its own key is never used, and it stands in nobody's way.  What is found, and in what
+order, does not depend on the order in which certificates came.
 """
 
 from __future__ import annotations
@@ -14,8 +16,8 @@ import hashlib
 import heapq
 import threading
 from collections import OrderedDict
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Collection, Iterable, Sequence
+from dataclasses import dataclass, field
 from datetime import datetime
 
 from signsvc.algorithms import SignatureCheck, resolve, verify_value
@@ -25,17 +27,22 @@ from signsvc.types import Certificate, names
 
 Path = tuple[Certificate, ...]  # leaf first, anchor last
 _Name = tuple[tuple[str, str], ...]
+_Order = tuple[float, bytes]
+
+_STEP = 10  # what one more certificate costs; penalties are in tenths of it
+_NO_CA = 10 * _STEP
+_LEAF_CHECKS = 20  # signature checks that each further certificate whose paths are sought adds
 
 
 @dataclass(frozen=True, slots=True)
 class PathLimits:
     """What one search may cost."""
 
-    paths: int = 20  # paths returned
+    paths: int = 60  # paths returned
     length: int = 10  # certificates in a path, anchor included
-    signature_checks: int = 200
-    steps: int = 2000  # partial paths looked at
-    certificates: int = 500  # of the pool, the rest is left out
+    signature_checks: int = 5000  # for the first certificate, in checks by a common key
+    steps: int = 4000  # partial paths looked at
+    certificates: int = 2000  # that bear the name of a possible issuer; those behind them are left out
     waiting: int = 10_000  # partial paths kept
 
 
@@ -49,15 +56,15 @@ def build(
     """Paths from `leaf` to an anchor, shortest and best matching first; empty where there is none.
 
     Every certificate's signature verifies with the key of the next one.  An anchor is recognised by subject and key,
-    so a cross-certified or re-issued copy of it ends the path too; the path then holds the anchor itself.  Certificates
-    that say they are no CA stand behind all others but are not left out.  Never raises.
+    so a re-issued copy of it ends the path too; the path then holds the anchor itself.  Certificates that say they are
+    no CA stand behind all others but are not left out.  Never raises.
     """
-    return _Search(pool, anchors, limits or PathLimits()).run(leaf)
+    return PathFinder(pool, anchors, limits).paths(leaf)
 
 
 def issued(child: Certificate, issuer: Certificate) -> bool:
     """Whether `issuer`'s key made `child`'s signature; names are not compared.  Positive answers are remembered."""
-    key = (child.sha256, hashlib.sha256(issuer.public_key_info).digest())
+    key = _link(child, issuer)
     if _LINKS.known(key):
         return True
     try:
@@ -95,122 +102,209 @@ class _Links:
 _LINKS = _Links(20_000)
 
 
-def _identity(certificate: Certificate) -> tuple[_Name, bytes]:
-    return names.normalized(certificate.subject_der), certificate.public_key_info
+def _link(child: Certificate, issuer: Certificate) -> tuple[bytes, bytes]:
+    return child.sha256, hashlib.sha256(issuer.public_key_info).digest()
 
 
-class _Search:
+def _order(certificate: Certificate) -> _Order:
+    """Among equals: what lasts longest, then whatever, but always the same."""
+    return -certificate.not_after.timestamp(), certificate.sha256
+
+
+@dataclass(slots=True)
+class _Graph:
+    """What the anchors lead to among the certificates above one issuer name."""
+
+    total: dict[Certificate, int] = field(default_factory=dict)  # an authority -> its cheapest way, itself included
+    issuers: dict[Certificate, list[tuple[int, Certificate]]] = field(default_factory=dict)  # best first, with costs
+    top: list[Certificate] = field(default_factory=list)  # the authorities that bear the name itself
+
+
+class PathFinder:
+    """Searches one bag of certificates under one set of anchors; what it finds out about links it keeps.
+
+    Put certificates that no document controls first in `pool`: where there are more than `limits` allow, those behind
+    are left out.
+    """
+
     def __init__(
-        self, pool: Iterable[Certificate], anchors: Iterable[TrustAnchor | Certificate], limits: PathLimits
+        self,
+        pool: Iterable[Certificate],
+        anchors: Iterable[TrustAnchor | Certificate],
+        limits: PathLimits | None = None,
     ) -> None:
-        self._limits = limits
-        self._checks = limits.signature_checks
+        self.limits = limits or PathLimits()
+        self._checks = self.limits.signature_checks - _LEAF_CHECKS
         self._refuted: set[tuple[bytes, bytes]] = set()
-        self._anchors: dict[tuple[_Name, bytes], Certificate] = {}
+        self._signed_by: dict[Certificate, bytes] = {}
+        self._graphs: dict[_Name, _Graph] = {}
+        self._numbers: dict[tuple[_Name, bytes], int] = {}
+        self._whose: dict[Certificate, int] = {}
+        self._anchors: dict[int, Certificate] = {}
         self._sunset: set[Certificate] = set()
         for anchor in anchors:
             certificate = anchor if isinstance(anchor, Certificate) else anchor.certificate
-            self._anchors.setdefault(_identity(certificate), certificate)
+            self._anchors.setdefault(self._who(certificate), certificate)
             if isinstance(anchor, TrustAnchor) and anchor.sunset is not None:
                 self._sunset.add(certificate)
-        self._issuers: dict[_Name, list[Certificate]] = {}
-        for certificate in self._anchors.values():
-            self._issuers.setdefault(names.normalized(certificate.subject_der), []).append(certificate)
-        below: dict[_Name, set[_Name]] = {}  # issuer name -> subject names
-        for certificate in list(dict.fromkeys(pool))[: limits.certificates]:
-            identity = _identity(certificate)
-            if identity in self._anchors and certificate.self_issued:
-                continue  # a copy of an anchor
-            self._issuers.setdefault(identity[0], []).append(certificate)
-            below.setdefault(names.normalized(certificate.issuer_der), set()).add(identity[0])
-        self._distance = self._measure(below)
+        self._named: dict[_Name, list[Certificate]] = {}
+        for certificate in dict.fromkeys(pool):
+            self._named.setdefault(names.normalized(certificate.subject_der), []).append(certificate)
 
-    def _measure(self, below: dict[_Name, set[_Name]]) -> dict[_Name, int]:
-        """How many names lie between each name and the nearest anchor, going by names alone."""
-        found = {name: 0 for name, _ in self._anchors}
-        front = list(found)
+    def paths(
+        self,
+        leaf: Certificate,
+        *,
+        sound: Callable[[Path], bool] | None = None,
+        without: Collection[Certificate] = (),
+    ) -> tuple[Path, ...]:
+        """Paths from `leaf` as `build` gives them, none of which passes through a certificate in `without`.
+
+        Those that are not `sound` stand behind all that are, and crowd none of them out.
+        """
+        own = self._anchors.get(self._who(leaf))
+        if own is not None:
+            return ((own,),)
+        self._checks += _LEAF_CHECKS
+        graph = self._graph(names.normalized(leaf.issuer_der))
+        good: list[Path] = []
+        bad: list[Path] = []
+        # With what is to come, longest first, order, number; so far; the path, and whom it names.
+        heap: list[tuple[int, int, _Order, int, int, Path, frozenset[int]]] = []
+        count = cost = 0
+        path: Path = (leaf,)
+        seen = frozenset((self._who(leaf),))
+        steps = [(_STEP + _misfit(leaf, issuer, self._is_anchor(issuer)), issuer) for issuer in graph.top]
+        for _ in range(self.limits.steps):
+            if len(path) < self.limits.length:
+                for step, issuer in steps:
+                    who = self._who(issuer)
+                    if who in seen or issuer in without or len(heap) >= self.limits.waiting:
+                        continue
+                    count += 1
+                    ahead, so_far = cost + step + graph.total[issuer], cost + step + self._own(issuer)
+                    entry = (ahead, -len(path), _order(issuer), count, so_far, (*path, issuer), seen | {who})
+                    heapq.heappush(heap, entry)
+            if not heap or len(good) >= self.limits.paths:
+                break
+            _, _, _, _, cost, path, seen = heapq.heappop(heap)
+            last = path[-1]
+            # The leaf's own links are checked when they are taken up: most often the first is the last.
+            if len(path) == 2 and not self._linked(leaf, last):
+                steps = []
+            elif self._is_anchor(last):
+                steps = []
+                (good if sound is None or sound(path) else bad).append(path)
+            else:
+                steps = graph.issuers.get(last, [])
+        return (*good, *bad)[: self.limits.paths]
+
+    def _graph(self, name: _Name) -> _Graph:
+        """The authorities that may stand above a certificate issued by `name`, found from the anchors downwards."""
+        known = self._graphs.get(name)
+        if known is not None:
+            return known
+        graph = self._graphs[name] = _Graph()
+        below = self._above(name)
+        heap: list[tuple[int, _Order, int, Certificate]] = []
+        for number, anchor in enumerate(self._anchors.values()):
+            if names.normalized(anchor.subject_der) in below:
+                heapq.heappush(heap, (self._own(anchor), _order(anchor), number, anchor))
+        count = len(self._anchors)
+        while heap:
+            total, _, _, issuer = heapq.heappop(heap)
+            if issuer in graph.total:
+                continue
+            graph.total[issuer] = total
+            subject = names.normalized(issuer.subject_der)
+            if subject == name:
+                graph.top.append(issuer)
+            for child in below[subject]:
+                if self._who(child) == self._who(issuer) or not self._linked(child, issuer):
+                    continue
+                step = _STEP + _misfit(child, issuer, self._is_anchor(issuer))
+                graph.issuers.setdefault(child, []).append((step, issuer))
+                if child not in graph.total:
+                    count += 1
+                    heapq.heappush(heap, (total + step + self._own(child), _order(child), count, child))
+        return graph
+
+    def _above(self, name: _Name) -> dict[_Name, list[Certificate]]:
+        """For each name that may stand above `name`, and itself: the certificates issued by it that may do so too."""
+        found: dict[_Name, list[Certificate]] = {name: []}
+        front = [name]
+        left = self.limits.certificates
         while front:
             following: list[_Name] = []
-            for name in front:
-                for subject in below.get(name, ()):
-                    if subject not in found:
-                        found[subject] = found[name] + 1
-                        following.append(subject)
+            for subject in front:
+                for certificate in self._named.get(subject, ()):
+                    if self._who(certificate) in self._anchors and certificate.self_issued:
+                        continue  # an anchor or a copy of one
+                    if left <= 0:
+                        return found
+                    left -= 1
+                    issuer = names.normalized(certificate.issuer_der)
+                    if issuer not in found:
+                        found[issuer] = []
+                        following.append(issuer)
+                    found[issuer].append(certificate)
             front = following
         return found
 
-    def run(self, leaf: Certificate) -> tuple[Path, ...]:
-        own = self._anchors.get(_identity(leaf))
-        if own is not None:
-            return ((own,),)
-        found: list[Path] = []
-        heap: list[tuple[int, int, int, Path]] = []
-        count = 0
-        self._push(heap, 0, (leaf,), 0)
-        for _ in range(self._limits.steps):
-            if not heap or len(found) >= self._limits.paths:
-                break
-            _, penalty, _, path = heapq.heappop(heap)
-            if len(path) > 1:
-                # Links are checked when a partial path is taken up, not when it is queued: most never are.
-                if not self._linked(path[-2], path[-1]):
-                    continue
-                anchor = self._anchors.get(_identity(path[-1]))
-                if anchor is not None and anchor == path[-1]:
-                    found.append(path)
-                    continue
-            if len(path) >= self._limits.length:
-                continue
-            seen = {_identity(certificate) for certificate in path}
-            for issuer in self._issuers.get(names.normalized(path[-1].issuer_der), ()):
-                if _identity(issuer) in seen or len(heap) >= self._limits.waiting:
-                    continue
-                count += 1
-                self._push(heap, count, (*path, issuer), penalty + self._penalty(path[-1], issuer))
-        return tuple(found)
+    def _who(self, certificate: Certificate) -> int:
+        """A number for subject and key."""
+        number = self._whose.get(certificate)
+        if number is None:
+            identity = (names.normalized(certificate.subject_der), certificate.public_key_info)
+            number = self._whose[certificate] = self._numbers.setdefault(identity, len(self._numbers))
+        return number
 
-    def _push(self, heap: list[tuple[int, int, int, Path]], count: int, path: Path, penalty: int) -> None:
-        last = path[-1]
-        if self._anchors.get(_identity(last)) == last:
-            rest = 0
-        else:
-            distance = self._distance.get(names.normalized(last.issuer_der))
-            if distance is None:
-                return
-            rest = distance + 1
-        heapq.heappush(heap, (10 * (len(path) + rest) + penalty, penalty, count, path))
+    def _is_anchor(self, certificate: Certificate) -> bool:
+        return self._anchors.get(self._who(certificate)) == certificate
 
-    def _penalty(self, child: Certificate, issuer: Certificate) -> int:
-        """How badly `issuer` fits, in tenths of a path's step."""
-        if issuer in self._sunset:
-            points = 1
-        else:
-            points = 0
+    def _own(self, certificate: Certificate) -> int:
+        """What an authority costs by itself."""
+        if self._is_anchor(certificate):
+            return 1 if certificate in self._sunset else 0
         try:
-            wanted, given = child.authority_key_identifier, issuer.subject_key_identifier
-            if wanted is not None and given is not None and wanted != given:
-                points += 5
-            if self._anchors.get(_identity(issuer)) != issuer:
-                points += 0 if issuer.is_ca else 100
-                # The issuer should have been valid when it signed.
-                points += 0 if issuer.not_before <= child.not_before <= issuer.not_after else 2
-        except DerError:
-            points += 100
-        return points
+            return 0 if certificate.is_ca else _NO_CA
+        except (DerError, IndexError):
+            return _NO_CA
 
     def _linked(self, child: Certificate, issuer: Certificate) -> bool:
+        signer = self._signed_by.get(child)
+        if signer is not None:
+            return signer == issuer.public_key_info  # one signature is by one key
         key = (child.sha256, issuer.public_key_info)
         if key in self._refuted:
             return False
-        if _LINKS.known((child.sha256, hashlib.sha256(issuer.public_key_info).digest())):
-            return True
-        if self._checks <= 0:
-            return False
-        self._checks -= 1
-        if issued(child, issuer):
-            return True
-        self._refuted.add(key)
-        return False
+        if not _LINKS.known(_link(child, issuer)):
+            if self._checks <= 0:
+                return False
+            self._checks -= _effort(issuer)
+            if not issued(child, issuer):
+                self._refuted.add(key)
+                return False
+        self._signed_by[child] = issuer.public_key_info
+        return True
+
+
+def _effort(issuer: Certificate) -> int:
+    """What one check by a key costs, in checks by a key on P-256 or of RSA with up to 4096 bits."""
+    if issuer.key_type.startswith("rsa"):
+        return 1 if (issuer.key_bits or 0) <= 4096 else 20
+    return 1 if issuer.key_type == "ed25519" or (issuer.key_bits or 0) <= 256 else 7
+
+
+def _misfit(child: Certificate, issuer: Certificate, anchor: bool) -> int:
+    """How badly `issuer` fits, in tenths of a step."""
+    try:
+        wanted, given = child.authority_key_identifier, issuer.subject_key_identifier
+        points = 5 if wanted is not None and given is not None and wanted != given else 0
+    except (DerError, IndexError):
+        return _NO_CA
+    # The issuer should have been valid when it signed.
+    return points + (0 if anchor or issuer.not_before <= child.not_before <= issuer.not_after else 2)
 
 
 def first(paths: Sequence[Path]) -> Path | None:
