@@ -53,6 +53,8 @@ def climb(step: Step, number: int, index: int) -> tuple[bool, set[int]]:
             elif user not in seen:
                 if len(seen) >= _MAX_CLIMB:
                     usages.explored += len(seen)
+                    if not met:
+                        usages.climbs[number] = range(first, stop), tops, True, pages
                     return True, pages
                 seen.add(user)
                 pending.append(user)

@@ -31,7 +31,7 @@ _MOST = 0.4  # of a page (of A4 where that is less): the image of a signature an
 _QUIET = frozenset({"Ff", "Type", "StructParent", "P"})
 _SHOWN = frozenset({"AP", "AS", "DA", "Q", "F"})
 _SIGNING = _QUIET | _SHOWN | {"V", "M"}
-_FILLING = _QUIET | _SHOWN | {"V", "I", "M", "RV"}
+_FILLING = _QUIET | _SHOWN | {"V", "I", "TI", "M", "RV"}
 # Entries of page tree nodes, name and number trees, actions and file specifications: an object made to be a field and
 # one of those as well does not get a field's freedom.
 _FOREIGN = frozenset({"Count", "Names", "Nums", "Limits", "S", "EF", "UF"})
@@ -202,12 +202,15 @@ def covers(step: Step, widget: PdfDict, page: PdfDict | None) -> bool:
 
 def rectangle(step: Step, annotation: PdfDict) -> tuple[float, float, float, float] | None:
     """/Rect of an annotation, ordered."""
-    values = [step.after(value) for value in items(step.new, annotation.get("Rect"))]
+    values = items(step.new, annotation.get("Rect"))
     if len(values) != 4:
         return None
-    numbers = [float(value) for value in values if isinstance(value, int | float)]
-    if len(numbers) != 4:
-        return None
+    numbers: list[float] = []
+    for value in values:
+        found = step.after(value) if type(value) is Ref else value
+        if type(found) is not int and type(found) is not float:
+            return None
+        numbers.append(found)
     x1, y1, x2, y2 = numbers
     return min(x1, x2), min(y1, y2), max(x1, x2), max(y1, y2)
 
@@ -321,7 +324,7 @@ def _signature_field(step: Step, old: PdfDict, new: PdfDict, keys: set[str], nam
     if value is None or not step.fresh(new["V"]):
         step.refuse("signature_value_prepared", field=name)
         return
-    if keys - _SIGNING:
+    if keys - _SIGNING - _vanished(step, new):
         step.refuse("field_changed", field=name)
     if not fresh_appearance(step, old.get("AP"), new.get("AP")):
         step.refuse("appearance_prepared", field=name)
@@ -331,6 +334,12 @@ def _signature_field(step: Step, old: PdfDict, new: PdfDict, keys: set[str], nam
     if _is_stamp(step, value) and any(paints(step, widget) for widget in shown):
         step.refuse("field_shows_without_signature", field=name)
     _signed(step, name, new, value, visible=any(is_visible(step, widget) for widget in shown))
+
+
+def _vanished(step: Step, node: PdfDict) -> frozenset[str]:
+    """/Rect where it takes no room: whoever signs a field without an image of the signature may write it so."""
+    box = rectangle(step, node)
+    return frozenset({"Rect"}) if box is not None and box[0] == box[2] and box[1] == box[3] else frozenset()
 
 
 def _parent_signed(step: Step, node: PdfDict) -> bool:

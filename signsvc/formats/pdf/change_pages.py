@@ -25,7 +25,7 @@ _RUNS = frozenset({"JavaScript", "Launch", "ImportData", "SubmitForm", "Renditio
 _MAX_DEPTH = 64
 _MAX_WIDGETS = 2_000  # annotations of one page that overlap is looked for
 _MAX_WALKED = 300_000  # pages of all revisions walked only to tell the place of one; then it is not told
-_PER_ANNOTATION = 16  # what looking at one new annotation costs, in values compared
+_PER_ANNOTATION = 24  # what looking at one new annotation costs, in values compared
 _MAX_DIRECT = 500  # annotations of one page that are no objects of their own; each may be looked for among all
 
 
@@ -152,8 +152,8 @@ def _added(step: Step, item: PdfObject, value: PdfDict, place: int | None, boxes
 
 def _drawn_large(step: Step, value: PdfDict) -> bool:
     """Whether a comment of any kind brings a picture that is larger than an icon: it may hide what lies below."""
-    box = rectangle(step, value)
-    return "AP" in value and box is not None and (box[2] - box[0]) * (box[3] - box[1]) > _ICON
+    box = rectangle(step, value) if "AP" in value else None
+    return box is not None and (box[2] - box[0]) * (box[3] - box[1]) > _ICON
 
 
 def _widget(step: Step, item: PdfObject, value: PdfDict, place: int | None, boxes: Boxes) -> None:

@@ -113,7 +113,9 @@ def _places(step: Step) -> dict[int, Path]:
     catalog = dictionary(step.old, root) or {}
     store = dictionary(step.old, catalog.get("DSS")) or {}
     entries = dictionary(step.old, store.get("VRI")) or {}
-    sources = (catalog, store, entries)
+    form = dictionary(step.old, catalog.get("AcroForm")) or {}
+    resources = dictionary(step.old, form.get("DR")) or {}
+    sources = (catalog, store, entries, form, resources)
     kept, found = step.usages.places.get(root, ((), {}))
     if len(kept) == len(sources) and all(map(is_, kept, sources)):
         return found
@@ -123,6 +125,8 @@ def _places(step: Step) -> dict[int, Path]:
         ((), {key: catalog.get(key) for key in _PLACED}),
         (("DSS",), {key: store.get(key) for key in (*change_store.DSS_LISTS, "VRI")}),
         (("DSS", "VRI"), entries),
+        (("AcroForm",), {"DR": form.get("DR")}),
+        (("AcroForm", "DR"), resources),
     ):
         found.update((value.num, (*above, key)) for key, value in below.items() if isinstance(value, Ref))
     found[root.num] = ()
@@ -205,6 +209,7 @@ def _by_place(
             _appearance(step, number, old, new)
             or (len(users) == 1 and _rooted(step, old, new, users[0], places))
             or _evidence(step, old, new, users, places)
+            or _structure(step, number, old, new, users, places)
         )
     if len(users) != 1:
         return False
@@ -218,10 +223,28 @@ def _by_place(
 def _evidence(step: Step, old: PdfObject, new: PdfObject, users: list[User], places: dict[int, Path]) -> bool:
     """Judge a certificate, CRL or OCSP response to which nothing but several lists of the validation store refer."""
     step.spend(len(users))
-    paths = [(*places.get(user.number, ()), *user.path) for user in users]
-    if not all(path[:1] == ("DSS",) and change_store.is_value(path[1:]) for path in paths):
+    path: Path = ()
+    for user in users:
+        path = (*places.get(user.number, ()), *user.path)
+        if path[:1] != ("DSS",) or not change_store.is_value(path[1:]):
+            return False
+    return change_store.inside(step, path[1:], old, new)
+
+
+def _structure(
+    step: Step, number: int, old: PdfObject, new: PdfObject, users: list[User], places: dict[int, Path]
+) -> bool:
+    """Judge the root of the structure tree, which its upper elements name as their parent."""
+    step.spend(len(users))
+    if places.get(number) != ("StructTreeRoot",):
         return False
-    return change_store.inside(step, paths[0][1:], old, new)
+    for user in users:
+        value = _before(step, user.number)
+        parent = user.path == ("P",) and isinstance(value, dict) and change_structure.is_element(value)
+        if not parent and (*places.get(user.number, ("?",)), *user.path) != ("StructTreeRoot",):
+            return False
+    change_structure.root(step, old, new)
+    return True
 
 
 def _rooted(step: Step, old: PdfObject, new: PdfObject, user: tuple[int, Path], places: dict[int, Path]) -> bool:
@@ -234,6 +257,8 @@ def _rooted(step: Step, old: PdfObject, new: PdfObject, user: tuple[int, Path], 
     elif path == ("AcroForm", "Fields"):
         change_form.fields(step, old, new)
     elif path[:2] == ("AcroForm", "DR") and len(path) <= 3:
+        if not _of_form_alone(step, user[0]):
+            return False
         if len(path) == 2:
             change_form.resources(step, old, new)
         else:
@@ -257,6 +282,17 @@ def _rooted(step: Step, old: PdfObject, new: PdfObject, user: tuple[int, Path], 
     else:
         return False
     return True
+
+
+def _of_form_alone(step: Step, number: int) -> bool:
+    """Whether the catalog's form leads to an object and nothing else does: resources of a page are shown there."""
+    root = step.old.root
+    while root is not None and number != root.num:
+        user = step.sole_user(number)
+        if user is None or user.path not in (("AcroForm",), ("DR",), ("AcroForm", "DR")):
+            return False
+        number = user.number
+    return root is not None
 
 
 def _held(step: Step, number: int, old: PdfObject, new: PdfObject, holder: int, path: Path) -> bool:

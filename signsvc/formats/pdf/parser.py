@@ -29,6 +29,8 @@ _TOKEN = re.compile(
     rb"|(" + _REGULAR + rb"++)"  # 13 keyword
     rb")"
 )
+# References after others in an array, as writers put them; nothing else may follow the last R.
+_RUN = re.compile(rb"(?:" + _WS + rb"\d{1,10}+ \d{1,5}+ R){1,4096}+(?!" + _REGULAR + rb")")
 _STRING_PART = re.compile(rb"[^()\\]*+(?:\\[\s\S][^()\\]*+)*+([()])?+")
 _ESCAPE = re.compile(rb"\\([0-7]{1,3}+|\r\n|[\s\S])|\r\n?+")
 _ESCAPES = {b"n": b"\n", b"r": b"\r", b"t": b"\t", b"b": b"\b", b"f": b"\f", b"\n": b"", b"\r": b"", b"\r\n": b""}
@@ -41,6 +43,9 @@ _MAX_STRING = 64 << 20  # octets of a string as written; a signature with a CRL 
 _MAX_NAME = 1 << 16  # octets of a name as written
 _MAX_KEPT = 4096  # names that are kept to be shared
 _SHORT = 128  # octets of a name that is kept
+_FEW = 8  # references of an array that are read one by one
+_MAX_REFS = 1 << 15  # references that are kept to be shared
+_CHEAP = 8  # of those for one token: they take no memory of their own, and a tenth of the time
 
 
 class Span(NamedTuple):
@@ -64,13 +69,27 @@ class _Keys(dict[Name, str]):
         return text
 
 
+class _Refs(dict[bytes, Ref]):
+    """References by how they are written in a run; `fresh` counts those that were not known."""
+
+    fresh = 0
+
+    def __missing__(self, written: bytes) -> Ref:
+        num, gen = written.split()
+        ref = Ref(int(num), int(gen))
+        self.fresh += 1
+        if len(self) < _MAX_REFS:
+            self[written] = ref
+        return ref
+
+
 class Parser:
     """Reads objects from one buffer and counts what it reads.
 
     `duplicates` counts dictionaries that hold a key twice since it was last reset; the last value is kept.
     """
 
-    __slots__ = ("_keys", "_names", "buffer", "depth", "duplicates", "most", "tokens")
+    __slots__ = ("_keys", "_names", "_refs", "buffer", "depth", "duplicates", "most", "tokens")
 
     def __init__(self, buffer: Buffer, *, tokens: int, depth: int, most: int | None = None) -> None:
         """`tokens` may be read in all, `most` of them in one object, which is malformed if it has more (None: it may
@@ -82,11 +101,12 @@ class Parser:
         self.duplicates = 0
         self._names: dict[bytes, Name] = {}
         self._keys = _Keys()
+        self._refs = _Refs()
 
     def beside(self, buffer: Buffer) -> Parser:
         """A parser of another buffer under the same limits, which counts by itself and shares the names it saw."""
         other = Parser(buffer, tokens=self.tokens, depth=self.depth, most=self.most)
-        other._names, other._keys = self._names, self._keys
+        other._names, other._keys, other._refs = self._names, self._keys, self._refs
         return other
 
     def read(self, pos: int, end: int | None = None, spans: list[Span] | None = None) -> tuple[PdfObject, int]:
@@ -103,7 +123,8 @@ class Parser:
         items: list[PdfObject] | None = None
         value: PdfObject
         left = self.tokens
-        least = max(left - self.most, 0)
+        low = left - self.most
+        least = max(low, 0)
         try:
             while True:
                 found = match(buffer, pos, limit)
@@ -122,6 +143,18 @@ class Parser:
                         value = self._name(text)
                 elif kind == 2:
                     value = make(Ref, (int(found[1]), int(found[2])))
+                    if items is not None and len(items) > _FEW and not dicts[-1]:
+                        run = _RUN.match(buffer, pos, limit)
+                        if run is not None:
+                            refs, pos = self._references(run[0]), run.end()
+                            items.append(value)
+                            value = refs.pop()
+                            items.extend(refs)
+                            new = 1 + self._refs.fresh + len(refs) // _CHEAP
+                            self._refs.fresh = 0
+                            left -= new
+                            low += max(len(refs) - new, 0)  # in its object each counts
+                            least = max(low, 0)
                 elif kind == 4:
                     digits = found[4]
                     if len(digits) > _MAX_DIGITS:
@@ -186,6 +219,9 @@ class Parser:
                 items.append(value)
         finally:
             self.tokens = min(left, self.tokens)
+
+    def _references(self, run: bytes) -> list[PdfObject]:
+        return list(map(self._refs.__getitem__, run[:-2].split(b" R")))
 
     def _literal(self, pos: int, limit: int) -> tuple[PdfString, int]:
         """A literal string from after its first parenthesis; each parenthesis and escape inside costs a token."""

@@ -109,6 +109,55 @@ def test_an_object_that_is_too_large_is_malformed(octets: bytes) -> None:
     assert not isinstance(raised.value, LimitError)
 
 
+def plainly(octets: bytes) -> object:
+    """As it is read where every reference stands by itself."""
+    return read(octets.replace(b" R", b"  R"))
+
+
+@pytest.mark.parametrize("count", [8, 9, 10, 11, 500, 4096 + 9, 4096 + 10, 4096 + 11, 9000])
+@pytest.mark.parametrize("after", [b"", b" ", b"(x)", b"/N", b"<< /A 1 0 R >>", b" 7", b" 7 0", b" true", b"%x 1 0 R\n", b"[1 0 R]",
+                                   b" 1 0  R 2 0 R", b" 1\n0 R 2 0 R",
+                                   b" 12345678901 0 R", b" 1 123456 R"])  # fmt: skip
+def test_a_run_of_references_is_what_they_are_one_by_one(count: int, after: bytes) -> None:
+    octets = b"[" + b"\n".join(b"%d %d R" % (n % 300, n % 2) for n in range(count)) + after + b"]"
+    found = read(octets)
+    assert found == plainly(octets)
+    assert isinstance(found, list)
+    assert found[:count] == [Ref(n % 300, n % 2) for n in range(count)]
+
+
+@pytest.mark.parametrize("after", [b"x", b" 1 0 Rx", b" 1 0R", b" 1 0 R.", b" R"])
+def test_a_run_of_references_hides_no_mistake(after: bytes) -> None:
+    octets = b"[" + b" ".join(b"%d 0 R" % n for n in range(50)) + after + b"]"
+    for way in (read, plainly):
+        with pytest.raises(PdfError):
+            way(octets)
+
+
+def test_a_dictionary_takes_no_run_of_references() -> None:
+    with pytest.raises(PdfError, match="key"):
+        read(b"<< /A" + b" 1 0 R" * 51 + b">>")
+
+
+def test_references_that_are_known_cost_an_eighth_but_count_in_their_object() -> None:
+    octets = b"[" + b" ".join(b"%d 0 R" % n for n in range(2000)) + b"]"
+    parser = Parser(octets, tokens=100_000, depth=10)
+    spent = []
+    for _ in range(2):
+        before = parser.tokens
+        parser.read(0)
+        spent.append(before - parser.tokens)
+    assert spent[0] > 2000
+    assert spent[1] < 300
+    narrow = Parser(octets, tokens=100_000, depth=10, most=1500)
+    for _ in range(2):
+        with pytest.raises(PdfError, match="object too large"):
+            narrow.read(0)
+    scarce = Parser(octets, tokens=1000, depth=10)
+    with pytest.raises(LimitError):
+        scarce.read(0)
+
+
 def test_escapes_cost_tokens() -> None:
     for octets in (b"(" + b"\\n" * 500 + b")", b"(" + b"\r" * 500 + b")", b"/" + b"#41" * 500):
         parser = Parser(octets, tokens=10_000, depth=10)
