@@ -56,6 +56,7 @@ def read(data: Buffer, *, limits: PdfLimits | None = None, password: bytes = b""
             return reading.view()
         finally:
             reading.digests.release()
+            document.release()
     except EncryptedError as error:
         raise DocumentError("encrypted_document" if error.password else "encryption_unsupported") from None
     except LimitError as error:

@@ -222,15 +222,25 @@ class Document:
             self.repair = str(error)
             self.revisions = ()
 
+    def release(self) -> None:
+        """Let go of all that was read, since revisions and streams hold the document that holds them: nothing of a
+        file then waits for the garbage collector.  The document is of no use afterwards."""
+        self.revisions = ()
+        for kept in (self._cache, self._packed, self._physical, self._parsed, self._nodes, self.memo):
+            kept.clear()
+
     def _open(self) -> None:
         reader = SectionReader(self.buffer, self.parser, self.budget, self.limits)
-        start = 0
+        start, later = 0, self.limits.later
         revisions: list[Revision] = []
         for index, sections in enumerate(group(reader.chain())):
             revision = Revision(self, index, sections, start)
             start = revision.end
             revisions.append(revision)
             if index:
+                later -= revision.row_count
+                if later < 0:
+                    raise LimitError("rows")
                 for number in revision.own_numbers():
                     entry = revision.own_entry(number)
                     if entry is not None:

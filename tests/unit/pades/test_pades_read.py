@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import gc
+
 import pytest
 
 import test_pki
@@ -448,3 +450,18 @@ def test_any_truncation(pki: test_pki.Pki) -> None:
             continue
         for signature in view.signatures:
             assert failing(signature), end
+
+
+@pytest.mark.parametrize("style", ["table", "stream"])
+def test_reading_leaves_nothing_to_the_garbage_collector(pki: test_pki.Pki, style: str) -> None:
+    pdf = PdfWriter(pages=3, style=style)
+    pdf.sign(pki, style=style)
+    pdf.store(pki)
+    pades.read(pdf.data)
+    gc.collect()
+    gc.disable()
+    try:
+        assert pades.read(pdf.data).signatures
+        assert gc.collect() == 0
+    finally:
+        gc.enable()
