@@ -155,6 +155,7 @@ PROBLEMS: dict[str, ProblemSpec] = {
     "certificate_not_pinned": ProblemSpec(409),
     "certificate_not_installed": ProblemSpec(404, csc="invalid_request"),
     "certificate_not_installable": ProblemSpec(409),
+    "trust_list_not_confirmed": ProblemSpec(409),
     "signing_not_permitted": ProblemSpec(409),
     "user_canceled": ProblemSpec(409),
     "idempotency_in_progress": ProblemSpec(409, retryable=True),

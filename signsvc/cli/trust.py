@@ -9,12 +9,14 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from signsvc.cli.root import EXIT_PROBLEM, show_error
+from signsvc.cli.trust_import import import_list, remove_list
+from signsvc.cli.trust_import import source as list_source
 from signsvc.cli.trust_lists import import_crl, list_crls, refresh, remove_crl
 from signsvc.errors import RequestError, SignsvcError, TrustError
 
 if TYPE_CHECKING:
     from signsvc.settings import Settings
-    from signsvc.trust import Installed, Profile, TrustStore
+    from signsvc.trust import Installed, Profile, ProfileEntry, TrustStore
     from signsvc.trust.store import InstallResult, ProfileState, Refused
 
 _JSON = click.option("--json", "as_json", is_flag=True, help="One JSON document on standard output.")
@@ -28,7 +30,7 @@ _REASONS = {
 
 @click.group()
 def trust() -> None:
-    """Install, list and remove trusted certificates."""
+    """Install, list and remove trusted certificates, trusted lists and revocation lists."""
 
 
 @trust.command("list")
@@ -59,8 +61,16 @@ def show(profile: str, as_json: bool) -> int:
         _print(_detail(state))
         return 0
     click.echo(f"{state.profile.id} {state.profile.version}: {state.profile.vi} / {state.profile.en}")
+    if listed := list_source(state.profile.source):
+        click.echo(f"  ← {listed['list']}   SHA-256 {listed['sha256']}")
+        click.echo(f"      {listed['issued']} → {listed.get('next_update', '?')}   {listed['operator']}")
+        click.echo("      ! chữ ký của danh sách chưa được kiểm tra / the list's signature was not checked")
+    entries = {entry.id: entry for entry in state.profile.entries}
     for item in state.installed:
         click.echo(f"  ✓ {item.kind:<12} {item.certificate.subject}")
+        if (entry := entries.get(item.entry or "")) is not None and entry.service:
+            since, sunset = (f"{t:%Y-%m-%d}" if t else "∞" for t in (entry.since, entry.sunset))
+            click.echo(f"      {entry.service}   {since} → {sunset}   {entry.note}")
         click.echo(f"      SHA-256 {item.sha256}   {item.basis}   → {item.certificate.not_after:%Y-%m-%d}")
     for entry in state.missing:
         name = ", ".join(f"{key}={value}" for key, value in entry.subject.items()) or entry.note or entry.id
@@ -127,6 +137,8 @@ def remove(profile: str, sha256: str, as_json: bool) -> int:
     return 0
 
 
+trust.add_command(import_list)
+trust.add_command(remove_list)
 trust.add_command(import_crl)
 trust.add_command(list_crls)
 trust.add_command(remove_crl)
@@ -209,10 +221,12 @@ def _detail(state: ProfileState) -> dict[str, Any]:
         }
         for entry in state.missing
     ]
+    entries = {entry.id: entry for entry in state.profile.entries}
     return {
         **_profile(state.profile),
         "host_map": dict(state.profile.host_map),
-        "installed": [_installed(item) for item in state.installed],
+        "source": list_source(state.profile.source),
+        "installed": [{**_installed(item), **_listed(entries.get(item.entry or ""))} for item in state.installed],
         "missing": missing,
     }
 
@@ -231,6 +245,15 @@ def _installed(item: Installed) -> dict[str, Any]:
         "not_after": certificate.not_after.isoformat(),
         "installed_at": item.installed_at,
     }
+
+
+def _listed(entry: ProfileEntry | None) -> dict[str, Any]:
+    """What limits the trust in an entry, where anything does."""
+    if entry is None:
+        return {}
+    times = {"since": entry.since, "sunset": entry.sunset}
+    found: dict[str, Any] = {name: moment.isoformat() for name, moment in times.items() if moment}
+    return found | {k: v for k, v in (("use", entry.use), ("service", entry.service)) if v}
 
 
 def _refused(refused: Refused) -> dict[str, Any]:

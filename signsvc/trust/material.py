@@ -12,12 +12,19 @@ from signsvc.types import Certificate
 @dataclass(frozen=True, slots=True)
 class TrustAnchor:
     """A certificate that is trusted as such.  Its own validity period does not end the trust; `sunset` (UTC) does:
-    from then on it proves nothing new, and validation-time sliding starts there (EN 319 102-1 §5.6.2.2)."""
+    from then on it proves nothing new, and validation-time sliding starts there (EN 319 102-1 §5.6.2.2).
+
+    Before `since` it is not trusted; with `use` ``timestamp`` it vouches for timestamp authorities alone;
+    `listed_until` is when the trusted list that names it should have been replaced.
+    """
 
     certificate: Certificate
     name: str
     sunset: datetime | None = None
     profile: str | None = None  # None: given by the caller for one call
+    since: datetime | None = None
+    use: str = ""
+    listed_until: datetime | None = None
 
 
 @dataclass(frozen=True, slots=True)

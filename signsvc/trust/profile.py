@@ -15,12 +15,16 @@ kind = "anchor"                    # or "intermediate"
 subject = { CN = "…", O = "…" }    # attributes that the certificate must have
 sha256 = "…"                       # absent: installable only by a fingerprint that the operator confirms
 urls = ["http://…"]
+since = 2010-01-01T00:00:00Z                 # anchors: not trusted before
 sunset = 2030-01-01T00:00:00Z                # anchors: nothing new is proven from then on
+use = "timestamp"                            # anchors: for timestamp authorities alone; absent: for everything
 keeps_expired_since = 2015-01-01T00:00:00Z   # from when on the CA keeps expired certificates on its CRL
 
 [[tsa]]
 id = "vgca"
 url = "http://…"
+
+[source]                           # of a profile made from a trusted list, see `list_import`
 """
 
 from __future__ import annotations
@@ -40,6 +44,9 @@ from signsvc.types import Certificate
 
 ANCHOR = "anchor"
 INTERMEDIATE = "intermediate"
+TIMESTAMP = "timestamp"
+_KEPT_MOST = 256
+_ANY = datetime.min.replace(tzinfo=UTC)
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,6 +62,9 @@ class ProfileEntry:
     note: str | None = None
     sunset: datetime | None = None
     keeps_expired_since: datetime | None = None
+    since: datetime | None = None
+    use: str = ""
+    service: str | None = None  # what the trusted list calls the service; its certificate is an anchor of any kind
 
     def matches_subject(self, certificate: Certificate) -> bool:
         """Whether every subject attribute of the entry stands in the certificate's subject."""
@@ -77,6 +87,7 @@ class Profile:
     host_map: Mapping[str, str] = field(default_factory=dict)
     entries: tuple[ProfileEntry, ...] = ()
     tsas: tuple[tuple[str, str], ...] = ()  # (id, URL) of the authorities' own timestamp services
+    source: Mapping[str, Any] = field(default_factory=dict)  # the trusted list that it was made from
 
     def pinned(self, sha256: str) -> ProfileEntry | None:
         """The entry whose pin is this fingerprint (lower-case hex)."""
@@ -94,9 +105,11 @@ def parse(text: str, where: str) -> Profile:
         entries = tuple(_entry(dict(table)) for table in data.pop("certificate", ()))
         if len({entry.id for entry in entries}) != len(entries):
             raise ValueError("certificate id twice")
-        # The id becomes a folder's name; "profiles" is the folder of the site's own files.
-        if not re.fullmatch(r"[a-z0-9][a-z0-9-]{0,63}", data["id"]) or data["id"] == "profiles":
+        if not may_be_id(data["id"]):
             raise ValueError("id must be lower-case letters, digits and hyphens")
+        source = data.get("source", {})
+        if not isinstance(source.get("sequence", 0), int) or not _zoned(source.get("next_update", _ANY)):
+            raise ValueError("source is not what an import writes")
         return Profile(
             entries=entries,
             tsas=tuple((str(table["id"]), str(table["url"])) for table in data.pop("tsa", ())),
@@ -108,15 +121,40 @@ def parse(text: str, where: str) -> Profile:
         raise ConfigError(reason=f"trust profile {where}: {error}") from None
 
 
+def may_be_id(text: str) -> bool:
+    """Whether a profile may bear this id: it becomes a folder's name, beside two that hold other things."""
+    return bool(re.fullmatch(r"[a-z0-9][a-z0-9-]{0,63}", text)) and text not in ("profiles", "crls")
+
+
 def load_all(directory: Path | None = None) -> Mapping[str, Profile]:
     """The built-in profiles by id, with the files of `directory` added or put in their place."""
     if directory is None or not directory.is_dir():
         return _builtin()
     found = dict(_builtin())
     for path in sorted(directory.glob("*.toml")):
-        profile = parse(path.read_text("utf-8"), path.name)
+        profile = _site(path)
         found[profile.id] = profile
     return found
+
+
+_kept: dict[Path, tuple[tuple[int, int, int], Profile]] = {}
+
+
+def _site(path: Path) -> Profile:
+    """A site's file, read again when it has changed."""
+    try:
+        status = path.stat()
+        mark = (status.st_mtime_ns, status.st_size, status.st_ino)
+        kept = _kept.get(path)
+        if kept is not None and kept[0] == mark:
+            return kept[1]
+        profile = parse(path.read_text("utf-8"), path.name)
+    except (OSError, UnicodeDecodeError):
+        raise ConfigError(reason=f"trust profile {path.name}: cannot be read") from None
+    if len(_kept) >= _KEPT_MOST:
+        _kept.clear()
+    _kept[path] = (mark, profile)
+    return profile
 
 
 @functools.cache
@@ -144,13 +182,19 @@ def _entry(table: dict[str, Any]) -> ProfileEntry:
         raise ValueError("kind must be anchor or intermediate")
     if "sha256" in table:
         table["sha256"] = normalize_fingerprint(table["sha256"])
-    for name in ("sunset", "keeps_expired_since"):
+    if table.get("use", "") not in ("", TIMESTAMP):
+        raise ValueError("use must be timestamp")
+    for name in ("since", "sunset", "keeps_expired_since"):
         if name in table:
-            if not isinstance(table[name], datetime) or table[name].tzinfo is None:
+            if not _zoned(table[name]):
                 raise ValueError(f"{name} must be a date-time with a zone")
             table[name] = table[name].astimezone(UTC)
     table["urls"] = tuple(table.get("urls", ()))
     return ProfileEntry(**table)
+
+
+def _zoned(value: object) -> bool:
+    return isinstance(value, datetime) and value.tzinfo is not None
 
 
 def _fold(value: str) -> str:

@@ -112,9 +112,8 @@ class TrustStore:
             for item in self._installed(profile):
                 entry = entries.get(item.entry or "")
                 if item.kind == ANCHOR:
-                    sunset = entry.sunset if entry else None
-                    name = item.certificate.common_name
-                    anchors.setdefault(item.certificate, TrustAnchor(item.certificate, name, sunset, profile_id))
+                    anchor = _anchor(profile, entry, item.certificate)
+                    anchors[item.certificate] = _wider(anchors.get(item.certificate), anchor)
                 else:
                     intermediates[item.certificate] = None
                 if entry is not None and entry.keeps_expired_since is not None:
@@ -151,9 +150,60 @@ class TrustStore:
             confirmed = {normalize_fingerprint(text) for text in given}
         except ValueError:
             raise RequestError(reason="not a SHA-256 fingerprint") from None
+        installed, refused = self._add(profile, read_certificates(data), confirmed, unconfirmed, now)
+        if not installed:
+            first = refused[0]
+            code = "certificate_not_pinned" if first.reason == "not_pinned" else "certificate_not_installable"
+            sha256 = first.certificate.sha256.hex()
+            raise TrustError(code, sha256=sha256, reason=first.reason, profile=profile_id)
+        return InstallResult(tuple(installed), tuple(refused))
+
+    def replace_listed(self, text: str, certificates: Iterable[Certificate], now: datetime) -> tuple[Installed, ...]:
+        """Put the profile in `text`, made from a trusted list, and its certificates in the place of what was there.
+
+        Raises `ConfigError` where the directory cannot be written, `StorageError` where it is full.
+        """
+        profile = profiles_module.parse(text, "list")
+        folder = self.directory / "profiles"
+        try:
+            folder.mkdir(parents=True, exist_ok=True)
+            _write(folder / f"{profile.id}.toml", text.encode())
+        except OSError as error:
+            raise _unwritable(error) from None
+        installed, _ = self._add(profile, certificates, (), False, now)
+        listed = {item.sha256 for item in installed}
+        with self._changing(profile.id) as (place, state):
+            for sha256 in [s for s in state if s not in listed]:
+                del state[sha256]
+                (place / f"{sha256}.der").unlink(missing_ok=True)
+        return tuple(installed)
+
+    def remove_listed(self, profile_id: str) -> Profile:
+        """Remove a profile made from a trusted list, with its certificates.  Raises `TrustError`
+        (``trust_profile_not_found``) where there is no such profile."""
+        import shutil
+
+        profile = self.profile(profile_id)
+        if not profile.source:
+            raise TrustError("trust_profile_not_found", profile=profile_id[:64])
+        try:
+            (self.directory / "profiles" / f"{profile_id}.toml").unlink()
+            shutil.rmtree(self.directory / profile_id, ignore_errors=True)
+        except OSError as error:
+            raise _unwritable(error) from None
+        return profile
+
+    def _add(
+        self,
+        profile: Profile,
+        certificates: Iterable[Certificate],
+        confirmed: Collection[str],
+        unconfirmed: bool,
+        now: datetime | None,
+    ) -> tuple[list[Installed], list[Refused]]:
         installed: list[Installed] = []
         refused: list[Refused] = []
-        for certificate in read_certificates(data):
+        for certificate in certificates:
             verdict = _judge(profile, certificate, confirmed, unconfirmed)
             if isinstance(verdict, str):
                 refused.append(Refused(certificate, verdict))
@@ -162,17 +212,14 @@ class TrustStore:
                 moment = now.isoformat(timespec="seconds") if now else None
                 installed.append(Installed(certificate.sha256.hex(), kind, entry, basis, moment, certificate))
         if not installed:
-            first = refused[0]
-            code = "certificate_not_pinned" if first.reason == "not_pinned" else "certificate_not_installable"
-            sha256 = first.certificate.sha256.hex()
-            raise TrustError(code, sha256=sha256, reason=first.reason, profile=profile_id)
-        with self._changing(profile_id) as (folder, state):
+            return installed, refused
+        with self._changing(profile.id) as (folder, state):
             for item in installed:
                 _write(folder / f"{item.sha256}.der", item.certificate.der)
                 facts = asdict(item)
                 del facts["certificate"], facts["sha256"]
                 state[item.sha256] = facts
-        return InstallResult(tuple(installed), tuple(refused))
+        return installed, refused
 
     def remove(self, profile_id: str, sha256: str) -> Installed:
         """Remove one installed certificate.  Raises `TrustError` (``certificate_not_installed``) where it is
@@ -224,9 +271,27 @@ class TrustStore:
                 text = json.dumps({"version": 1, "certificates": state}, indent=1, sort_keys=True)
                 _write(path, text.encode())
         except OSError as error:
-            if error.errno in (errno.ENOSPC, errno.EDQUOT):
-                raise StorageError from None
-            raise ConfigError(reason=f"the trust directory cannot be written: {error.strerror}") from None
+            raise _unwritable(error) from None
+
+
+def _unwritable(error: OSError) -> StorageError | ConfigError:
+    if error.errno in (errno.ENOSPC, errno.EDQUOT):
+        return StorageError()
+    return ConfigError(reason=f"the trust directory cannot be written: {error.strerror}")
+
+
+def _anchor(profile: Profile, entry: ProfileEntry | None, certificate: Certificate) -> TrustAnchor:
+    if entry is None:
+        return TrustAnchor(certificate, certificate.common_name, profile=profile.id)
+    until = profile.source.get("next_update") if entry.service else None
+    return TrustAnchor(certificate, certificate.common_name, entry.sunset, profile.id, entry.since, entry.use, until)
+
+
+def _wider(one: TrustAnchor | None, other: TrustAnchor) -> TrustAnchor:
+    """Of what two profiles say of one certificate, what trusts more: who names both profiles trusts both."""
+    if one is None:
+        return other
+    return min(one, other, key=lambda a: (bool(a.use), a.sunset is not None, a.since is not None))
 
 
 def _load(path: Path, profile: Profile) -> Iterator[Installed]:
@@ -271,7 +336,7 @@ def _judge(
     kind = entry.kind if entry is not None else (ANCHOR if _self_signed(certificate) else INTERMEDIATE)
     if kind == ANCHOR and entry is not None and entry.sha256 not in (None, sha256):
         return "name_is_pinned"  # takes the name of an anchor whose fingerprint is known
-    if kind == ANCHOR and not _self_signed(certificate):
+    if kind == ANCHOR and not (entry is not None and entry.service) and not _self_signed(certificate):
         kind = INTERMEDIATE
     return kind, entry.id if entry is not None else None, basis
 

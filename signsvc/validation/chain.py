@@ -15,6 +15,7 @@ from signsvc.asn1 import DerError, departures
 from signsvc.trust.paths import Path
 from signsvc.types import Certificate, CertificateStatus, ChainEntry, EvidenceKind, Finding, Level
 from signsvc.validation.algorithms_check import Strength
+from signsvc.validation.anchors import check_anchor
 from signsvc.validation.conclude import INDETERMINATE, conclude, judged
 from signsvc.validation.context import Context
 from signsvc.validation.moments import shown
@@ -98,6 +99,8 @@ def _points(failing: list[Finding]) -> int:
 def _judge(walk: _Walk) -> ChainResult:
     path = walk.path
     walk.findings += check_path(path)
+    made = min(walk.proven, walk.fresh_at)  # a token is as old as it says, proven or not
+    walk.findings += check_anchor(walk.context.anchor(path[-1]), path[0], made, walk.context.present)
     strength = Strength(walk.context.policy)
     try:
         _walk(walk, strength)

@@ -73,6 +73,10 @@ class Context:
             found = self._facts[key] = self.data.about(certificate, issuer, self.pool, self.paths)
         return found
 
+    def anchor(self, certificate: Certificate) -> TrustAnchor | None:
+        """What is known of a trust anchor; None for a certificate that is none."""
+        return self._anchors.get(certificate)
+
     def sunset(self, anchor: Certificate) -> datetime | None:
         """From when on an anchor proves nothing new; the earlier of the trust profile's and the policy's."""
         known = self._anchors.get(anchor)
