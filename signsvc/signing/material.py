@@ -6,6 +6,7 @@ import threading
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from datetime import datetime
+from itertools import pairwise
 from typing import TYPE_CHECKING, Protocol
 
 from signsvc.errors import ConfigError
@@ -13,6 +14,7 @@ from signsvc.types import Certificate, EvidenceItem, EvidenceKind, Origin
 
 if TYPE_CHECKING:
     from signsvc.trust import Fetch, TrustMaterial
+    from signsvc.trust.imported import ImportedLists
 
 # Octets kept for one token before any was seen, and at least: chains of RSA-4096 certificates give 5 to 8 kB.
 FIRST_ROOM = 12_000
@@ -95,11 +97,13 @@ class Stamping:
 
 @dataclass(frozen=True, slots=True)
 class Gatherer:
-    """Collects the evidence that proves certificates: one trust material, one way to the network."""
+    """Collects the evidence that proves certificates: one trust material, one way to the network, the lists that the
+    operator brought in."""
 
     material: TrustMaterial
     fetch: Fetch | None
     supplied: tuple[EvidenceItem, ...] = ()
+    imported: ImportedLists | None = None
 
     def evidence(
         self,
@@ -109,7 +113,8 @@ class Gatherer:
         now: datetime,
         have: tuple[EvidenceItem, ...] = (),
     ) -> tuple[EvidenceItem, ...]:
-        """Path certificates, OCSP responses and CRLs for `certificates`, `have` and supplied ones first.
+        """Path certificates, OCSP responses and CRLs for `certificates`: `have` and supplied ones first, then imported
+        lists, then the network.
 
         What cannot be obtained is missing: whether that matters is the caller's question.
         """
@@ -123,8 +128,53 @@ class Gatherer:
             have=held,
             fetch=self.fetch,
             now=now,
+            imported=self.imported,
         )
         return tuple(dict.fromkeys((*held, *found)))
+
+    def worth_keeping(
+        self,
+        items: tuple[EvidenceItem, ...],
+        leaves: Iterable[Certificate],
+        *,
+        pool: Iterable[Certificate],
+        now: datetime,
+    ) -> tuple[EvidenceItem, ...]:
+        """`items` as they go into a document: of imported lists the latest of each kind alone, and none where other
+        answers say all.  They may be large, and there may be many of one authority."""
+        imported = [i for i in items if i.origin is Origin.IMPORTED and i.kind is EvidenceKind.CRL]
+        if not imported:
+            return items
+        others = tuple(item for item in items if item not in imported)
+        if self._answered(others, tuple(leaves), tuple(pool), now):
+            return others
+        return (*others, *_latest(imported))
+
+    def _answered(
+        self,
+        items: tuple[EvidenceItem, ...],
+        leaves: tuple[Certificate, ...],
+        pool: tuple[Certificate, ...],
+        now: datetime,
+    ) -> bool:
+        """Whether `items` speak well enough of every certificate below an anchor, OCSP responders included."""
+        from signsvc.trust import paths
+        from signsvc.trust.revocation_data import Answers
+
+        known = (*pool, *self.material.intermediates, *(anchor.certificate for anchor in self.material.anchors))
+        answers = Answers(items)
+        for leaf in leaves:
+            built = paths.build(leaf, known, self.material.anchors)
+            for subject, issuer in pairwise(built[0] if built else ()):
+                if subject.no_revocation_available:
+                    continue
+                answer = answers.best(subject, issuer, known, now)
+                if answer is None or not answer.adequate:
+                    return False
+                responder = answer.responder
+                if responder is not None and responder != issuer and not responder.ocsp_no_check:
+                    return False
+        return True
 
     def chains(self, certificates: Iterable[Certificate], *, pool: Iterable[Certificate]) -> tuple[Certificate, ...]:
         """Every certificate of the best path of each of `certificates`, anchors included, without repeats."""
@@ -136,6 +186,23 @@ class Gatherer:
             built = paths.build(certificate, (*bag, *self.material.intermediates), self.material.anchors)
             found.update(dict.fromkeys(built[0] if built else ()))
         return tuple(found)
+
+
+def _latest(items: Iterable[EvidenceItem]) -> tuple[EvidenceItem, ...]:
+    """Of the lists of one issuer, key, scope and kind the one that was made last."""
+    from signsvc.asn1 import DerError
+    from signsvc.trust.crl import Crl
+
+    best: dict[object, tuple[Crl, EvidenceItem]] = {}
+    for item in items:
+        try:
+            crl = Crl.of(item)
+        except DerError:
+            continue
+        kind = (crl.issuer_der, crl.aki, crl.idp, crl.is_delta)
+        if kind not in best or best[kind][0].this_update < crl.this_update:
+            best[kind] = (crl, item)
+    return tuple(item for _, item in best.values())
 
 
 def as_evidence(certificates: Iterable[Certificate]) -> tuple[EvidenceItem, ...]:

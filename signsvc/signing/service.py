@@ -280,14 +280,19 @@ class SigningService:
         pool: tuple[Certificate, ...],
         have: tuple[EvidenceItem, ...] = (),
     ) -> tuple[EvidenceItem, ...]:
-        found = gatherer.evidence(leaves, pool=pool, now=self._clock(), have=have)
-        chains = gatherer.chains(leaves, pool=(*pool, *_certificates(found)))
+        now = self._clock()
+        found = gatherer.evidence(leaves, pool=pool, now=now, have=have)
+        pool = (*pool, *_certificates(found))
+        chains = gatherer.chains(leaves, pool=pool)
+        found = gatherer.worth_keeping(found, leaves, pool=pool, now=now)
         return tuple(dict.fromkeys((*as_evidence(chains), *found)))
 
     def _gatherer(self, policy_id: str, trust: TrustInput) -> Gatherer:
-        from signsvc.trust import TrustStore
+        from signsvc.trust import TrustStore, crl_index
+        from signsvc.trust.imported import DIRECTORY, ImportedLists
         from signsvc.validation import policies
 
+        crl_index.look_in(*self._trust.indexes, self._trust.directory / DIRECTORY)
         policy = policies.load(policy_id, self._trust.policy_directories)
         material = TrustStore(self._trust.directory).material(
             *policy.trust_profiles,
@@ -296,7 +301,8 @@ class SigningService:
             extra_intermediates=_parse(trust.certificates, "certificates"),
         )
         supplied = tuple(EvidenceItem(EvidenceKind.CRL, crl, Origin.SUPPLIED) for crl in trust.crls)
-        return Gatherer(material, None if trust.offline else self._fetch, supplied)
+        imported = ImportedLists.below(self._trust.directory)
+        return Gatherer(material, None if trust.offline else self._fetch, supplied, imported)
 
     # extending -------------------------------------------------------------------------------------------------
     def _extend(
