@@ -105,6 +105,40 @@ def xref_rows_deflated_in_many_sections(pki: test_pki.Pki, size: int) -> bytes:
     return HEADER + body
 
 
+def revision_of_rows(pki: test_pki.Pki, count: int, row: bytes) -> bytes:
+    """A signed file, and a revision whose cross-references say `row` of `count` objects."""
+    pdf = PdfWriter()
+    pdf.sign(pki, room=ROOM)
+    at = len(pdf.data)
+    entries = b"/Type /XRef /Size %d /Root 1 0 R /W [1 4 1] /Index [100 %d] /Prev %d" % (
+        count + 100,
+        count,
+        pdf.prev or 0,
+    )
+    body = deflated(row * count, entries)
+    return pdf.data + b"%d 0 obj\n%s\nendobj\nstartxref\n%d\n%%%%EOF\n" % (count + 100, body, at)
+
+
+@hostile(10_000, 390_000, 1_900_000)
+def free_rows_in_a_later_revision(pki: test_pki.Pki, size: int) -> bytes:
+    return revision_of_rows(pki, size, b"\0" * 6)
+
+
+@hostile(10_000, 119_000, 1_900_000)
+def rows_in_a_later_revision(pki: test_pki.Pki, size: int) -> bytes:
+    """All of them lead to one object, which is another one."""
+    return revision_of_rows(pki, size, b"\1\0\0\0\x0f\0")
+
+
+@hostile(10_000, 990_000, 1_900_000)
+def loose_rows(pki: test_pki.Pki, size: int) -> bytes:
+    """A table whose rows are read one by one, since they are not 20 octets each."""
+    table = b"".join(b"%d 0 n\n" % n for n in range(10_000, 10_000 + size))
+    body = b"1 0 obj\n<< /Type /Catalog /Pages 2 0 R >>\nendobj\n"
+    rows = b"xref\n1 %d\n%strailer\n<< /Size %d /Root 1 0 R >>\n" % (size, table, size + 1)
+    return tail(body + rows, len(body))
+
+
 @hostile(1_000, 20_000, 100_000)
 def sections_in_a_chain(pki: test_pki.Pki, size: int) -> bytes:
     body = [

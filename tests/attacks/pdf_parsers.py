@@ -122,7 +122,7 @@ def filter_chain(data: bytes) -> None:
 
 
 def object_stream(data: bytes) -> None:
-    from signsvc.formats.pdf.document import ObjectStream
+    from signsvc.formats.pdf.object_stream import ObjectStream
     from signsvc.formats.pdf.parser import Parser
 
     try:

@@ -57,7 +57,7 @@ def judge(step: Step) -> None:
 def _readable(step: Step) -> None:
     """What cannot be read here may be read elsewhere: programs mend what is malformed, each in its own way."""
     document, index = step.document, step.new.index
-    for number in step.new.own_numbers():
+    for number in step.new.touched:
         entry = step.new.own_entry(number)
         if entry is None or entry.kind == FREE or entry == document.entry(number, index - 1):
             continue
@@ -80,7 +80,7 @@ def _listed(step: Step) -> None:
     buffer, new = step.document.buffer, step.new
     known = {section.offset for section in new.sections}
     known.update(at for section in new.sections if type(at := section.trailer.get("XRefStm")) is int)
-    for number in new.own_numbers():
+    for number in new.touched:
         entry = new.own_entry(number)
         if entry is not None and entry.kind == PLAIN:
             known.add(entry.where)

@@ -69,7 +69,7 @@ class Step:
 
     def _read(self) -> None:
         document, index = self.document, self.new.index
-        for number in self.new.own_numbers():
+        for number in self.new.touched:
             after = self.new.own_entry(number)
             before = document.entry(number, index - 1)
             if after is None or after == before:

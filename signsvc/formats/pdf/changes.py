@@ -17,7 +17,6 @@ from signsvc.formats.pdf.docmdp import Restrictions
 from signsvc.formats.pdf.document import Document
 from signsvc.formats.pdf.limits import LimitError, PdfError, SpentError
 from signsvc.formats.pdf.objects import Ref
-from signsvc.formats.pdf.xref import FREE
 from signsvc.types import Change, Grade
 
 _MEMO = "changes"
@@ -99,13 +98,7 @@ class _Steps:
     def _find_usages(self) -> Usages:
         if self._usages is None:
             document = self._document
-            interest = {
-                number
-                for revision in document.revisions[1:]
-                for number in revision.own_numbers()
-                if (entry := revision.own_entry(number)) is not None
-                and (entry.kind != FREE or document.entry(number, revision.index - 1) is not None)
-            }
+            interest = {number for revision in document.revisions for number in revision.touched}
             roots = {revision.root.num for revision in document.revisions if revision.root is not None}
             self._usages = Usages(document, interest | roots | _number_tree(document))
         return self._usages

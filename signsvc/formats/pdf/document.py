@@ -9,6 +9,7 @@ from dataclasses import dataclass
 
 from signsvc.formats.pdf.crypt import Crypt, EncryptedError, crypt_filter, without_crypt_filter
 from signsvc.formats.pdf.limits import LimitError, PdfError, PdfLimits
+from signsvc.formats.pdf.object_stream import COSTLY, ObjectStream
 from signsvc.formats.pdf.objects import Buffer, PdfDict, PdfObject, PdfString, Ref
 from signsvc.formats.pdf.parser import SPACE, Parser, Span
 from signsvc.formats.pdf.sections import BLANK, OBJECT_HEADER, STREAM_KEYWORD, Section, SectionReader, group
@@ -18,8 +19,6 @@ from signsvc.formats.pdf.xref import FREE, PACKED, PLAIN, Entry
 _HEADER = re.compile(rb"%PDF-(\d\.\d)")
 _HEADER_WINDOW = 1024  # Annex I: readers accept a header within the first 1,024 octets
 _CACHE = 50_000  # parsed objects kept
-_COSTLY = 1_000  # tokens of a malformed object that is not read again
-_PACKED_PAIR = re.compile(rb"[\x00\t\n\x0c\r ]*+(\d{1,10}+)[\x00\t\n\x0c\r ]++(\d{1,10}+)(?![^\x00\t\n\x0c\r ])")
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,7 +41,7 @@ class Revision:
     ``%%EOF`` and `end` includes the white space behind that.
     """
 
-    __slots__ = ("_document", "_own", "_pages", "end", "eof", "index", "sections", "start", "trailer")
+    __slots__ = ("_document", "_own", "_pages", "end", "eof", "index", "sections", "start", "touched", "trailer")
 
     def __init__(self, document: Document, index: int, sections: list[Section], start: int) -> None:
         self._document = document
@@ -54,6 +53,7 @@ class Revision:
         self.end = max(section.end or 0 for section in sections)
         self._pages: tuple[tuple[Ref | None, PdfDict], ...] | None = None
         self._own: dict[int, Entry] = {}  # entries that were looked up
+        self.touched: tuple[int, ...] = ()  # object numbers of which a later revision says something new, ascending
 
     def __repr__(self) -> str:
         return f"<Revision {self.number} [{self.start}, {self.end})>"
@@ -205,6 +205,7 @@ class Document:
         self.crypt: Crypt | None = None
         self.reencrypted = False  # revisions name different encryption dictionaries
         self._later: dict[int, list[tuple[int, Entry]]] = {}
+        self._rows, self._touched = limited.later, limited.touched
         self._cache: dict[tuple[int, int, int, int, int], PdfObject] = {}
         self._packed: dict[tuple[int, int], ObjectStream] = {}
         self._physical: dict[int, Physical] = {}  # read with their spans: signature dictionaries, which are long
@@ -231,26 +232,43 @@ class Document:
 
     def _open(self) -> None:
         reader = SectionReader(self.buffer, self.parser, self.budget, self.limits)
-        start, later = 0, self.limits.later
+        start = 0
         revisions: list[Revision] = []
         for index, sections in enumerate(group(reader.chain())):
             revision = Revision(self, index, sections, start)
             start = revision.end
             revisions.append(revision)
             if index:
-                later -= revision.row_count
-                if later < 0:
-                    raise LimitError("rows")
-                for number in revision.own_numbers():
-                    entry = revision.own_entry(number)
-                    if entry is not None:
-                        self._later.setdefault(number, []).append((index, entry))
+                self._note(revision, revisions[0])
         self.revisions = tuple(revisions)
         if start < self.size:
             blank = BLANK.match(self.buffer, start)
             self.trailing = blank.end() if blank and blank.end() < self.size else None
         if not self.revisions[-1].trailer.get("Encrypt"):
             _ = self.revisions[-1].catalog
+
+    def _note(self, revision: Revision, first: Revision) -> None:
+        """Keep what the rows of a later revision change; many programs write all rows anew."""
+        self._rows -= revision.row_count
+        if self._rows < 0:
+            raise LimitError("rows")
+        touched: list[int] = []
+        for number in revision.own_numbers():
+            entry = revision.own_entry(number)
+            if entry is None:
+                continue
+            known = self._later.get(number)
+            before = known[-1][1] if known else first.own_entry(number)
+            if entry.kind == FREE and (before is None or before.kind == FREE):
+                continue
+            if entry.kind == PLAIN and entry == before:
+                continue
+            self._touched -= 1
+            if self._touched < 0:
+                raise LimitError("rows")
+            self._later.setdefault(number, []).append((revision.index, entry))
+            touched.append(number)
+        revision.touched = tuple(touched)
 
     def _unlock(self, password: bytes) -> None:
         trailer = self.last.trailer
@@ -299,7 +317,7 @@ class Document:
         return self.revisions[0].own_entry(number)
 
     def history(self, number: int) -> tuple[tuple[int, Entry], ...]:
-        """Each revision index that defines or frees object `number`, with its entry, oldest first."""
+        """Each revision index that defines object `number` anew or frees it, with its entry, oldest first."""
         base = self.revisions[0].own_entry(number) if self.revisions else None
         first = ((0, base),) if base is not None else ()
         return (*first, *self._later.get(number, ()))
@@ -386,7 +404,7 @@ class Document:
         try:
             value, end = self.parser.read(found.end(), None, listed)
         except PdfError as error:
-            if left - self.parser.tokens > _COSTLY:
+            if left - self.parser.tokens > COSTLY:
                 self._costly[offset] = str(error)
             raise
         number, gen, start = int(found[1]), int(found[2]), found.start()
@@ -454,60 +472,6 @@ class Document:
         return packed
 
 
-class ObjectStream:
-    """The objects of one object stream (ISO 32000-2 §7.5.7), each parsed when asked for.
-
-    `data` are its decoded octets; `places` the object numbers with the offset of each in them.
-    """
-
-    def __init__(self, stream: Stream, parser: Parser, limits: PdfLimits) -> None:
-        first, count = stream.dictionary.get("First"), stream.dictionary.get("N")
-        if stream.dictionary.get("Type") != "ObjStm" or type(first) is not int or type(count) is not int:
-            raise PdfError("malformed object stream")
-        if count > limits.object_stream:
-            raise LimitError("object_stream")
-        self.data = stream.decode()
-        self._shared = parser
-        self.places: list[tuple[int, int]] = []
-        pos = 0
-        for _ in range(count):
-            pair = _PACKED_PAIR.match(self.data, pos)
-            if pair is None or not 0 <= first <= len(self.data):
-                raise PdfError("malformed object stream")
-            pos = pair.end()
-            self.places.append((int(pair[1]), first + int(pair[2])))
-        self._values: dict[int, PdfObject] = {}
-        self._costly: dict[int, str] = {}
-
-    def get(self, number: int, index: int) -> PdfObject:
-        """The object at place `index`, which the stream has to call `number`.  Raises PdfError."""
-        if not 0 <= index < len(self.places) or self.places[index][0] != number:
-            raise PdfError("object stream without this object")
-        if index not in self._values:
-            if index in self._costly:
-                raise PdfError(self._costly[index])
-            parser = self._shared.beside(self.data)
-            try:
-                start = self.places[index][1]
-                value, end = parser.read(start)
-                if index + 1 < len(self.places) and not start < end <= self.places[index + 1][1]:
-                    # some programs read up to where the next one begins, and so another object
-                    raise PdfError("objects of an object stream overlap")
-                self._values[index] = value
-            except PdfError as error:
-                if self._shared.tokens - parser.tokens > _COSTLY:
-                    self._costly[index] = str(error)
-                raise
-            finally:
-                self._shared.tokens = parser.tokens
-                self._shared.duplicates += parser.duplicates
-        return self._values[index]
-
-    def forget(self) -> None:
-        """Let go of the objects that were parsed."""
-        self._values.clear()
-
-
 _STREAM_KEYS = ("Length", "Filter", "DecodeParms")
 
 
@@ -530,4 +494,4 @@ def _resolved_filters(revision: Revision, dictionary: PdfDict) -> PdfDict:
     return result
 
 
-__all__ = ["Document", "ObjectStream", "Physical", "Revision"]
+__all__ = ["Document", "Physical", "Revision"]

@@ -30,6 +30,8 @@ class PdfLimits:
     object: int = 500_000  # of these in one object, else it is malformed: 60 MB; a list of 100,000 needs a fifth
     kept: int = 1_000_000  # of these in objects that are kept for the next time
     rows: int = 2_000_000  # cross-reference rows of all sections; compressed ones cost an attacker nothing
+    later: int = 400_000  # of these in revisions after the first
+    touched: int = 120_000  # of these that say something new: each takes a kilobyte while revisions are compared
     sections: int = 20_000  # cross-reference sections; 1,000 revisions need 2,000
     stream: int = 48 << 20  # octets of one decoded stream
     decoded: int = 160 << 20  # octets decoded in all; those of object streams are kept

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from abc import ABC, abstractmethod
+from array import array
 from bisect import bisect_right
 from collections.abc import Iterable, Iterator
 from typing import NamedTuple
@@ -110,14 +111,16 @@ class TableRows(Rows):
 
     __slots__ = ("_buffer", "_loose")
 
-    def __init__(self, buffer: Buffer, blocks: list[Block], loose: dict[int, Entry]) -> None:
+    def __init__(self, buffer: Buffer, blocks: list[Block], loose: array[int]) -> None:
+        """`loose` holds a row of such a block in three numbers, from the one that the block begins at less than 0."""
         super().__init__(blocks)
         self._buffer = buffer
         self._loose = loose
 
     def entry(self, block: Block, offset: int) -> Entry:
         if block.at < 0:
-            return self._loose[block.first + offset]
+            at = 3 * (offset - 1 - block.at)
+            return Entry(*self._loose[at : at + 3])
         found = _ROW.match(self._buffer, block.at + 20 * offset)
         if found is None:
             raise PdfError("malformed cross-reference row")
@@ -191,7 +194,7 @@ def read_table(buffer: Buffer, pos: int, rows_left: int) -> tuple[TableRows, int
     Raises PdfError, LimitError.
     """
     blocks: list[Block] = []
-    loose: dict[int, Entry] = {}
+    loose = array("Q")
     while True:
         found = _TRAILER.match(buffer, pos)
         if found:
@@ -215,16 +218,17 @@ def read_table(buffer: Buffer, pos: int, rows_left: int) -> tuple[TableRows, int
         if tight:
             blocks.append(Block(first, count, at))
             continue
+        rows_left -= count  # they take time and memory
+        if rows_left < 0:
+            raise LimitError("rows")
         pos = at
-        for number in range(first, first + count):
+        blocks.append(Block(first, count, -1 - len(loose) // 3))
+        for _ in range(count):
             row = _LOOSE_ROW.match(buffer, pos)
             if row is None:
                 raise PdfError("malformed cross-reference row")
-            if number in loose:
-                raise PdfError("object number twice in one cross-reference section")
-            loose[number] = _entry(row)
+            loose.extend(_entry(row))
             pos = row.end()
-        blocks.append(Block(first, count, -1))
 
 
 def read_stream(data: bytes, dictionary: PdfDict, rows_left: int) -> StreamRows:
