@@ -75,6 +75,9 @@ def show(name: str, as_json: bool) -> int:
         click.echo(f"  {key}: {', '.join(value) if isinstance(value, list) else '–' if value is None else value}")
     fresh = ", ".join(f"{key}={value}" for key, value in found["freshness"].items() if value is not None)
     click.echo(f"  freshness: {fresh}")
+    for key, value in found["certificate_policies"].items():
+        if value:
+            click.echo(f"  certificate_policies.{key}: {', '.join(value) if isinstance(value, list) else 'true'}")
     for table in ("levels", "known_since", "keeps_expired_since", "sunsets", "signature_policies"):
         for key, value in found[table].items():
             click.echo(f"  {table}.{key}: {value}")

@@ -39,6 +39,7 @@ class PathLimits:
     """What one search may cost."""
 
     paths: int = 60  # paths returned
+    unsound: int = 5  # of them, such as break a rule that the caller checks at once
     length: int = 10  # certificates in a path, anchor included
     signature_checks: int = 5000  # for the first certificate, in checks by a common key
     steps: int = 4000  # partial paths looked at
@@ -194,7 +195,10 @@ class PathFinder:
                 steps = []
             elif self._is_anchor(last):
                 steps = []
-                (good if sound is None or sound(path) else bad).append(path)
+                if sound is None or sound(path):
+                    good.append(path)
+                elif len(bad) < self.limits.unsound:
+                    bad.append(path)
             else:
                 steps = graph.issuers.get(last, [])
         return (*good, *bad)[: self.limits.paths]

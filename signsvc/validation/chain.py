@@ -19,7 +19,8 @@ from signsvc.validation.anchors import check_anchor
 from signsvc.validation.conclude import INDETERMINATE, conclude, judged
 from signsvc.validation.context import Context
 from signsvc.validation.moments import shown
-from signsvc.validation.path_checks import check_path
+from signsvc.validation.path_checks import ANY_POLICY
+from signsvc.validation.policy_tree import PolicyInputs
 from signsvc.validation.status import Limit, Status, judge_fact, known_after_expiry, status_of
 
 # Departures from DER and the profiles that are read all the same.
@@ -58,6 +59,7 @@ class _Walk:
     proven: datetime
     fresh_at: datetime
     exists: datetime
+    policies: PolicyInputs
     findings: list[Finding] = field(default_factory=list)
     entries: list[ChainEntry] = field(default_factory=list)
     ends: list[datetime] = field(default_factory=list)
@@ -71,22 +73,34 @@ def validate_chain(
     proven: datetime,
     fresh_at: datetime | None = None,
     exists: datetime | None = None,
+    policies: PolicyInputs = ANY_POLICY,
 ) -> ChainResult:
-    """Judge the paths of `certificate` for something proven to exist at `proven`; the best path's result.
+    """Judge the paths of `certificate` for something proven to exist at `proven`: the first that passes, or the best.
 
     `fresh_at` (default `proven`) is the instant for which revocation data must be fresh; `exists` (default `proven`)
-    since when the certificate itself is known, where what it signed does not name it.  Never raises.
+    since when the certificate itself is known, where what it signed does not name it; `policies` says which
+    certificate policies are asked for.  Never raises.
     """
     best: ChainResult | None = None
     rank = -1
-    for path in context.paths(certificate):
-        result = _judge(_Walk(context, path, proven, fresh_at or proven, exists or proven))
-        failing = [f for f in judged(context.policy, result.findings) if f.level is Level.FAIL]
-        if not failing:
-            return result
-        points = _points(failing)
-        if points > rank:
-            best, rank = result, points
+    tried: set[Path] = set()
+    spoiled: set[Certificate] = set()  # authorities by which paths fail
+    paths = context.paths(certificate, policies)
+    while paths:
+        for path in paths:
+            tried.add(path)
+            result = _judge(_Walk(context, path, proven, fresh_at or proven, exists or proven, policies))
+            failing = [f for f in judged(context.policy, result.findings) if f.level is Level.FAIL]
+            if not failing:
+                return result
+            points = _points(failing)
+            if points > rank:
+                best, rank = result, points
+            subjects = {finding.subject for finding in failing}
+            spoiled.update(member for member in path[1:-1] if member.sha256.hex() in subjects)
+            if not context.may_retry():
+                return best or result
+        paths = context.other_paths(certificate, policies, tried, spoiled)
     return best or ChainResult((), (), (Finding.of("no_certificate_chain", name=certificate.common_name),))
 
 
@@ -98,7 +112,7 @@ def _points(failing: list[Finding]) -> int:
 
 def _judge(walk: _Walk) -> ChainResult:
     path = walk.path
-    walk.findings += check_path(path)
+    walk.findings += walk.context.broken(path, walk.policies)
     made = min(walk.proven, walk.fresh_at)  # a token is as old as it says, proven or not
     walk.findings += check_anchor(walk.context.anchor(path[-1]), path[0], made, walk.context.present)
     strength = Strength(walk.context.policy)

@@ -2,16 +2,27 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator
 from dataclasses import dataclass, field
 from datetime import datetime
 
 from signsvc.asn1 import DerError
 from signsvc.trust.material import TrustAnchor, TrustMaterial
-from signsvc.trust.paths import Path, build
-from signsvc.types import Certificate, DocumentView, EvidenceItem, EvidenceKind, SignerView, TimestampView
+from signsvc.trust.paths import Path, PathFinder
+from signsvc.types import (
+    Certificate,
+    DocumentView,
+    EvidenceItem,
+    EvidenceKind,
+    Finding,
+    Level,
+    SignerView,
+    TimestampView,
+)
+from signsvc.validation.path_checks import ANY_POLICY, check_path
 from signsvc.validation.poe import Proofs
 from signsvc.validation.policy import Policy
+from signsvc.validation.policy_tree import PolicyInputs
 from signsvc.validation.pool import Pool
 from signsvc.validation.revocation import Fact, RevocationData
 
@@ -28,7 +39,10 @@ class Context:
     pool: Pool
     data: RevocationData
     _anchors: dict[Certificate, TrustAnchor] = field(default_factory=dict)
-    _paths: dict[Certificate, tuple[Path, ...]] = field(default_factory=dict)
+    _finder: PathFinder | None = None
+    _paths: dict[tuple[Certificate, PolicyInputs], tuple[Path, ...]] = field(default_factory=dict)
+    _broken: dict[tuple[Path, PolicyInputs], tuple[Finding, ...]] = field(default_factory=dict)
+    _retries: int = 500
     _facts: dict[tuple[Certificate, Certificate], tuple[Fact, ...]] = field(default_factory=dict)
 
     @classmethod
@@ -51,19 +65,57 @@ class Context:
             distinct.setdefault(item.id, item)
         items = tuple(distinct.values())
         data = RevocationData(items)
-        pool = dict.fromkeys(certificates)
+        # What no document controls stands first, so that nothing in one can crowd it out.
+        pool = dict.fromkeys(material.intermediates)
+        pool.update(dict.fromkeys(certificates))
         pool.update(dict.fromkeys(_certificates_of(items)))
         pool.update(dict.fromkeys(data.certificates()))
-        pool.update(dict.fromkeys(material.intermediates))
         anchors = {anchor.certificate: anchor for anchor in material.anchors}
         return cls(policy, material, present, max(present, now or present), Proofs(present), Pool(pool), data, anchors)
 
-    def paths(self, certificate: Certificate) -> tuple[Path, ...]:
-        """Paths to an anchor, best first."""
-        found = self._paths.get(certificate)
+    def paths(self, certificate: Certificate, policies: PolicyInputs = ANY_POLICY) -> tuple[Path, ...]:
+        """Paths to an anchor, best first; those that break a rule of paths, as the policy sees it, are the last."""
+        key = (certificate, policies)
+        found = self._paths.get(key)
         if found is None:
-            found = self._paths[certificate] = build(certificate, self.pool, self.material.anchors)
+            found = self._paths[key] = self._search(certificate, policies, ())
         return found
+
+    def other_paths(
+        self,
+        certificate: Certificate,
+        policies: PolicyInputs,
+        tried: Collection[Path],
+        spoiled: Collection[Certificate],
+    ) -> tuple[Path, ...]:
+        """Paths beside those `tried`, around the certificates that `spoiled` them."""
+        if not spoiled:
+            return ()
+        return tuple(path for path in self._search(certificate, policies, spoiled) if path not in tried)
+
+    def broken(self, path: Path, policies: PolicyInputs) -> tuple[Finding, ...]:
+        """What breaks the rules in a path, whatever the time."""
+        key = (path, policies)
+        found = self._broken.get(key)
+        if found is None:
+            found = self._broken[key] = check_path(path, policies)
+        return found
+
+    def may_retry(self) -> bool:
+        """Whether after a path that fails the next one is to be judged: so many times in one document."""
+        self._retries -= 1
+        return self._retries >= 0
+
+    def _search(
+        self, certificate: Certificate, policies: PolicyInputs, without: Collection[Certificate]
+    ) -> tuple[Path, ...]:
+        def sound(path: Path) -> bool:
+            found = map(self.policy.judge, self.broken(path, policies))
+            return all(finding is None or finding.level is not Level.FAIL for finding in found)
+
+        if self._finder is None:
+            self._finder = PathFinder(self.pool, self.material.anchors)
+        return self._finder.paths(certificate, sound=sound, without=without)
 
     def facts(self, certificate: Certificate, issuer: Certificate) -> tuple[Fact, ...]:
         """What authentic revocation data says about `certificate`."""

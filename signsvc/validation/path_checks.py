@@ -35,19 +35,24 @@ PROCESSED = frozenset(
 )
 
 
-def check_path(path: Sequence[Certificate]) -> tuple[Finding, ...]:
+ANY_POLICY = policy_tree.PolicyInputs()
+
+
+def check_path(path: Sequence[Certificate], policies: policy_tree.PolicyInputs = ANY_POLICY) -> tuple[Finding, ...]:
     """What breaks the rules in a path, leaf first and anchor last; empty where nothing does.  Never raises.
+
+    `policies` says which certificate policies its user asks for.
 
     Of the anchor name and key count, its constraints (RFC 5937), and whether it says itself that it issues nothing: a
     trusted end certificate speaks for itself alone.
     """
     try:
-        return tuple(_check(path))
+        return tuple(_check(path, policies))
     except (DerError, IndexError):
         return (Finding.of("certificate_malformed"),)
 
 
-def _check(path: Sequence[Certificate]) -> Iterator[Finding]:
+def _check(path: Sequence[Certificate], policies: policy_tree.PolicyInputs) -> Iterator[Finding]:
     constraints = Constraints()
     if len(path) > 1:
         constraints.add(path[-1])
@@ -67,6 +72,9 @@ def _check(path: Sequence[Certificate]) -> Iterator[Finding]:
             break
         yield from _issuing(certificate)
         _, length = certificate.basic_constraints
+        if length is not None and length < 0:
+            raise DerError("negative path length")
+        policy_tree.check_mappings(certificate)
         if not certificate.self_issued:
             if room == 0:
                 yield Finding.of("path_length_exceeded", subject=subject, name=certificate.common_name)
@@ -74,7 +82,7 @@ def _check(path: Sequence[Certificate]) -> Iterator[Finding]:
         if length is not None:
             room = length if room is None else min(room, length)
         constraints.add(certificate)
-    if policy_tree.constrained(path) and not policy_tree.satisfied(path):
+    if policy_tree.constrained(path, policies) and not policy_tree.satisfied(path, policies):
         yield Finding.of("certificate_policy_missing")
 
 

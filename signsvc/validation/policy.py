@@ -12,6 +12,7 @@ from enum import StrEnum
 
 from signsvc.algorithms import EXPERIMENTAL, DatedRow, not_after
 from signsvc.types import Finding, Level
+from signsvc.validation.policy_tree import PolicyInputs
 
 IGNORE = "ignore"
 LEVELS = (*(str(level) for level in Level), IGNORE)
@@ -71,6 +72,7 @@ class Policy:
     key_usage: frozenset[str] = frozenset(("digital_signature", "non_repudiation"))  # one of them
     extended_key_usage: frozenset[str] = frozenset()  # OIDs, besides an absent extension
     experimental: bool = False  # whether algorithms that no list names yet (ML-DSA) are relied on
+    certificate_policies: PolicyInputs = field(default_factory=PolicyInputs)  # of the signer's path
     freshness: Freshness = field(default_factory=Freshness)
     keeps_expired_since: Mapping[bytes, datetime] = field(default_factory=dict)  # by SHA-256 of the CA certificate
     known_since: Mapping[bytes, datetime] = field(default_factory=dict)  # pinned intermediates, by SHA-256

@@ -39,6 +39,7 @@ from signsvc.validation.policy import (
     Policy,
     Role,
 )
+from signsvc.validation.policy_tree import PolicyInputs
 
 MAX_EXTENDED = 8  # policies that build on each other
 MAX_FILE = 1024 * 1024
@@ -228,6 +229,13 @@ _FRESHNESS: Mapping[str, _Check] = {
     "without_next_update": _seconds,
     "grace": _seconds,
 }
+_CERTIFICATE_POLICIES: Mapping[str, _Check] = {
+    "accepted": _list(_oid, least=1),
+    "required": _is(bool, "must be true or false"),
+    "inhibit_mapping": _is(bool, "must be true or false"),
+    "inhibit_any": _is(bool, "must be true or false"),
+}
+_FIXED_TABLES = {"freshness": _FRESHNESS, "certificate_policies": _CERTIFICATE_POLICIES}
 # Tables whose keys are the file's own: a check of the keys and one of the values.
 _TABLES: Mapping[str, tuple[_Check, _Check]] = {
     "keeps_expired_since": (_hash, _when),
@@ -243,15 +251,15 @@ def _problems(table: _Table) -> Iterator[tuple[tuple[str, ...], str]]:
         if name in _KEYS:
             if problem := _KEYS[name](value):
                 yield (name,), problem
-        elif name not in ("freshness", "levels", "algorithms", *_TABLES):
+        elif name not in (*_FIXED_TABLES, "levels", "algorithms", *_TABLES):
             yield (name,), "no such key"
         elif not isinstance(value, dict):
             yield (name,), "must be a table"
-        elif name == "freshness":
+        elif name in _FIXED_TABLES:
             for key, entry in value.items():
-                if key not in _FRESHNESS:
+                if key not in _FIXED_TABLES[name]:
                     yield (name, key), "no such key"
-                elif problem := _FRESHNESS[key](entry):
+                elif problem := _FIXED_TABLES[name][key](entry):
                     yield (name, key), problem
         elif name == "levels":
             for code, level in value.items():
@@ -334,6 +342,10 @@ def _built(table: _Table, where: str) -> dict[str, Any]:
     fields["signature_policies"] = {
         oid: value.replace(":", "").lower() for oid, value in table.get("signature_policies", {}).items()
     }
+    asked = dict(table.get("certificate_policies", {}))
+    if "accepted" in asked:
+        asked["accepted"] = frozenset(asked["accepted"])
+    fields["certificate_policies"] = PolicyInputs(**asked)
     try:
         fields["freshness"] = Freshness(**table.get("freshness", {}))
         fields["levels"] = dict(table.get("levels", {}))

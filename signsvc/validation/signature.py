@@ -148,7 +148,11 @@ def _core(
             named = (certificate_id(certificate),) if signer.references else ()
             context.proofs.add((*named, *_signed_evidence(signer)), proof.time, proof.by)
         chain = validate_chain(
-            context, certificate, proven=proof.time, exists=max(proof.time, context.proofs.certificate(certificate))
+            context,
+            certificate,
+            proven=proof.time,
+            exists=max(proof.time, context.proofs.certificate(certificate)),
+            policies=policy.certificate_policies,
         )
         findings += chain.findings
         findings += check_purpose(policy, certificate)

@@ -21,7 +21,7 @@ class Difference:
 
 def describe(policy: Policy) -> dict[str, Any]:
     """Everything a policy says, JSON-ready: strings, numbers, lists, dicts; times as RFC 3339 UTC."""
-    fresh = policy.freshness
+    fresh, asked = policy.freshness, policy.certificate_policies
     return {
         "id": policy.id,
         "version": policy.version,
@@ -38,6 +38,12 @@ def describe(policy: Policy) -> dict[str, Any]:
         "key_usage": sorted(policy.key_usage),
         "extended_key_usage": sorted(policy.extended_key_usage),
         "experimental": policy.experimental,
+        "certificate_policies": {
+            "accepted": None if asked.accepted is None else sorted(asked.accepted),
+            "required": asked.required,
+            "inhibit_mapping": asked.inhibit_mapping,
+            "inhibit_any": asked.inhibit_any,
+        },
         "freshness": {
             "at": fresh.at,
             "ocsp_max_age": fresh.ocsp_max_age,

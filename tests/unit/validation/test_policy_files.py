@@ -184,6 +184,11 @@ key_usage = ["non_repudiation"]
 extended_key_usage = []
 experimental = true
 claimed_time_offsets = []
+[certificate_policies]
+accepted = ["2.16.840.1.101.3.2.1.48.1"]
+required = true
+inhibit_mapping = true
+inhibit_any = true
 [freshness]
 at = "now"
 ocsp_max_age = 1
