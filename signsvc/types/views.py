@@ -37,6 +37,9 @@ class Change:
     reasons: tuple[str, ...] = ()  # finding codes that explain the grade
     permitted: bool | None = None  # against DocMDP, FieldMDP and locks in force; None: nothing restricts
     details: tuple[tuple[str, str, int | str], ...] = ()  # what the text of a reason names: reason, place, value
+    # Where nothing but added stamps and text boxes is not permitted: of each the page (from 1), and how far down that
+    # page it reaches as a share of its height; None where that is not known.
+    stamps: tuple[tuple[int | None, float | None], ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

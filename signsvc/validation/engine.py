@@ -18,9 +18,11 @@ from signsvc.types import (
     Finding,
     Indication,
     Level,
+    SignatureVerdict,
     Sub,
 )
 from signsvc.validation.chain import validate_chain
+from signsvc.validation.changes import is_agency
 from signsvc.validation.conclude import conclude, judged, worst
 from signsvc.validation.constraints import check_purpose
 from signsvc.validation.context import Context, embedded_certificates, embedded_evidence, signers_of
@@ -59,6 +61,13 @@ def validate(
     }
     tokens = tuple(judged_tokens[view.id] for view in document.timestamps)
     signatures = tuple(validate_signature(context, inventory, view, tokens) for view in document.signatures)
+    sealed = _sealed(signatures)
+    signatures = tuple(
+        validate_signature(context, inventory, view, tokens, sealed)
+        if any(change.stamps and change.revision in sealed for change in view.scope.changes_after)
+        else verdict
+        for view, verdict in zip(document.signatures, signatures, strict=True)
+    )
     findings = list(document.findings)
     if at is not None and at < now:
         findings.append(Finding.of("validation_time_given", time=shown(at)))
@@ -85,6 +94,17 @@ def validate(
         policy_id=policy.id,
         policy_version=policy.version,
         policy_sha256=policy.sha256,
+    )
+
+
+def _sealed(signatures: Iterable[SignatureVerdict]) -> frozenset[int]:
+    """The revisions in which an agency signed, as far as its signature holds."""
+    return frozenset(
+        s.scope.revision
+        for s in signatures
+        if s.scope.revision is not None
+        and s.as_signed_indication is Indication.TOTAL_PASSED
+        and is_agency(s.certificate)
     )
 
 

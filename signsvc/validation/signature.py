@@ -6,6 +6,7 @@ basic one, with a signature timestamp the one with time, with document or archiv
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from dataclasses import dataclass, replace
 from datetime import datetime
 
@@ -55,9 +56,14 @@ class _Core:
 
 
 def validate_signature(
-    context: Context, inventory: Inventory, view: SignatureView, document_tokens: tuple[Token, ...]
+    context: Context,
+    inventory: Inventory,
+    view: SignatureView,
+    document_tokens: tuple[Token, ...],
+    sealed: Collection[int] = (),
 ) -> SignatureVerdict:
-    """Judge one top-level signature; `document_tokens` are the judged document timestamps, in file order."""
+    """Judge one top-level signature; `document_tokens` are the judged document timestamps, in file order, `sealed` the
+    revisions in which an agency signed."""
     policy = context.policy
     found: list[Finding] = [f for f in view.findings if f.code not in AFTERWARDS]
     later = [f for f in view.findings if f.code in AFTERWARDS]
@@ -79,7 +85,7 @@ def validate_signature(
     proven = core is not None and core.proven is not None
     found += check_timestamp_demand(policy, proven, any(t.view.kind != "content" for t in tokens))
     kept = judged(policy, (f if f.subject else replace(f, subject=view.id) for f in found))
-    after = judged(policy, (*later, *check_changes(view.scope, view.id)))
+    after = judged(policy, (*later, *check_changes(view.scope, view.id, sealed)))
     as_signed = conclude(kept)
     indication, sub = conclude((*kept, *after))
     signer = view.signer

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from signsvc.formats.pdf.change_cover import cover
 from signsvc.formats.pdf.change_form import covers, fresh_appearance, is_visible, newly_signed, rectangle
-from signsvc.formats.pdf.change_step import Step, dictionary, items
+from signsvc.formats.pdf.change_step import Step, dictionary, inherited, items
 from signsvc.formats.pdf.document import Revision
 from signsvc.formats.pdf.limits import LimitError, PdfError, SpentError
 from signsvc.formats.pdf.objects import PdfDict, PdfObject, PdfString, Ref
@@ -19,6 +19,8 @@ _COMMENTS = frozenset(
     }
 )  # fmt: skip
 _OPAQUE = frozenset({"FreeText", "Stamp", "Redact", "Square", "Circle", "Polygon", "Ink", "Line", "PolyLine"})
+_STAMPS = frozenset({"FreeText", "Stamp"})
+MAX_STAMPS = 20  # told of one step; of more, none
 # Entries of a comment that answer it, date it or remember a window; none is drawn on the page.
 _CONVERSATION = frozenset({"Popup", "M", "NM", "StructParent", "P", "Open", "CreationDate", "IRT", "RT"})
 _RUNS = frozenset({"JavaScript", "Launch", "ImportData", "SubmitForm", "Rendition", "Movie", "Sound", "Hide"})
@@ -142,12 +144,24 @@ def _added(step: Step, item: PdfObject, value: PdfDict, place: int | None, boxes
         step.refuse("action_added", page=place)
     opaque = kind in _OPAQUE or _drawn_large(step, value)
     step.note(Grade.ANNOTATION, "annotation_opaque" if opaque else "annotation_added", page=place)
+    if kind in _STAMPS and len(step.notes.stamps) <= MAX_STAMPS:
+        step.notes.stamps.append((place, _reach(step, value, boxes.page)))
     if opaque:
         cover(step, kind, value, boxes.page, place)
     if opaque and boxes.meet(step, value, widgets=True):
         step.refuse("annotation_over_field", page=place)
     elif opaque and boxes.meet(step, value, widgets=False):
         step.note(Grade.ANNOTATION, "annotation_overlaps", page=place)
+
+
+def _reach(step: Step, value: PdfDict, page: PdfDict) -> float | None:
+    """How far down its page an annotation reaches, as a share of what is shown of it; None for pages that turn."""
+    box = rectangle(step, value)
+    rooms = [rectangle(step, {"Rect": inherited(step.new, page, key)}) for key in ("CropBox", "MediaBox")]
+    room = next((room for room in rooms if room and room[3] > room[1]), None)
+    if box is None or room is None or step.after(inherited(step.new, page, "Rotate")) not in (None, 0):
+        return None
+    return (room[3] - box[1]) / (room[3] - room[1]) if room[1] <= box[1] and box[3] <= room[3] else None
 
 
 def _drawn_large(step: Step, value: PdfDict) -> bool:

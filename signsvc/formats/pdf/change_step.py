@@ -43,6 +43,7 @@ class Notes:
     filled: set[str] = field(default_factory=set)  # fields whose locks count
     signatures: list[NewSignature] = field(default_factory=list)
     covered: list[str] = field(default_factory=list)  # pages with the rectangles that something may hide
+    stamps: list[tuple[int | None, float | None]] = field(default_factory=list)  # see `Change.stamps`
 
 
 class Step:

@@ -8,8 +8,11 @@ page, annotation, structure tree) and everything without a rule is undefined, un
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from signsvc.formats.pdf import docmdp
 from signsvc.formats.pdf.change_cover import COVERING
+from signsvc.formats.pdf.change_pages import MAX_STAMPS
 from signsvc.formats.pdf.change_rules import judge
 from signsvc.formats.pdf.change_step import Notes, Step, dictionary, items
 from signsvc.formats.pdf.change_usages import Usages
@@ -21,6 +24,7 @@ from signsvc.types import Change, Grade
 
 _MEMO = "changes"
 _MAX_OBJECTS = 1_000  # object numbers named in one change
+_OTHER_COMMENTS = frozenset({"annotation_added", "annotation_answered", "annotation_overlaps"})
 
 
 class _Steps:
@@ -31,7 +35,7 @@ class _Steps:
         self._usages: Usages | None = None
         self._steps: dict[int, tuple[Notes, tuple[int, ...]]] = {}
         self._restrictions: dict[int, Restrictions] = {}
-        self._changes: dict[tuple[int, bool | None], Change] = {}
+        self._changes: dict[tuple[int, bool | None, bool], Change] = {}
         self._outward: bool | None = None
         self._left = document.limits.changes
 
@@ -46,9 +50,10 @@ class _Steps:
         """The step to revision `index` as signatures under `restrictions` see it."""
         notes, touched = self.step(index)
         permitted = restrictions.permit(notes)
-        found = self._changes.get((index, permitted))
+        stamps = _only_stamps(notes, restrictions) if permitted is False else ()
+        found = self._changes.get((index, permitted, bool(stamps)))
         if found is None:
-            found = self._changes[index, permitted] = Change(
+            found = self._changes[index, permitted, bool(stamps)] = Change(
                 revision=index + 1,
                 grade=notes.grade,
                 objects=touched,
@@ -59,6 +64,7 @@ class _Steps:
                 details=tuple(
                     (reason, "places", "; ".join(notes.covered)) for reason in COVERING if reason in notes.reasons
                 ),
+                stamps=stamps,
             )
         return found
 
@@ -119,6 +125,13 @@ class _Steps:
             found = found.tightened(docmdp.of_signatures(revision, notes.signatures))
             self._restrictions[at] = self._restrictions[at - 1].tightened(found)
         return self._restrictions[index]
+
+
+def _only_stamps(notes: Notes, restrictions: Restrictions) -> tuple[tuple[int | None, float | None], ...]:
+    """The added stamps and text boxes, where they are the only comments and nothing else goes too far."""
+    if notes.grade is not Grade.ANNOTATION or notes.reasons.keys() & _OTHER_COMMENTS or len(notes.stamps) > MAX_STAMPS:
+        return ()
+    return tuple(notes.stamps) if restrictions.permit(replace(notes, grade=Grade.FORM_OR_SIGNATURE)) else ()
 
 
 def _number_tree(document: Document) -> set[int]:
