@@ -6,6 +6,7 @@ are masked, since a report travels further than the document.
 
 from __future__ import annotations
 
+import functools
 import re
 import unicodedata
 from collections.abc import Iterable, Mapping
@@ -85,7 +86,8 @@ def build(
         report["supplied_trust_anchors"] = anchors
     if offline:
         report["offline"] = True
-    return {key: _inert(value) for key, value in report.items()}
+    _make_inert(report)
+    return report
 
 
 def conclusion(indication: Indication | str) -> dict[str, str]:
@@ -101,6 +103,12 @@ def mask(value: str) -> str:
 
 def certificate_summary(certificate: Certificate) -> dict[str, Any]:
     """The facts of one certificate that people compare."""
+    return {**_summary(certificate), "key": {"type": certificate.key_type, "bits": certificate.key_bits}}
+
+
+@functools.lru_cache(maxsize=2048)
+def _summary(certificate: Certificate) -> dict[str, str | None]:
+    """The part that never changes; to be copied."""
     return {
         "subject": mask(certificate.subject),
         "issuer": mask(certificate.issuer),
@@ -108,7 +116,6 @@ def certificate_summary(certificate: Certificate) -> dict[str, Any]:
         "not_before": _time(certificate.not_before),
         "not_after": _time(certificate.not_after),
         "sha256": certificate.sha256.hex(),
-        "key": {"type": certificate.key_type, "bits": certificate.key_bits},
     }
 
 
@@ -191,11 +198,12 @@ def _change(change: Change) -> dict[str, Any]:
 
 
 def _chain_entry(entry: ChainEntry) -> dict[str, Any]:
+    summary = _summary(entry.certificate)
     return {
-        "subject": mask(entry.certificate.subject),
-        "serial": f"{entry.certificate.serial_number:x}",
-        "sha256": entry.certificate.sha256.hex(),
-        "not_after": _time(entry.certificate.not_after),
+        "subject": summary["subject"],
+        "serial": summary["serial"],
+        "sha256": summary["sha256"],
+        "not_after": summary["not_after"],
         "status": str(entry.status),
         "source": entry.source,
         "origin": entry.origin,
@@ -209,6 +217,8 @@ def _chain_entry(entry: ChainEntry) -> dict[str, Any]:
 
 def _messages(findings: Iterable[Finding], room: int) -> list[dict[str, Any]]:
     listed = list(findings)
+    if not listed:
+        return []
     if len(listed) > room:
         kept = sorted(listed, key=lambda f: _WEIGHTS[f.level])[:room]
         listed = [*kept, Finding.of("messages_omitted", count=len(listed) - room)]
@@ -225,17 +235,18 @@ def _messages(findings: Iterable[Finding], room: int) -> list[dict[str, Any]]:
     ]
 
 
-def _inert(value: Any) -> Any:
-    """`value` with every character that is not to be seen made visible or a space.
+def _make_inert(value: Any) -> None:
+    """Make every character that is not to be seen visible or a space, in all texts of `value`.
 
     Names, reasons and fields come from hostile documents: what controls a terminal or the direction of writing must
     not leave with the report.
     """
-    if isinstance(value, str):
-        return value if value.isprintable() else "".join(map(_visible, value))
-    if isinstance(value, dict):
-        return {key: _inert(entry) for key, entry in value.items()}
-    return [_inert(entry) for entry in value] if isinstance(value, list) else value
+    for key, entry in value.items() if isinstance(value, dict) else enumerate(value):
+        if isinstance(entry, str):
+            if not entry.isprintable():
+                value[key] = "".join(map(_visible, entry))  # no key is added: the walk goes on
+        elif isinstance(entry, dict | list):
+            _make_inert(entry)
 
 
 def _visible(character: str) -> str:
@@ -254,4 +265,7 @@ def _word(sub: object) -> str | None:
 
 
 def _time(moment: datetime | None) -> str | None:
-    return moment.astimezone(UTC).isoformat().replace("+00:00", "Z") if moment else None
+    if moment is None:
+        return None
+    written = moment.isoformat() if moment.tzinfo is UTC else moment.astimezone(UTC).isoformat()
+    return written.removesuffix("+00:00") + "Z"

@@ -11,6 +11,7 @@ servers).  What may be asked of the network is decided here by what is known, ne
 
 from __future__ import annotations
 
+import functools
 import time
 from collections import deque
 from collections.abc import Iterable, Sequence
@@ -24,7 +25,7 @@ from signsvc.asn1 import DerError
 from signsvc.errors import RequestError, UpstreamError
 from signsvc.trust.fetching import MAX_AHEAD, Fetch, Fetched, FetchRequest
 from signsvc.trust.material import TrustMaterial
-from signsvc.trust.paths import Path, build, chain_problem, issued
+from signsvc.trust.paths import Path, PathFinder, chain_problem, issued
 from signsvc.trust.revocation_data import Answers
 from signsvc.types import Certificate, EvidenceItem, EvidenceKind, Origin, names
 
@@ -96,7 +97,7 @@ class _Collection:
         self._asked: set[str] = set()  # addresses of CA certificates
         self._ahead: tuple[FetchRequest, ...] = ()
         self._origins: dict[Certificate, Fetched] = {}  # of fetched CA certificates
-        self._hosts = _known_hosts(material, self._authorities)
+        self._finder: PathFinder | None = None  # over what is known so far
 
     def run(self, certificates: Iterable[Certificate]) -> tuple[EvidenceItem, ...]:
         # (path, whether only CRLs may speak of its first certificate)
@@ -157,7 +158,9 @@ class _Collection:
         return tuple(dict.fromkeys((sound, found[0])))
 
     def _build(self, certificate: Certificate) -> tuple[Path, ...]:
-        return build(certificate, self._known, self._material.anchors)
+        if self._finder is None:
+            self._finder = PathFinder(self._known, self._material.anchors)
+        return self._finder.paths(certificate)
 
     def _climb(self, certificate: Certificate) -> bool:
         """Fetch issuers upwards (RFC 5280 §4.2.2.1) until one is known; whether any was found."""
@@ -168,6 +171,7 @@ class _Collection:
                 break
             found = True
             self._known.setdefault(issuer, Origin.NETWORK)
+            self._finder = None
             if issuer.self_issued or any(names.same(issuer.issuer_der, c.subject_der) for c in self._authorities):
                 break
             certificate = issuer
@@ -199,6 +203,10 @@ class _Collection:
                     self._origins[candidate] = value
                     return candidate
         return None
+
+    @functools.cached_property
+    def _hosts(self) -> frozenset[str]:
+        return _known_hosts(self._material, self._authorities)
 
     def _host_known(self, url: str) -> bool:
         host = _host(url)

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from signsvc.messages import text
-from signsvc.reports.build import _inert
+from signsvc.reports.build import _make_inert
 from signsvc.reports.html import render_html
 
 
@@ -104,12 +104,18 @@ def test_reasons_come_first_and_once() -> None:
 
 
 def test_reports_carry_nothing_that_acts() -> None:
-    given = {"a": ["\x1b[31mđỏ\x00", {"b": "trái\u202ephải\u2066"}], "c": "hai\r\ndòng\u2028\u00a0", "d": 1, "e": None}
-    assert _inert(given) == {
+    given: dict[str, object] = {
+        "a": ["\x1b[31mđỏ\x00", {"b": "trái\u202ephải\u2066"}],
+        "c": "hai\r\ndòng\u2028\u00a0",
+        "d": 1,
+        "e": None,
+    }
+    given["f"] = ["\ud800\ue000", "Nguyễn Văn An 😀"]
+    _make_inert(given)
+    assert given == {
         "a": ["�[31mđỏ�", {"b": "trái�phải�"}],
         "c": "hai  dòng  ",
         "d": 1,
         "e": None,
+        "f": ["��", "Nguyễn Văn An 😀"],
     }
-    assert _inert("\ud800\ue000") == "��"
-    assert _inert("Nguyễn Văn An 😀") == "Nguyễn Văn An 😀"
