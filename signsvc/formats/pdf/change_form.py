@@ -31,7 +31,7 @@ _MOST = 0.4  # of a page (of A4 where that is less): the image of a signature an
 _QUIET = frozenset({"Ff", "Type", "StructParent", "P"})
 _SHOWN = frozenset({"AP", "AS", "DA", "Q", "F"})
 _SIGNING = _QUIET | _SHOWN | {"V", "M"}
-_FILLING = _QUIET | _SHOWN | {"V", "I", "TI", "M", "RV"}
+_FILLING = _QUIET | _SHOWN | {"V", "I", "TI", "M", "RV", "BS"}  # /BS: what the new appearance was drawn by
 # Entries of page tree nodes, name and number trees, actions and file specifications: an object made to be a field and
 # one of those as well does not get a field's freedom.
 _FOREIGN = frozenset({"Count", "Names", "Nums", "Limits", "S", "EF", "UF"})

@@ -21,6 +21,7 @@ _RESOURCES = frozenset(
     {"XObject", "Font", "ExtGState", "Pattern", "Shading", "ColorSpace", "Properties", "CharProcs", "N", "R", "D"}
 )
 _MAX_PARENTS = 64
+_ROUNDED = 2.0**-23  # of a number: the place of its last bit
 
 
 @dataclass(frozen=True, slots=True)
@@ -287,7 +288,10 @@ def _same_atom(a: PdfObject, b: PdfObject) -> bool:
         return type(a) is type(b) and a == b
     if isinstance(a, PdfString) or isinstance(b, PdfString):
         return type(a) is type(b) and a == b
-    return isinstance(a, int | float) and isinstance(b, int | float) and a == b
+    if not (isinstance(a, int | float) and isinstance(b, int | float)):
+        return False
+    # writers that keep numbers in 32 bits round those they write again
+    return a == b or (not (isinstance(a, int) and isinstance(b, int)) and abs(a - b) <= _ROUNDED * abs(a))
 
 
 __all__ = ["NewSignature", "Notes", "Step", "dictionary", "full_name", "inherited", "items", "parents", "resolved"]

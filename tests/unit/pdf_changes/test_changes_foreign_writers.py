@@ -1,4 +1,4 @@
-"""What iText, PDFBox and OpenPDF append to signed files beside the usual, and what must not pass in its shape."""
+"""What iText, PDFBox, OpenPDF and MuPDF append to signed files beside the usual, and what must not pass in its shape."""
 
 from __future__ import annotations
 
@@ -107,4 +107,38 @@ def test_a_choice_may_say_its_first_item_when_it_is_filled(more: bytes, grade: G
 def test_an_empty_signature_field_takes_no_room_only_when_it_is_signed(box: bytes, value: bytes, grade: Grade) -> None:
     pdf = Signed("table", extra={TEXT: EMPTY % (BOX, b"")})
     pdf.update({TEXT: EMPTY % (box, value), 90: VALUE})
+    assert last(pdf).grade is grade
+
+
+@pytest.mark.parametrize(
+    ("before", "after", "same"),
+    [
+        (b"595.303937007874", b"595.30396", True),
+        (b"841.889763779528", b"841.88978", True),
+        (b"-0.333333333", b"-.33333334", True),
+        (b"595", b"595.00003", True),
+        (b"595.303937007874", b"595.3045", False),
+        (b"0.5", b"-0.5", False),
+        (b"0", b"0.0000001", False),
+        (b"5953039370", b"5953039371", False),
+    ],
+)
+def test_numbers_may_be_rounded_to_32_bits(before: bytes, after: bytes, same: bool) -> None:
+    pdf = Signed("table", page_extra=b" /UserUnit " + before)
+    pdf.page_extra = b" /UserUnit " + after
+    pdf.update({3: pdf.page()})
+    assert last(pdf).reasons == (() if same else ("page_content_changed",))
+
+
+@pytest.mark.parametrize(
+    ("more", "grade"),
+    [
+        (b" /V (12) /DA (0 0 0 rg /Helv 0 Tf) /Ff 0 /AP << /N 90 0 R >>", Grade.FORM_OR_SIGNATURE),
+        (b"", Grade.UNDEFINED),
+    ],
+)
+def test_a_filled_field_may_say_its_border(more: bytes, grade: Grade) -> None:
+    field = b"<< /Type /Annot /Subtype /Widget /FT /Tx /T (So) /P 3 0 R /F 4 /Rect [300 700 400 720]%s >>"
+    pdf = Signed("table", extra={TEXT: field % b""})
+    pdf.update({TEXT: field % (b" /BS << /S /S /W 1 >>" + more), 90: shown(b"12")})
     assert last(pdf).grade is grade
