@@ -4,6 +4,12 @@ One walk serves the basic, the with-time and the past validation: from the ancho
 expired, been revoked or (an anchor) passed its sunset sets a limit before which everything below it must be proven to
 have existed.  Without any proof "proven" is the validation time, and the walk is the basic validation; with proofs it
 is validation-time sliding.
+
+Of §5.6.2.2 one step is left out on purpose.  Where the status of a CA was fresh at the proven time and is not fresh
+today, the standard lets the validation time slide back to the issue of that status, so that everything below must be
+proven to be older: a file with all data inside and no archive timestamp, whose CA nobody ever revoked, then ends as
+NO_POE within days.  Here the validation time slides for what is known to have ended (expiry, revocation, sunset,
+algorithms); that a CA was not revoked since is asked of whoever obtains data of today.
 """
 
 from __future__ import annotations

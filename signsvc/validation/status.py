@@ -80,7 +80,8 @@ def status_of(
             return Status(entry, (note,), shift(newest.revoked_at, -_JUST_BEFORE), newest)
         hold = Finding.of("certificate_on_hold", subject=subject, name=name, since=shown(newest.revoked_at))
         return Status(entry, (hold,), None, newest)
-    if certificate.no_revocation_available:
+    # RFC 9608 §4: never of an authority.
+    if certificate.no_revocation_available and not certificate.is_ca:
         entry = ChainEntry(certificate, CertificateStatus.NOT_CHECKED)
         return Status(entry, (Finding.of("revocation_not_needed", subject=subject, name=name),))
     reasons: list[str] = []

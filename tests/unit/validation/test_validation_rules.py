@@ -129,12 +129,45 @@ def test_policy_constraints(bench: Bench) -> None:
 # Revocation data.
 
 
-def test_certificates_without_revocation(bench: Bench) -> None:
-    leaf = bench.pki.issue("person", extra=(("2.5.29.56", False, der.null()),))
+@pytest.mark.parametrize("oid", ["2.5.29.56", "0.4.0.194121.2.1"])
+def test_certificates_without_revocation(bench: Bench, oid: str) -> None:
+    """noRevAvail (RFC 9608), validity-assured short-term certificates (EN 319 412-1)."""
+    leaf = bench.pki.issue("person", extra=((oid, False, der.null()),))
     signer = bench.signer(leaf, key="person", include=[leaf, *bench.pki.chain("person")[1:]])
     verdict = bench.judge(bench.document(signer), bench.status()[1:])
     assert outcome(verdict) == PASSED
     assert "revocation_not_needed" in codes(verdict, "info")
+    number = Certificate.from_der(leaf).serial_number
+    revoking = bench.pki.crl("sub-g2-state", bench.now, entries=[(number, bench.day(1), "keyCompromise")])
+    told = bench.judge(bench.document(signer), [crl(revoking), *bench.status()[1:]])
+    assert outcome(told) == ("INDETERMINATE", "REVOKED_NO_POE")  # what revokes counts all the same
+
+
+def test_authorities_always_need_a_status(bench: Bench) -> None:
+    bench.pki.add("carefree-ca", "sub-g2-state", extra=(("2.5.29.56", False, der.null()),))
+    bench.pki.add("below-carefree", "person", issuer="carefree-ca")
+    signer = bench.signer("below-carefree", key="person")
+    leaf, *above = bench.status("below-carefree")
+    assert outcome(bench.judge(bench.document(signer), [leaf, *above])) == PASSED
+    assert outcome(bench.judge(bench.document(signer), [leaf])) == ("INDETERMINATE", "TRY_LATER")
+
+
+def test_claimed_time_outside_the_certificate(bench: Bench) -> None:
+    signer = bench.signer(claimed=bench.day(-400))
+    verdict = bench.judge(bench.document(signer), bench.status())
+    assert outcome(verdict) == PASSED  # a claim is only told: nothing rests on it
+    assert "claimed_time_outside_certificate" in codes(verdict, "warn")
+
+
+def test_authority_issued_anew_after_the_signature(bench: Bench) -> None:
+    """The CA renewed its certificate under the same key and name: the chain of today serves an older signature."""
+    bench.pki.add("renewed-ca", "sub-g2-state", not_before=bench.day(15))
+    renewed = bench.pki.cert("renewed-ca")
+    signer = bench.signer(include=[bench.pki.cert("person"), renewed])
+    document = bench.document(signer, bench.token(bench.day(10), signer))
+    verdict = bench.judge(document, [crl(bench.pki.crl("sub-g2-state", bench.now)), *bench.full()[1:]])
+    assert outcome(verdict) == PASSED
+    assert "ca_newer_than_signature" in codes(verdict, "info")
 
 
 def test_responder_that_the_ca_revoked(bench: Bench) -> None:
