@@ -92,8 +92,9 @@ def ordered(work: Callable[[Path], T], paths: Sequence[Path], jobs: int) -> Iter
         return
     from concurrent.futures import ThreadPoolExecutor
 
-    with ThreadPoolExecutor(jobs) as pool:
-        waiting: deque[tuple[Path, Future[T]]] = deque()
+    pool = ThreadPoolExecutor(jobs)
+    waiting: deque[tuple[Path, Future[T]]] = deque()
+    try:
         for path in paths:
             waiting.append((path, pool.submit(work, path)))
             if len(waiting) >= 4 * jobs:
@@ -101,3 +102,5 @@ def ordered(work: Callable[[Path], T], paths: Sequence[Path], jobs: int) -> Iter
                 yield done, result.result()
         for done, result in waiting:
             yield done, result.result()
+    finally:
+        pool.shutdown(cancel_futures=True)  # who stops (Ctrl-C, a closed pipe) waits for what runs, not for the rest

@@ -34,8 +34,18 @@ VERBS: dict[str, tuple[str, str, str]] = {
 }
 
 
+class _ReaderGone(Exception):  # noqa: N818 - no error of ours
+    """The reader of our output went away: click would end with 1 for it, which says TOTAL-FAILED here."""
+
+
 class LazyGroup(click.Group):
     """A group whose commands are imported when they are called."""
+
+    def invoke(self, ctx: click.Context) -> object:
+        try:
+            return super().invoke(ctx)
+        except BrokenPipeError:
+            raise _ReaderGone from None
 
     def list_commands(self, ctx: click.Context) -> list[str]:  # noqa: ARG002 - click's signature
         return sorted(VERBS)
@@ -83,7 +93,7 @@ def main(args: list[str] | None = None) -> None:
     except SignsvcError as error:
         show_error(error)
         sys.exit(EXIT_PROBLEM)
-    except BrokenPipeError:
+    except (_ReaderGone, BrokenPipeError):
         # The reader of our output is gone; keep the interpreter's own flush at exit from failing again.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         sys.exit(EXIT_PROBLEM)

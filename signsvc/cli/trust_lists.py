@@ -110,12 +110,13 @@ def list_crls(as_json: bool) -> int:
 
 @click.command("remove-crl")
 @click.argument("sha256")
-def remove_crl(sha256: str) -> int:
+@_JSON
+def remove_crl(sha256: str, as_json: bool) -> int:
     """Remove the imported revocation list with this SHA-256."""
     lists, _ = _open()
     if not lists.remove(sha256):
         raise RequestError("not_found")
-    click.echo("✓ đã gỡ / removed")
+    click.echo(json.dumps({"removed": sha256}) if as_json else "✓ đã gỡ / removed")
     return 0
 
 

@@ -19,7 +19,7 @@ from signsvc.cli.root import (
     EXIT_PROBLEM,
     show_error,
 )
-from signsvc.errors import DocumentError, SignsvcError
+from signsvc.errors import DocumentError, RequestError, SignsvcError
 
 if TYPE_CHECKING:
     from signsvc.reports.acceptance import Rule
@@ -31,6 +31,7 @@ _CODES = {
     "INDETERMINATE": EXIT_INDETERMINATE,
     "NO-SIGNATURE": EXIT_NO_SIGNATURE,
 }
+_FORMS = ("json", "html")
 # Several files: 4 over 1 over 2 over 3 over 0.
 _WORST = (EXIT_PROBLEM, EXIT_FAILED, EXIT_INDETERMINATE, EXIT_NO_SIGNATURE, EXIT_PASSED)
 
@@ -61,10 +62,20 @@ _INPUT = click.Path(exists=True, dir_okay=False, path_type=Path)
 @click.option("--trust-anchor", "anchors", multiple=True, type=_INPUT, help="Trust this certificate for this call.")
 @click.option("--cert", "certificates", multiple=True, type=_INPUT, help="A further intermediate certificate.")
 @click.option("--crl", "crls", multiple=True, type=_INPUT, help="A CRL to take into account.")
-@click.option("--original", "originals", multiple=True, type=_INPUT, help="Signed content of a detached signature.")
+@click.option(
+    "--original",
+    "originals",
+    multiple=True,
+    type=_INPUT,
+    help="Signed content of a detached signature.  PDF signatures are not detached: the report says it is not used.",
+)
 @click.option("--offline", is_flag=True, help="Use embedded, supplied and cached evidence only.")
 @click.option("--accept", "accept_rule", metavar="RULE", help="Also say accept, reject or review by this rule.")
-@click.option("--report", type=click.Choice(["json", "html"]), help="Write a report of this form per file.")
+@click.option(
+    "--report",
+    type=click.Choice(["json", "xml", "pdf", "html", "jwt"]),
+    help="Write a report of this form per file.  xml, pdf and jwt are not made yet: not_acceptable.",
+)
 @click.option("--report-dir", type=click.Path(file_okay=False, path_type=Path), help="Where reports go.  [default: .]")
 @click.option("--jobs", type=click.IntRange(1, 64), default=None, help="Files at a time.  [default: processors]")
 @click.option("--json", "as_json", is_flag=True, help="One JSON report a line on standard output.")
@@ -96,8 +107,8 @@ def verify(
     from signsvc.paths import basics
     from signsvc.verification import TrustSource, Verifier, VerifyRequest
 
-    if originals:
-        click.echo("--original: PDF signatures are not detached; the files are not used", err=True)
+    if report not in (None, *_FORMS):
+        raise RequestError("not_acceptable")
     settings = basics()
     rule = _rule(accept_rule)
     todo = files.expand(paths)
@@ -108,6 +119,7 @@ def verify(
         certificates=files.read_ders(certificates, "CERTIFICATE"),
         crls=files.read_ders(crls, "X509 CRL"),
         offline=offline,
+        originals=len(originals),
     )
     workers = min(jobs or os.cpu_count() or 1, max(len(todo), 1))
     codes: set[int] = set()

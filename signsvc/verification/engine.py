@@ -6,13 +6,14 @@ import functools
 import mmap
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import replace
 from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from signsvc.asn1 import DerError
 from signsvc.errors import DocumentError, RequestError
-from signsvc.types import Certificate, EvidenceItem, EvidenceKind, Origin
+from signsvc.types import Certificate, EvidenceItem, EvidenceKind, Finding, Origin
 from signsvc.verification import sniff
 from signsvc.verification.model import TrustSource, VerifyRequest
 
@@ -70,6 +71,9 @@ def examine(
         verdict = validation.validate(
             view, material=material, evidence=(*supplied, *evidence), policy=policy, now=now, at=request.at
         )
+        if request.originals:
+            unused = Finding.of("originals_unused", count=request.originals)
+            verdict = replace(verdict, findings=(*verdict.findings, unused))
         return reports.build(
             verdict,
             view,

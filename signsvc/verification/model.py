@@ -19,7 +19,8 @@ _NO_WISH = "not a fetch request"
 class VerifyRequest:
     """One verification: under which policy, at which time, with what further trust and evidence (DER octets).
 
-    `at` is the validation time for a judgement about the past or future (aware UTC); None means now.
+    `at` is the validation time for a judgement about the past or future (aware UTC); None means now.  `originals` is
+    how many files were given as the content of detached signatures, which PDF signatures are not.
     """
 
     policy: str = "hon-hop"
@@ -29,6 +30,7 @@ class VerifyRequest:
     crls: tuple[bytes, ...] = ()
     offline: bool = False
     name: str | None = None
+    originals: int = 0
 
     def to_json(self) -> dict[str, Any]:
         return {
@@ -39,6 +41,7 @@ class VerifyRequest:
             "crls": [base64.b64encode(v).decode() for v in self.crls],
             "offline": self.offline,
             "name": self.name,
+            "originals": self.originals,
         }
 
     @classmethod
@@ -54,6 +57,7 @@ class VerifyRequest:
             crls=values("crls"),
             offline=data["offline"],
             name=data["name"],
+            originals=data["originals"],
         )
 
 

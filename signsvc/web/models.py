@@ -64,6 +64,7 @@ class VerifyParams(_Strict):
     policy: Identifier | None = Field(None, description="Validation policy, see GET /v1/policies")
     at: UtcTime | None = Field(None, description="Validation time other than now, RFC 3339")
     offline: bool = Field(False, description="Obtain nothing from the network")
+    accept: Identifier | None = Field(None, description="Acceptance rule: the report then also says accept or reject")
     trust_anchors: SuppliedDer = ()
     certificates: SuppliedDer = ()
     crls: SuppliedDer = ()
@@ -210,6 +211,7 @@ class Report(_Open):
     timestamps: list[dict[str, Any]]
     messages: list[ReportMessage] = Field(default_factory=list, description="About the document as a whole")
     warnings: list[ReportMessage] = Field(description="Those of the messages that are not mere information")
+    acceptance: dict[str, Any] | None = Field(None, description="rule, decision (accept, reject, review), reasons")
 
 
 class Credential(_Open):

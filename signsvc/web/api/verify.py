@@ -13,6 +13,7 @@ from flask import Blueprint, Response, jsonify, request
 from pydantic import ValidationError
 
 from signsvc.errors import RequestError
+from signsvc.reports import acceptance
 from signsvc.store import Scope, StoredReport
 from signsvc.verification import VerifyRequest
 from signsvc.web import auth, metrics
@@ -47,6 +48,11 @@ FORM: dict[str, Any] = {
         "trust_anchor": {"type": "array", "items": BINARY},
         "cert": {"type": "array", "items": BINARY},
         "crl": {"type": "array", "items": BINARY},
+        "original": {
+            "type": "array",
+            "items": BINARY,
+            "description": "Content of a detached signature; PDF signatures are not, the report says it is not used",
+        },
     },
 }
 
@@ -91,7 +97,12 @@ def run(body: bodies.Body, default_policy: str) -> dict[str, Any]:
         "certificates": list(params.certificates),
         "crls": list(params.crls),
     }
+    rule = acceptance.rule(params.accept) if params.accept else None
+    originals = 0
     for name, files in body.supplied.items():
+        if name in ("original", "originals"):
+            originals += len(files)
+            continue
         if name not in _SUPPLIED:
             raise RequestError("invalid_request", reason="a form file with an unknown name")
         supplied[_SUPPLIED[name]] += _ders(files)
@@ -102,9 +113,12 @@ def run(body: bodies.Body, default_policy: str) -> dict[str, Any]:
         at=params.at,
         offline=params.offline,
         name=body.document.name,
+        originals=originals,
         **{name: tuple(values) for name, values in supplied.items()},
     )
     report = state().services.verifier.verify(body.document.path, asked).report
+    if rule is not None:
+        report["acceptance"] = acceptance.accept(report, rule)
     metrics.VERDICTS.labels(report["indication"]).inc()
     current().facts |= {"indication": report["indication"], "octets": body.document.size}
     return report
