@@ -39,5 +39,5 @@ class Breaker:
         with self._lock:
             count, _ = self._state.get(server, (0, 0.0))
             if server not in self._state and len(self._state) >= 1000:
-                self._state.clear()  # hostile documents can name many servers
+                del self._state[next(iter(self._state))]  # hostile documents can name many servers
             self._state[server] = (count + 1, self._clock() + self._pause)

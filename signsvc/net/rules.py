@@ -131,6 +131,9 @@ class Gate:
         path = (parts.path or "/") + (f"?{parts.query}" if parts.query else "")
         mapped = self._map.get(host)
         if mapped is not None:
+            # The operator names the machine; which of its ports, a document does not choose.
+            if mapped[1] is None and port not in _PORTS.values() and (mapped[0], port) not in self._ports:
+                raise refused("port")
             return Target(scheme, host, mapped[0], mapped[1] or port, path, private=True)
         exact = (host, port) in self._ports
         if port not in _PORTS.values() and not exact:

@@ -1,6 +1,7 @@
 """Fetching with memory: CRLs, OCSP answers and CA certificates, kept on disk and fetched once at a time.
 
-Nothing is parsed here: this runs in the process that may use the network.  How long a value is kept is a matter of its
+Nothing is parsed here: this runs in the process that may use the network.  Only a list that comes as text is turned
+into its octets.  How long a value is kept is a matter of its
 kind; whether it is still good is the consumer's to judge, who asks again with `newer_than` where it is not.
 """
 
@@ -24,7 +25,7 @@ from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
 from signsvc.errors import UpstreamError
-from signsvc.trust import crl_index
+from signsvc.trust import answers, crl_index
 from signsvc.trust.fetching import KINDS, MAX_AHEAD, MAX_OTHERS, Fetched, FetchRequest
 
 if TYPE_CHECKING:
@@ -53,6 +54,8 @@ _VALIDATORS = {"etag": "If-None-Match", "last-modified": "If-Modified-Since"}
 USED_SECONDS = 7 * DAY
 _PRUNE_EVERY = 200
 _PRUNE_PARTS = 8
+_MAX_UNINDEXED = 10_000
+_MAX_FILES = 200_000  # besides the octets: a document can cause many small ones
 _MEDIA = {"ocsp": "application/ocsp-response", "crl": "application/pkix-crl", "certificate": "application/pkix-cert"}
 
 
@@ -90,7 +93,7 @@ class EvidenceClient:
         self._indexer = indexer
         self._indexes = cache_dir / INDEX_DIRECTORY
         self._indexing = threading.Lock()  # one at a time: each takes a processor for seconds
-        self._indexed: set[str] = set()  # digests of lists that have an index, or cannot have one
+        self._unindexed: set[str] = set()  # digests of lists that cannot have an index
 
     def fetch(self, request: FetchRequest, *, deadline: float | None = None) -> bytes:
         """The octets for `request`.  Raises `UpstreamError`, also for a failure remembered from the last minute.
@@ -117,16 +120,28 @@ class EvidenceClient:
         else:
             found = self._first([replace(request, url=url, others=(), ahead=()) for url in urls], until)
         self._mark_used(self._path(replace(request, url=found.url)))
-        if request.kind == "crl" and len(found.body) >= crl_index.WORTHWHILE and found.sha256 not in self._indexed:
+        if request.kind == "crl" and len(found.body) >= crl_index.WORTHWHILE and not self._has_index(found.sha256):
             self._begin(partial(self.index, found.body))
         return found
+
+    def _has_index(self, sha256: str) -> bool:
+        """Whether a list has its index, and cannot have one counts as well; an index in use is not old."""
+        path = crl_index.path_in(self._indexes, bytes.fromhex(sha256))
+        try:
+            age = self._clock() - path.stat().st_mtime
+        except OSError:
+            return sha256 in self._unindexed
+        if age > HOUR:
+            with contextlib.suppress(OSError):
+                os.utime(path, (self._clock(),) * 2)
+        return True
 
     def index(self, encoded: bytes) -> bool:
         """See that a list has its index, in the caller's time; whether it has one.  Never raises."""
         sha256 = hashlib.sha256(encoded).digest()
         path = crl_index.path_in(self._indexes, sha256)
-        self._indexed.add(sha256.hex())
         if self._indexer is None:
+            self._note_unindexed(sha256)
             return False
         with contextlib.suppress(OSError, UpstreamError), self._alone(path, time.monotonic() + _INDEX_SECONDS):
             if path.is_file():
@@ -136,7 +151,13 @@ class EvidenceClient:
             if made is not None and crl_index.whole(made, sha256):
                 self._write(path, b"", made, self._clock())
                 return True
+        self._note_unindexed(sha256)
         return False
+
+    def _note_unindexed(self, sha256: bytes) -> None:
+        if len(self._unindexed) >= _MAX_UNINDEXED:
+            self._unindexed.clear()
+        self._unindexed.add(sha256.hex())
 
     # several at a time ------------------------------------------------------------------------------------------
     def _begin(self, work: Callable[[], object]) -> bool:
@@ -238,7 +259,7 @@ class EvidenceClient:
             headers |= validators
             response = self._http.get(request.url, kind=request.kind, headers=headers, deadline=deadline)
         if response.status != 304 or not validators:
-            _plausible(request.kind, response)
+            answers.plausible(request.kind, response)
         return response
 
     def _validators(self, path: Path) -> dict[str, str]:
@@ -256,7 +277,13 @@ class EvidenceClient:
     # before they end --------------------------------------------------------------------------------------------
     def refresh(self, *, urls: Iterable[str] = (), margin: float = 10 * MINUTE) -> Iterator[Refreshed]:
         """Ask again for the lists that were used in the last week and end their time within `margin` seconds, and for
-        the lists at `urls`; their indexes are made before anybody needs them.  Never raises."""
+        the lists at `urls`; their indexes are made before anybody needs them.  Never raises.
+
+        OCSP answers are left alone.  One speaks of one signer and is kept for minutes: kept fresh, each signer seen
+        in a week would be asked about two thousand times, on the chance that one document more comes, and the
+        responder would learn who is watched.  An answer costs the document that needs it one round trip, at the same
+        time as its other values; a list costs a download and an index, and serves every signer of its authority.
+        """
         wanted = dict.fromkeys(urls)
         for path in self._dir.glob("*/*"):
             facts = self._facts(path)
@@ -329,9 +356,13 @@ class EvidenceClient:
                 url, sha256 = str(facts["url"]), str(facts["sha256"])
                 if sha256 == known:
                     return Fetched(b"", url, moment, from_cache=True, unchanged=True, sha256=sha256)
-                return Fetched(file.read(), url, moment, from_cache=True, sha256=sha256)
-        except (OSError, ValueError, KeyError, TypeError):
+                body = file.read()
+        except (OSError, ValueError, KeyError, TypeError, OverflowError):
             return None
+        # Others take the digest for the value's name: a file that a crash left behind must not borrow one.
+        if hashlib.sha256(body).hexdigest() != sha256:
+            return None
+        return Fetched(body, url, moment, from_cache=True, sha256=sha256)
 
     def _age(self, kept: Fetched) -> float:
         assert kept.fetched_at is not None
@@ -344,7 +375,7 @@ class EvidenceClient:
         return request.newer_than is None or kept.fetched_at > request.newer_than or age < AGAIN_SECONDS
 
     def _keep(self, path: Path, request: FetchRequest, response: Response) -> Fetched:
-        now, body = self._clock(), response.body
+        now, body = self._clock(), answers.octets(request.kind, response.body)
         sha256 = hashlib.sha256(body).hexdigest()
         facts = {"kind": request.kind, "url": request.url, "sha256": sha256}
         for name in _VALIDATORS:
@@ -355,15 +386,18 @@ class EvidenceClient:
         with contextlib.suppress(OSError):
             self._write(path, head, body, now)
             _failure(path).unlink(missing_ok=True)
-            # By what was stored: a few documents can name many large lists.
-            self._stored += 1
-            self._octets += len(body)
-            if self._stored >= _PRUNE_EVERY or self._octets >= self._max_bytes // _PRUNE_PARTS:
-                self._stored = self._octets = 0
-                self.prune()
+            self._count(len(body))
         unchanged = sha256 == request.known
         moment = datetime.fromtimestamp(now, UTC)
         return Fetched(b"" if unchanged else body, request.url, moment, unchanged=unchanged, sha256=sha256)
+
+    def _count(self, octets: int) -> None:
+        """Prune by what was stored: a few documents can name many large lists, many documents dead names."""
+        self._stored += 1
+        self._octets += octets
+        if self._stored >= _PRUNE_EVERY or self._octets >= self._max_bytes // _PRUNE_PARTS:
+            self._stored = self._octets = 0
+            self.prune()
 
     def _write(self, path: Path, head: bytes, body: bytes, moment: float) -> None:
         handle, name = tempfile.mkstemp(dir=path.parent, prefix=".new-")
@@ -384,6 +418,7 @@ class EvidenceClient:
         with contextlib.suppress(OSError):
             reason = json.dumps({"reason": str(error.data.get("reason", ""))[:80]})
             self._write(_failure(path), reason.encode() + b"\n", b"", self._clock())
+            self._count(0)
 
     def _raise_remembered(self, path: Path) -> None:
         try:
@@ -417,20 +452,26 @@ class EvidenceClient:
             yield
 
     def prune(self) -> None:
-        """Drop what is older than it may serve, then the oldest until the cache fits `max_bytes`."""
+        """Drop what is older than it may serve, then the oldest until octets and number of files fit."""
+        now = self._clock()
         entries: list[tuple[float, int, Path]] = []
         for path in (*self._dir.glob("*/*"), *self._indexes.glob("*")):
             with contextlib.suppress(OSError):
                 status = path.stat()
-                if path.suffix != ".lock":
-                    entries.append((status.st_mtime, status.st_size, path))
-        total = sum(size for _, size, _ in entries)
-        oldest = self._clock() - STALE_SECONDS
+                if path.suffix == ".lock":
+                    continue
+                if path.suffix == ".failed" and now - status.st_mtime > FAILURE_SECONDS:
+                    path.unlink(missing_ok=True)
+                    continue
+                entries.append((status.st_mtime, status.st_size, path))
+        total, count = sum(size for _, size, _ in entries), len(entries)
         for moment, size, path in sorted(entries):
-            if moment >= oldest and total <= self._max_bytes:
+            if moment >= now - STALE_SECONDS and total <= self._max_bytes and count <= _MAX_FILES:
                 break
-            path.unlink(missing_ok=True)
+            with contextlib.suppress(OSError):
+                path.unlink(missing_ok=True)
             total -= size
+            count -= 1
 
 
 def _used(path: Path) -> Path:
@@ -439,14 +480,3 @@ def _used(path: Path) -> Path:
 
 def _failure(path: Path) -> Path:
     return path.with_name(path.name + ".failed")
-
-
-def _plausible(kind: str, response: Response) -> None:
-    """Keep error pages out of the cache.  Raises `UpstreamError`; no octet is interpreted beyond the first."""
-    if response.status != 200:
-        raise UpstreamError("outbound_failed", reason=f"http_{response.status}")
-    body = response.body
-    text_allowed = kind != "ocsp" and body.startswith((b"-----BEGIN", b"MII"))
-    # The shortest OCSP response that is not an error notice holds a signature.
-    if not (body.startswith(b"\x30") or text_allowed) or len(body) < 64:
-        raise UpstreamError("outbound_failed", reason="content")

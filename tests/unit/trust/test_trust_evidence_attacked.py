@@ -1,0 +1,188 @@
+"""The evidence cache under those who fill it, break its files and choose its addresses."""
+
+from __future__ import annotations
+
+import os
+import threading
+import time
+from base64 import b64encode, encodebytes
+from collections.abc import Iterator
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+
+import pytest
+
+import test_pki
+from signsvc.errors import UpstreamError
+from signsvc.net import HttpClient, NetRules
+from signsvc.trust import EvidenceClient, FetchRequest, crl_index
+from test_pki.responders import Responders
+
+STATE = "/crl/sub-g2-state.crl"
+
+
+class Files:
+    """A server that answers with what is put at a path, and 404 elsewhere."""
+
+    def __init__(self) -> None:
+        self.held: dict[str, bytes] = {}
+        files = self
+
+        class Handler(BaseHTTPRequestHandler):
+            def log_message(self, format: str, *args: object) -> None:  # noqa: A002 - inherited name
+                pass
+
+            def do_GET(self) -> None:
+                body = files.held.get(self.path)
+                self.send_response(404 if body is None else 200)
+                self.send_header("Content-Length", str(len(body or b"")))
+                self.end_headers()
+                self.wfile.write(body or b"")
+
+        self.server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+        self.address = f"127.0.0.1:{self.server.server_address[1]}"
+        threading.Thread(target=self.server.serve_forever, args=(0.05,), daemon=True).start()
+
+    def request(self, path: str) -> FetchRequest:
+        return FetchRequest("crl", f"http://{self.address}{path}")
+
+
+@pytest.fixture
+def files() -> Iterator[Files]:
+    found = Files()
+    yield found
+    found.server.shutdown()
+    found.server.server_close()
+
+
+@pytest.fixture
+def client(files: Files, responders: Responders, tmp_path: Path) -> Iterator[EvidenceClient]:
+    http = HttpClient(NetRules(allow=(files.address, responders.address), total_timeout=5))
+    yield EvidenceClient(http, tmp_path)
+    http.close()
+
+
+def stored(folder: Path, suffix: str = "") -> list[Path]:
+    return [path for path in (folder / "evidence").rglob("*") if path.is_file() and path.suffix == suffix]
+
+
+def test_a_list_that_comes_as_text_is_kept_as_octets(client: EvidenceClient, files: Files, pki: test_pki.Pki) -> None:
+    encoded = pki.crl("sub-g2-state")
+    whole = encodebytes(encoded)
+    files.held = {
+        "/x509": b"-----BEGIN X509 CRL-----\n" + whole + b"-----END X509 CRL-----\n",
+        "/crl": b"\r\n-----BEGIN CRL-----\r\n" + whole.replace(b"\n", b"\r\n") + b"-----END CRL-----",
+        "/lines": whole,
+        "/line": b64encode(encoded),
+    }
+    for path in files.held:
+        found = client.fetched(files.request(path))
+        assert found.body == encoded
+        assert client.fetched(files.request(path)).sha256 == found.sha256
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        b"-----BEGIN X509 CRL-----\n" + b"!" * 200,
+        b"-----BEGIN X509 CRL-----\n" + b"MIIA" * 100,  # no end
+        b"-----BEGIN CRL-----" + b"-----END CRL-----" * 10,
+        b"MII" + b"-" * 200,
+    ],
+)
+def test_text_that_is_no_list_stays_as_it_came(client: EvidenceClient, files: Files, text: bytes) -> None:
+    files.held = {"/a": text}
+    assert client.fetch(files.request("/a")) == text
+
+
+def test_a_file_whose_octets_are_others_is_not_used(
+    client: EvidenceClient, responders: Responders, tmp_path: Path
+) -> None:
+    request = FetchRequest("crl", responders.url(STATE))
+    first = client.fetch(request)
+    (path,) = stored(tmp_path)
+    content = path.read_bytes()
+    path.write_bytes(content[:-1] + bytes((content[-1] ^ 1,)))
+    again = client.fetched(request)
+    assert not again.from_cache
+    assert again.body[:1] == first[:1]
+    path.write_bytes(b"\0" * len(content))  # after a crash
+    assert not client.fetched(request).from_cache
+
+
+def test_failures_do_not_fill_the_disk(client: EvidenceClient, files: Files, tmp_path: Path) -> None:
+    client._stored = 0
+    for number in range(150):
+        with pytest.raises(UpstreamError):
+            client.fetch(files.request(f"/{number}"))
+    for path in stored(tmp_path, ".failed"):
+        os.utime(path, (time.time() - 61,) * 2)
+    for number in range(150, 210):
+        with pytest.raises(UpstreamError):
+            client.fetch(files.request(f"/{number}"))
+    assert len(stored(tmp_path, ".failed")) <= 60
+
+
+def test_small_files_are_counted_as_well(
+    client: EvidenceClient, responders: Responders, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for label in ("root-g1", "root-g2", "root-public"):
+        client(FetchRequest("certificate", responders.url(f"/aia/{label}.crt")))
+    monkeypatch.setattr("signsvc.trust.evidence._MAX_FILES", 2)
+    client.prune()
+    assert len(stored(tmp_path) + stored(tmp_path, ".used")) == 2
+
+
+def test_an_index_that_was_dropped_is_made_again(client: EvidenceClient, files: Files, tmp_path: Path) -> None:
+    made: list[bytes] = []
+
+    def indexer(encoded: bytes) -> bytes:
+        import hashlib
+
+        made.append(encoded)
+        return crl_index.encode(hashlib.sha256(encoded).digest(), [], 0)
+
+    client._indexer = indexer
+    files.held = {"/large": b"\x30" + bytes(crl_index.WORTHWHILE)}
+
+    def fetched_until(count: int) -> Path:
+        client.fetch(files.request("/large"))
+        deadline = time.monotonic() + 10
+        while not (found := list((tmp_path / "crl-index").glob("*.crlx"))) and time.monotonic() < deadline:
+            time.sleep(0.01)
+        assert len(made) == count
+        return found[0]
+
+    path = fetched_until(1)
+    old = time.time() - 20 * 86400
+    os.utime(path, (old, old))
+    fetched_until(1)
+    assert path.stat().st_mtime > old + 86400  # in use
+    path.unlink()
+    fetched_until(2)
+
+
+def test_a_mapped_name_does_not_open_every_port(responders: Responders, tmp_path: Path) -> None:
+    """An operator maps a name to a machine inside: a document must not choose the service on it."""
+    port = int(responders.address.rpartition(":")[2])
+    url = f"http://ca.inside.example:{port}{STATE}"
+    with pytest.raises(UpstreamError) as caught:
+        HttpClient(NetRules(host_map={"ca.inside.example": "127.0.0.1"})).get(url)
+    assert (caught.value.code, caught.value.data["reason"]) == ("outbound_refused", "port")
+    assert responders.requests.total() == 0
+    allowed = NetRules(host_map={"ca.inside.example": "127.0.0.1"}, allow=(responders.address,))
+    assert HttpClient(allowed).get(url).status == 200
+    assert HttpClient(NetRules(host_map={"ca.inside.example": responders.address})).get(url).status == 200
+
+
+def test_many_dead_names_do_not_wake_a_server_that_fails() -> None:
+    from signsvc.net.breaker import Breaker
+
+    breaker = Breaker()
+    for number in range(999):
+        breaker.failed((f"host{number}.example", 80))
+    for _ in range(3):
+        breaker.failed(("slow.example", 80))
+    for number in range(500):
+        breaker.failed((f"other{number}.example", 80))
+    assert not breaker.allows(("slow.example", 80))
