@@ -103,9 +103,12 @@ def _read(place: str) -> tuple[bytes, str]:
         return answer.body, place
     try:
         with Path(place).open("rb") as file:
-            return file.read(MAX_FILE + 1), Path(place).name
+            data = file.read(MAX_FILE + 1)
     except OSError as error:
         raise click.UsageError(f"{place}: {error.strerror}") from None
+    if len(data) > MAX_FILE:
+        raise RequestError(reason="the list is too large")
+    return data, Path(place).name
 
 
 def _span(entry: Entry) -> str:
