@@ -116,6 +116,16 @@ def document(number: int, octets: int = 48_000) -> bytes:
     ).data
 
 
+def add_signers(pki: test_pki.Pki, count: int = 30) -> list[str]:
+    """Labels of the corpus' signers, who are made known to `pki`."""
+    labels = [f"bench-{index}" for index in range(count)]
+    subject = pki.spec("person").subject
+    for index, label in enumerate(labels):
+        name = (*subject[:-1], (subject[-1][0], f"signer{index}@example.test"))
+        pki.add(label, "person", key=_KEYS[index % len(_KEYS)], subject=name)
+    return labels
+
+
 def _sign_all(directory: Path, count: int, signers: int, levels: Sequence[str]) -> None:
     from signsvc.keys.pkcs12 import Pkcs12Signer
     from signsvc.services import Services
@@ -124,10 +134,7 @@ def _sign_all(directory: Path, count: int, signers: int, levels: Sequence[str]) 
 
     pki = test_pki.load(directory / "pki")
     makers = []
-    for index in range(signers):
-        label = f"bench-{index}"
-        name = (*pki.spec("person").subject[:-1], (pki.spec("person").subject[-1][0], f"signer{index}@example.test"))
-        pki.add(label, "person", key=_KEYS[index % len(_KEYS)], subject=name)
+    for label in add_signers(pki, signers):
         chain = tuple(Certificate.from_der(der) for der in pki.chain(label)[:-1])
         makers.append(Pkcs12Signer(pki.key(label), chain))
     source = directory / "source.pdf"
