@@ -191,7 +191,10 @@ def _collect(walk: _Walk, strength: Strength, status: Status, issuer: Certificat
 def _below(walk: _Walk, certificate: Certificate, status: Status, limit: Limit | None) -> Limit | None:
     """The limit that a CA certificate sets for what it signed."""
     context = walk.context
-    if walk.proven < certificate.not_before:
+    if context.present < certificate.not_before:
+        # Issued anew after the signing time is one thing, not valid to this day another.
+        walk.findings.append(_about("ca_not_yet_valid", certificate, since=shown(certificate.not_before)))
+    elif walk.proven < certificate.not_before:
         walk.findings.append(_about("ca_newer_than_signature", certificate))
     found = [limit] if limit is not None else []
     if certificate.not_after < context.present:
