@@ -32,7 +32,7 @@ MAX_WISH = 1 << 20
 # Values that a document needs are tens; a worker that wants more than this is not reading one.
 MAX_WISHES = 5_000
 # A worker whose resident memory (octets) stays above this after a document is replaced by a fresh one.
-RECYCLE_ABOVE = 256 * 1024**2
+RECYCLE_ABOVE = 160 * 1024**2
 # Seconds in which a caller waits for a busy worker before another one is started: about what a start takes.
 PATIENCE = 1.0
 # How a worker that died by itself died, in the word of the limit that was hit.

@@ -26,8 +26,8 @@ from signsvc.verification.model import TrustSource, VerifyRequest, fetch_to_json
 from signsvc.verification.processes import Reach, describe
 
 # Octets of resident memory above which a worker gives back what it can after a document; it begins with about 60 MB.
-_TIDY_ABOVE = 128 * 1024**2
-_TIDY_STEP = 32 * 1024**2  # more than was left the last time: caches that grew are not garbage
+_TIDY_ABOVE = 96 * 1024**2
+_TIDY_STEP = 16 * 1024**2  # more than was left the last time: caches that grew are not garbage
 _COLLECT_EVERY = 50_000  # new containers
 _tidied = 0
 

@@ -21,7 +21,7 @@ import pytest
 import test_pki
 from signsvc.errors import DocumentError
 from signsvc.trust import TrustStore
-from signsvc.verification import TrustSource, Verifier, VerifyRequest
+from signsvc.verification import TrustSource, Verifier, VerifyRequest, processes
 from tests.attacks import hostile_cms, hostile_revisions
 from tests.attacks.hostile_files import CLASSES
 from tests.attacks.mutations import PDF_CHANGES, mutate
@@ -30,9 +30,10 @@ from tests.attacks.verdicts import Judge
 assert {hostile_cms, hostile_revisions}  # their classes are in CLASSES now
 FULL = os.environ.get("SIGNSVC_TEST_FULL") == "1"
 MUTATED = 1000 if FULL else 100
-SECONDS, MEGABYTES, WALL = 4.0, 256, 30.0
-# Each of these wants time for what the file really holds; 5 microseconds for each of two million references.
-PATIENCE = {"revisions_that_rewrite_a_large_form": 12.0}
+SECONDS, MEGABYTES, WALL = 2.0, 256, 30.0
+# Processor time is longer where two share a core: none of the classes takes 1.6 s of a core of its own.
+SHARED_CORE = 1.5
+KEPT = processes.RECYCLE_ABOVE  # octets a worker may hold between documents
 # What a file that is read may be told; the words "cpu", "memory", "time", "crash" would mean that a worker was ended.
 LIMITS = {"rows", "decoded", "sections", "tokens", "signatures", "fields", "filters", "evidence", "objects", "hashed",
           "changes", "pages", "stream", "object_stream"}  # fmt: skip
@@ -50,11 +51,30 @@ def trust(pki: test_pki.Pki, tmp_path_factory: pytest.TempPathFactory) -> TrustS
     return TrustSource(directory, ("test",))
 
 
+class Held:
+    """A verifier whose one worker gives way where a service's would, but after it was measured."""
+
+    def __init__(self, trust: TrustSource) -> None:
+        self._trust = trust
+        self.verifier = Verifier(trust, workers=1)
+
+    def close(self) -> None:
+        self.verifier.close()
+
+    def replace(self) -> None:
+        """Another worker, where this one holds too much."""
+        (worker,) = self.verifier._pool._all
+        held = int(Path(f"/proc/{worker.pid}/statm").read_text().split()[1]) * os.sysconf("SC_PAGE_SIZE")
+        if held > KEPT:
+            self.verifier.close()
+            self.verifier = Verifier(self._trust, workers=1)
+
+
 @pytest.fixture(scope="module")
-def verifier(trust: TrustSource) -> Iterator[Verifier]:
-    with Verifier(trust, workers=1) as made:
-        made.warm()
-        yield made
+def held(trust: TrustSource) -> Iterator[Held]:
+    made = Held(trust)
+    yield made
+    made.close()
 
 
 class Meter:
@@ -97,17 +117,21 @@ def answer(verifier: Verifier, path: Path) -> tuple[str, dict[str, Any]]:
 
 
 @pytest.mark.parametrize("name", CLASSES)
-def test_each_class_at_three_sizes(name: str, pki: test_pki.Pki, verifier: Verifier, tmp_path: Path) -> None:
+def test_each_class_at_three_sizes(
+    name: str, pki: test_pki.Pki, held: Held, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(processes, "RECYCLE_ABOVE", 1 << 60)
     hostile = CLASSES[name]
     for size in hostile.sizes:
         data = hostile.make(pki, size)
         path = tmp_path / "hostile.pdf"
         path.write_bytes(data)
-        meter = Meter(verifier)
+        meter = Meter(held.verifier)
         began = time.monotonic()
-        said, facts = answer(verifier, path)
+        said, facts = answer(held.verifier, path)
         wall = time.monotonic() - began
         seconds, peak = meter.read()
+        held.replace()
         mapped = len(data) / 1e6 if len(data) > 1 << 20 else 0.0
         about = (
             f"{name} {size:.0e}: {len(data) / 1e3:.0f} kB, {seconds:.2f} s, {wall:.2f} s wall, {peak:.0f} MB: {said}"
@@ -118,7 +142,7 @@ def test_each_class_at_three_sizes(name: str, pki: test_pki.Pki, verifier: Verif
         else:
             # no class brings evidence for its signer: an honest one waits for it, none passes
             assert said in ("INDETERMINATE", "TOTAL-FAILED", "NO-SIGNATURE"), about
-        assert seconds < PATIENCE.get(name, SECONDS), about
+        assert seconds < SECONDS * SHARED_CORE, about
         assert wall < WALL, about
         assert peak - mapped < MEGABYTES, about  # all in: the interpreter, and what earlier files left
 
