@@ -23,9 +23,11 @@ from urllib.parse import urlsplit
 
 from signsvc.asn1 import DerError
 from signsvc.errors import RequestError, UpstreamError
+from signsvc.trust.crl import Crl
 from signsvc.trust.fetching import MAX_AHEAD, Fetch, Fetched, FetchRequest
 from signsvc.trust.material import TrustMaterial
 from signsvc.trust.paths import Path, PathFinder, chain_problem, issued
+from signsvc.trust.points import freshest_urls
 from signsvc.trust.revocation_data import Answers
 from signsvc.types import Certificate, EvidenceItem, EvidenceKind, Origin, names
 
@@ -243,14 +245,26 @@ class _Collection:
         return None
 
     def _get_lists(self, certificate: Certificate, issuer: Certificate) -> None:
+        fresher = dict.fromkeys(_freshest(certificate))
         for value in self._values(_list_wish(certificate)):
             item = self._item(EvidenceKind.CRL, value)
             answer = self._answers.of(item, certificate, issuer, self._known, self._now)
             if answer is None:
                 continue
             self._add(item)
+            fresher |= dict.fromkeys(Crl.of(item).freshest_urls)
             if answer.adequate:
-                return
+                break
+        # What changed since the list was made (RFC 5280 §5.2.6): the first address that gives a delta of this issuer.
+        urls = tuple(fresher)[:URLS_TRIED]
+        wish = FetchRequest("crl", urls[0], others=urls[1:]) if urls else None
+        for value in self._values(wish):
+            item = self._item(EvidenceKind.CRL, value)
+            answer = self._answers.of(item, certificate, issuer, self._known, self._now)
+            if answer is not None and Crl.of(item).is_delta:
+                self._add(item)
+                if not _ended(Crl.of(item), self._now):
+                    return
 
     # the network ------------------------------------------------------------------------------------------------
     def _values(self, wish: FetchRequest | None) -> Iterable[Fetched]:
@@ -324,6 +338,18 @@ def _list_wish(certificate: Certificate) -> FetchRequest | None:
     except (DerError, IndexError):
         return None
     return FetchRequest("crl", urls[0], others=urls[1:]) if urls else None
+
+
+def _freshest(certificate: Certificate) -> tuple[str, ...]:
+    try:
+        raw = certificate.extension("2.5.29.46")
+    except (DerError, IndexError):
+        return ()
+    return freshest_urls(raw) if raw is not None else ()
+
+
+def _ended(crl: Crl, now: datetime) -> bool:
+    return crl.next_update is not None and crl.next_update < now
 
 
 def _known_hosts(material: TrustMaterial, authorities: Iterable[Certificate]) -> frozenset[str]:

@@ -30,7 +30,7 @@ from signsvc.trust.crl_entries import (
     serial_of,
 )
 from signsvc.trust.memo import Memo
-from signsvc.trust.points import PointNames, names_match, point_names, reason_flags
+from signsvc.trust.points import PointNames, freshest_urls, names_match, point_names, reason_flags
 from signsvc.trust.signed import algorithm_identifier, bit_string, check_signature, extensions
 from signsvc.types import Certificate, EvidenceItem, names
 
@@ -48,7 +48,8 @@ _ISSUING_POINT = "2.5.29.28"
 _CERTIFICATE_ISSUER = "2.5.29.29"
 _AUTHORITY_KEY = "2.5.29.35"
 _EXPIRED_CERTS = "2.5.29.60"
-_KNOWN = frozenset((_CRL_NUMBER, _DELTA_INDICATOR, _ISSUING_POINT, _AUTHORITY_KEY, _EXPIRED_CERTS))
+_FRESHEST = "2.5.29.46"
+_KNOWN = frozenset((_CRL_NUMBER, _DELTA_INDICATOR, _ISSUING_POINT, _AUTHORITY_KEY, _EXPIRED_CERTS, _FRESHEST))
 _KNOWN_ENTRY = frozenset(("2.5.29.21", "2.5.29.24", _CERTIFICATE_ISSUER))
 
 
@@ -156,6 +157,7 @@ class Crl:
         if _EXPIRED_CERTS in found:
             raw = found[_EXPIRED_CERTS][1]
             self.expired_certs_on_crl = der.decode_time(raw, der.read_all(raw, tag=der.GENERALIZED_TIME))
+        self.freshest_urls = freshest_urls(found[_FRESHEST][1]) if _FRESHEST in found else ()
         point = found.get(_ISSUING_POINT)
         self.idp = _issuing_point(point[1], self.issuer_der) if point else None
         self.unknown_critical = tuple(oid for oid, (critical, _) in found.items() if critical and oid not in _KNOWN)

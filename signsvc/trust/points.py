@@ -56,6 +56,23 @@ def reason_flags(buf: bytes, element: Tlv) -> frozenset[int]:
     return frozenset(n for n in range(8 * (len(raw) - 1) - raw[0]) if raw[1 + n // 8] & 0x80 >> n % 8)
 
 
+def freshest_urls(raw: bytes) -> tuple[str, ...]:
+    """The http addresses of a freshestCRL extension (RFC 5280 §4.2.1.15, §5.2.6), in order; none where it is
+    malformed."""
+    found: list[str] = []
+    try:
+        for point in der.children(raw, der.read_all(raw, tag=der.SEQUENCE), limit=_MAX_NAMES):
+            for part in der.children(raw, point, limit=3):
+                if part.tag == 0xA0:
+                    choice = der.read(raw, part.content, part.end)
+                    if choice.tag == 0xA0:
+                        values = (n.value(raw) for n in der.children(raw, choice, limit=_MAX_NAMES) if n.tag == 0x86)
+                        found += [v.decode("ascii") for v in values if v.isascii()]
+    except (DerError, IndexError):
+        return ()
+    return tuple(dict.fromkeys(url for url in found if url.lower().startswith(("http://", "https://"))))
+
+
 def names_match(point: PointNames, of_certificate: PointNames) -> bool:
     """Whether a list's distribution point is this one of the certificate (RFC 5280 §6.3.3 (b)(2)(i))."""
     if of_certificate.names:
