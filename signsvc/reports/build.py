@@ -13,6 +13,7 @@ from collections.abc import Iterable, Mapping
 from datetime import UTC, datetime
 from typing import Any
 
+from signsvc.asn1 import DerError
 from signsvc.messages import text
 from signsvc.types import (
     Certificate,
@@ -103,7 +104,8 @@ def mask(value: str) -> str:
 
 def certificate_summary(certificate: Certificate) -> dict[str, Any]:
     """The facts of one certificate that people compare."""
-    return {**_summary(certificate), "key": {"type": certificate.key_type, "bits": certificate.key_bits}}
+    key = {"type": certificate.key_type, "bits": certificate.key_bits}
+    return {**_summary(certificate), "key": key, "scope": {name: list(v) for name, v in _purposes(certificate).items()}}
 
 
 @functools.lru_cache(maxsize=2048)
@@ -117,6 +119,19 @@ def _summary(certificate: Certificate) -> dict[str, str | None]:
         "not_after": _time(certificate.not_after),
         "sha256": certificate.sha256.hex(),
     }
+
+
+@functools.lru_cache(maxsize=2048)
+def _purposes(certificate: Certificate) -> dict[str, tuple[str, ...]]:
+    """What its issuer limits the certificate to (Decree 68/2024 art. 7, 31): usages, purposes, policies."""
+    try:
+        return {
+            "key_usage": tuple(sorted(certificate.key_usage or ())),
+            "extended_key_usage": certificate.extended_key_usage or (),
+            "policies": certificate.policies,
+        }
+    except (DerError, IndexError):  # validation has its own finding
+        return {}
 
 
 def _signature(verdict: SignatureVerdict, room: int) -> dict[str, Any]:
