@@ -109,6 +109,7 @@ OCTETS: dict[str, tuple[Callable[[bytes], bytes], str, str]] = {
     "range-negative-length": (_range("/ByteRange [0 {b} {a} -1]"), FORMAT, "byte_range_malformed"),
     "range-negative-offset": (_range("/ByteRange [-1 {b} {a} {r}]"), FORMAT, "byte_range_malformed"),
     "range-huge": (_range("/ByteRange [0 {b} {a} 99999999]"), FORMAT, "byte_range_malformed"),
+    "range-over-itself": (_range("/ByteRange [0 {b} {less} {r}]"), FORMAT, "byte_range_overlaps"),
     "range-two-numbers": (_range("/ByteRange [0 {b}]"), FORMAT, "byte_range_malformed"),
     "range-odd": (_range("/ByteRange [0 {b} {a}]"), FORMAT, "byte_range_malformed"),
     "range-name": (_range("/ByteRange /X"), FORMAT, "byte_range_malformed"),

@@ -43,6 +43,14 @@ def parse(value: PdfObject, size: int) -> ByteRange | None:
     return ByteRange(before, after, after + rest)
 
 
+def folds(value: PdfObject) -> bool:
+    """Whether the two parts of a range have octets in common, or begin in the wrong order."""
+    if not isinstance(value, list) or len(value) != 4:
+        return False
+    numbers = [number for number in value if type(number) is int and number >= 0]
+    return len(numbers) == 4 and numbers[1] > 0 and numbers[3] > 0 and numbers[2] < numbers[0] + numbers[1]
+
+
 def gap_octets(buffer: Buffer, covered: ByteRange) -> bytes | None:
     """The octets the hexadecimal string in the gap holds; None where the gap is anything else."""
     found = _GAP.fullmatch(buffer, covered.before, covered.after)
@@ -125,4 +133,4 @@ class RangeDigests:
 SHA256 = "2.16.840.1.101.3.4.2.1"
 SHA1 = "1.3.14.3.2.26"
 
-__all__ = ["SHA1", "SHA256", "ByteRange", "RangeDigests", "gap_octets", "parse", "signed_revision"]
+__all__ = ["SHA1", "SHA256", "ByteRange", "RangeDigests", "folds", "gap_octets", "parse", "signed_revision"]

@@ -180,7 +180,11 @@ class _Reading:
             item.note("signature_contents_missing")
         elif not any(item.contents):
             item.note("signature_contents_empty")
-        covered = byterange.parse(source.dictionary.get("ByteRange"), document.size)
+        written = source.dictionary.get("ByteRange")
+        covered = byterange.parse(written, document.size)
+        if covered is None and byterange.folds(written):
+            item.note("byte_range_overlaps")
+            return
         if covered is None:
             item.note("byte_range_malformed" if "ByteRange" in source.dictionary else "byte_range_missing")
             return
