@@ -151,6 +151,30 @@ def test_a_timestamp_authority_does_not_lead_inside(road: Road, inside: Inside, 
     assert inside.calls == 0
 
 
+BUDGET = 6.0  # large beside what the other document takes, so that a busy machine tells nothing
+
+
+@pytest.mark.parametrize("road", [BUDGET], indirect=True)
+def test_others_are_answered_while_a_hostile_one_waits(road: Road, responders: Responders) -> None:
+    other = road.document("party")  # its authority has other addresses
+    document = road.document()
+    for place in ("/ocsp/sub-g2-state", "/crl/sub-g2-state.crl"):
+        responders.fault(place, "drip", interval=0.05)
+    found: list[tuple[str, str | None]] = []
+    thread = threading.Thread(target=lambda: found.append(road.verify(document)))
+    thread.start()
+    waiting = time.monotonic() + 10
+    while not responders.requests["/ocsp/sub-g2-state"] and time.monotonic() < waiting:
+        time.sleep(0.01)
+    began = time.monotonic()
+    assert road.verify(other) == ("TOTAL-PASSED", None)
+    assert time.monotonic() - began < BUDGET / 2
+    assert thread.is_alive()  # it was answered meanwhile, not after
+    assert not found
+    thread.join(30)
+    assert found == [OPEN]
+
+
 @pytest.mark.parametrize(
     "faults",
     [
