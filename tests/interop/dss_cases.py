@@ -21,11 +21,12 @@ STATES = ("expired", "expired-recently", "short", "not-yet-valid", "revoked", "r
 
 @dataclass(frozen=True, slots=True)
 class Case:
-    """One file; `crls` are supplied beside it."""
+    """One file; `crls` are supplied beside it; `at`: when it is asked about, where that is not the present."""
 
     name: str
     data: bytes
     crls: tuple[bytes, ...] = ()
+    at: datetime | None = None
 
 
 def cases(pki: test_pki.Pki, now: datetime) -> Iterator[Case]:
