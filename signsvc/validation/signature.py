@@ -199,9 +199,10 @@ def _lower_bound(content: list[Token], chain: ChainResult) -> list[Finding]:
 
 
 def _level(level: str, tokens: tuple[Token, ...]) -> str:
-    """A level above B-B needs a timestamp that is really over this signature."""
-    if any(t.sound and t.view.kind != "content" for t in tokens):
-        return level
+    """A level above B-B needs a timestamp that is really over this signature, LTA one over what is kept with it."""
+    sound = {t.view.kind for t in tokens if t.sound} - {"content"}
+    if sound:
+        return level[:-1] if level.endswith("LTA") and not sound & {"archive", "document"} else level
     if level in ("B-T", "B-LT", "B-LTA"):
         return "B-B"
     return "PKCS7-B" if level.startswith("PKCS7-") else level

@@ -13,6 +13,7 @@ from signsvc.types import (
     ChainEntry,
     Finding,
     Indication,
+    Level,
     SignerView,
     TimestampVerdict,
     TimestampView,
@@ -120,7 +121,10 @@ def _judge(context: Context, view: TimestampView, signer: SignerView, gen_time: 
     return Token(
         view,
         _verdict(view, kept, chain.entries if chain else (), result.certificate),
-        sound=view.imprint_matches is True and result.valid is True and signer.digest_matches is True,
+        sound=view.imprint_matches is True
+        and result.valid is True
+        and signer.digest_matches is True
+        and not any(f.block == "VTS" and f.level is Level.FAIL for f in view.findings),
         certificate=result.certificate,
         ends=min(ends, default=None),
     )

@@ -268,3 +268,18 @@ def test_token_dated_before_its_authority(bench: Bench) -> None:
         assert verdict.signatures[0].time_source == source
     young = bench.judge(bench.document(signer, bench.token(bench.day(4), signer, tsa="tsa-young")), evidence)
     assert "timestamp_outside_certificate" in token_codes(young)
+
+
+def test_archive_timestamp_whose_index_lists_what_is_gone(bench: Bench) -> None:
+    """EN 319 122-1 §5.5.2: such an index is invalid.  The signature timestamp stays, and with it the level below."""
+    from tests.unit.cms.test_cms_timestamps import archive
+
+    chain = tuple(bench.pki.chain("person"))
+    for certs, indication, level in ((chain, "TOTAL-PASSED", "B-LTA"), (chain[:1], "TOTAL-FAILED", "B-LT")):
+        signer = archive(bench.pki, certs=certs, listed=chain)
+        document = bench.document(None)
+        view = replace(document.signatures[0], id="S", signer=signer, level="B-LTA")
+        verdict = bench.judge(replace(document, signatures=(view,)), bench.full())
+        found = verdict.signatures[0]
+        archived = next(t for t in found.timestamps if t.kind == "archive")
+        assert (str(archived.indication), found.level) == (indication, level)

@@ -37,7 +37,7 @@ RULES = {
     "12 no revocation needed": "test_certificates_without_revocation test_authorities_always_need_a_status",
     "13 signed attributes": "test_cms test_mutated_signatures_never_pass_changed",
     "14 signing-certificate reference": "test_reference_to_another_certificate test_missing_signing_certificate",
-    "15 archive timestamp index": "test_archive_index_that_lists_what_is_gone "
+    "15 archive timestamp index": "test_archive_timestamp_whose_index_lists_what_is_gone "
     "test_archive_timestamp_and_later_certificates",
     "16 signature policies": "test_signature_policies test_a_signed_file_reaches",
     "18 algorithms by role and date": "test_g1_leaf_by_roles_and_dates test_sha1_signature_before_and_after_its_end "
