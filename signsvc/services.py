@@ -121,9 +121,11 @@ class Services:
         for directory in (
             spool,
             source.directory,
+            *source.policy_directories,
             *source.indexes,
         ):  # what is not there when a worker starts stays out of reach
-            directory.mkdir(parents=True, exist_ok=True, mode=0o755 if directory == source.directory else 0o700)
+            open_to_all = directory in (source.directory, *source.policy_directories)
+            directory.mkdir(parents=True, exist_ok=True, mode=0o755 if open_to_all else 0o700)
         readable = (source.directory, *source.policy_directories, *source.indexes)
         return Reach(readable, (spool,)) if write else Reach((*readable, spool))
 

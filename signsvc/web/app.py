@@ -92,7 +92,7 @@ def create_app(settings: Settings, services: AppServices | None = None) -> Flask
         services,
         Slots(config.slots, config.waiting),
         profile_directories=tuple(d for d in (settings.data_dir / "profiles",) if d.is_dir()),
-        policy_directories=tuple(d for d in (settings.data_dir / "policies",) if d.is_dir()),
+        policy_directories=(settings.data_dir / "policies",),
     )
     problems.register(app)
     app.before_request(_begin)

@@ -112,14 +112,17 @@ def profile(profile: str) -> Response:
 )
 def policies() -> Response:
     found = state().policies().values()
-    return jsonify(default=state().config.policy, policies=[_policy(policy) for policy in found])
+    return jsonify(
+        default=state().config.policy,
+        policies=[{name: whole[name] for name in _SHORT} for whole in map(_policy, found)],
+    )
 
 
 @blueprint.get("/policies/<policy>")
 @operation(
     Operation(
         "getPolicy",
-        "One validation policy",
+        "One validation policy with all that it says: levels, freshness, algorithms by role and date",
         "catalogue",
         scopes=_ANYONE,
         answers={200: {"application/json": PolicyItem}},
@@ -138,18 +141,25 @@ def _credential(info: Any) -> dict[str, Any]:
     return {k: _time(v) if isinstance(v, datetime) else v for k, v in found.items()}
 
 
+_SHORT = (
+    "id",
+    "version",
+    "sha256",
+    "extends",
+    "title",
+    "description",
+    "trust_profiles",
+    "required_level",
+    "timestamp",
+    "levels",
+)
+
+
 def _policy(policy: Policy) -> dict[str, Any]:
-    return {
-        "id": policy.id,
-        "version": policy.version,
-        "sha256": policy.sha256,
-        "title": {"vi": policy.title_vi, "en": policy.title_en},
-        "description": {"vi": policy.description_vi, "en": policy.description_en},
-        "trust_profiles": list(policy.trust_profiles),
-        "required_level": policy.required_level,
-        "timestamp": policy.timestamp,
-        "levels": dict(policy.levels),
-    }
+    """Everything that a policy says."""
+    from signsvc.validation.policies.describe import describe
+
+    return describe(policy)
 
 
 def _time(value: datetime) -> str:

@@ -172,3 +172,24 @@ def test_unknown_rules_are_refused_at_both_doors(
     answer = client.post("/v1/verify?accept=nothing", data=files["b.pdf"].read_bytes(), content_type="application/pdf")
     assert answer.status_code == 422
     assert "hop-le" in answer.get_json(force=True)["detail"]
+
+
+def test_a_site_policy_is_seen_by_a_running_service_and_told_whole(
+    client: FlaskClient, house: Installation, files: dict[str, Path]
+) -> None:
+    """It may come, change and go while the service runs."""
+    path = house.data_dir / "policies" / "moi.toml"
+    assert client.get("/v1/policies/moi").status_code == 404
+    path.write_text('id = "moi"\nversion = "1"\nextends = "noi-bo"\nclock_tolerance = 5\n')
+    found = client.get("/v1/policies/moi").get_json()
+    assert (found["clock_tolerance"], [e["id"] for e in found["extends"]]) == (5, ["noi-bo", "hon-hop"])
+    assert {"freshness", "algorithms", "key_usage", "sunsets", "keeps_expired_since"} <= set(found)
+    body = files["t.pdf"].read_bytes()
+    report = client.post("/v1/verify?policy=moi", data=body, content_type="application/pdf").get_json()
+    assert report["policy"] | {"href": ""} == {"id": "moi", "version": "1", "sha256": found["sha256"], "href": ""}
+    path.write_text('id = "moi"\nversion = "2"\nextends = "noi-bo"\nwrong = 5\n')
+    answer = client.post("/v1/verify?policy=moi", data=body, content_type="application/pdf")
+    assert (answer.status_code, answer.get_json(force=True)["code"]) == (500, "configuration_invalid")
+    path.unlink()
+    listed = client.get("/v1/policies").get_json()
+    assert [p["id"] for p in listed["policies"]] == ["cong-cong", "cong-vu", "hon-hop", "luu-tru", "noi-bo"]
