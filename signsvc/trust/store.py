@@ -77,10 +77,7 @@ class TrustStore:
 
     def profile(self, profile_id: str) -> Profile:
         """One profile.  Raises `TrustError` (``trust_profile_not_found``)."""
-        found = self._profiles().get(profile_id)
-        if found is None:
-            raise TrustError("trust_profile_not_found", profile=profile_id[:64])
-        return found
+        return _named(self._profiles(), profile_id)
 
     def show(self, profile_id: str) -> ProfileState:
         """A profile and what is installed.  Raises `TrustError` (``trust_profile_not_found``)."""
@@ -104,8 +101,9 @@ class TrustStore:
         host_map: dict[str, str] = {}
         keeps: dict[bytes, datetime] = {}
         hosts: set[str] = set()
+        known = self._profiles() if profile_ids else {}
         for profile_id in profile_ids:
-            profile = self.profile(profile_id)
+            profile = _named(known, profile_id)
             entries = {entry.id: entry for entry in profile.entries}
             host_map.update(profile.host_map)
             hosts |= profile.hosts
@@ -292,6 +290,13 @@ def _wider(one: TrustAnchor | None, other: TrustAnchor) -> TrustAnchor:
     if one is None:
         return other
     return min(one, other, key=lambda a: (bool(a.use), a.sunset is not None, a.since is not None))
+
+
+def _named(known: Mapping[str, Profile], profile_id: str) -> Profile:
+    found = known.get(profile_id)
+    if found is None:
+        raise TrustError("trust_profile_not_found", profile=profile_id[:64])
+    return found
 
 
 def _load(path: Path, profile: Profile) -> Iterator[Installed]:

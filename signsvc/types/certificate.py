@@ -59,6 +59,7 @@ class Certificate:
     __slots__ = (
         "__dict__",
         "_ext",
+        "_hash",
         "der",
         "issuer_der",
         "not_after",
@@ -82,6 +83,7 @@ class Certificate:
         tbs, algorithm, signature = outer
         self.der = encoded
         self.sha256 = hashlib.sha256(encoded).digest()
+        self._hash = hash(self.sha256)
         self.tbs_der = tbs.full(encoded)
         self.signature = _bits(encoded, signature)
         self.signature_oid, self.signature_parameters = _algorithm(encoded, algorithm)
@@ -111,10 +113,10 @@ class Certificate:
         return _interned(bytes(encoded))
 
     def __eq__(self, other: object) -> bool:
-        return isinstance(other, Certificate) and self.der == other.der
+        return self is other or (isinstance(other, Certificate) and self.der == other.der)
 
     def __hash__(self) -> int:
-        return hash(self.sha256)
+        return self._hash
 
     def __repr__(self) -> str:
         return f"<Certificate {self.sha256.hex()[:16]} {self.subject}>"
@@ -123,7 +125,7 @@ class Certificate:
         return (_interned, (self.der,))
 
     # names -----------------------------------------------------------------------------------------------------
-    @property
+    @functools.cached_property
     def subject(self) -> str:
         return names.text(self.subject_der)
 
@@ -135,7 +137,7 @@ class Certificate:
         """Values of one subject attribute by short name (``CN``, ``O``, ``OU``, ``UID``, ``E``)."""
         return tuple(v for oid, v in names.attributes(self.subject_der) if names.SHORT.get(oid, oid) == short)
 
-    @property
+    @functools.cached_property
     def common_name(self) -> str:
         """The last CN of the subject, else the whole subject."""
         found = self.subject_values("CN")
@@ -204,7 +206,7 @@ class Certificate:
         found = self._ext.get(oid)
         return found[1] if found else None
 
-    @property
+    @functools.cached_property
     def critical_extensions(self) -> frozenset[str]:
         return frozenset(oid for oid, (critical, _) in self._ext.items() if critical)
 

@@ -31,6 +31,8 @@ def send(sock: socket.socket, header: dict[str, Any], payload: bytes = b"", *, d
     encoded = json.dumps(header, separators=(",", ":"), ensure_ascii=False).encode("utf-8", "surrogatepass")
     try:
         for part in (_HEAD.pack(len(encoded), len(payload)) + encoded, payload):
+            if not part:
+                continue
             if deadline is not None:
                 sock.settimeout(max(deadline - time.monotonic(), 0.001))
             sock.sendall(part)
