@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import hashlib
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -366,8 +367,16 @@ def _same_issuer(single: OcspSingle, certificate: Certificate, issuer: Certifica
             return False
     except (DerError, ValueError):
         return False
-    spelled = {certificate.issuer_der, issuer.subject_der}
-    return any(hashlib.new(digest.name, n, usedforsecurity=False).digest() == single.name_hash for n in spelled)
+    # As the certificate spells the name, or the issuer itself.
+    return single.name_hash in (
+        _name_hash(certificate.issuer_der, digest.name),
+        _name_hash(issuer.subject_der, digest.name),
+    )
+
+
+@functools.lru_cache(maxsize=4096)
+def _name_hash(name_der: bytes, digest_name: str) -> bytes:
+    return hashlib.new(digest_name, name_der, usedforsecurity=False).digest()
 
 
 def _delegated(certificate: Certificate, issuer: Certificate) -> bool:
