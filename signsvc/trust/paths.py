@@ -41,7 +41,7 @@ class PathLimits:
     paths: int = 60  # paths returned
     unsound: int = 5  # of them, such as break a rule that the caller checks at once
     length: int = 10  # certificates in a path, anchor included
-    signature_checks: int = 5000  # for the first certificate, in checks by a common key
+    signature_checks: int = 3000  # for the first certificate, in checks by a common key
     steps: int = 4000  # partial paths looked at
     certificates: int = 2000  # that bear the name of a possible issuer; those behind them are left out
     waiting: int = 10_000  # partial paths kept
@@ -136,6 +136,7 @@ class PathFinder:
     ) -> None:
         self.limits = limits or PathLimits()
         self._checks = self.limits.signature_checks - _LEAF_CHECKS
+        self._kept_back = min(_LEAF_CHECKS, self.limits.signature_checks // 2)  # of checks, for the certificate itself
         self._refuted: set[tuple[bytes, bytes]] = set()
         self._signed_by: dict[Certificate, bytes] = {}
         self._graphs: dict[_Name, _Graph] = {}
@@ -215,6 +216,7 @@ class PathFinder:
             if names.normalized(anchor.subject_der) in below:
                 heapq.heappush(heap, (self._own(anchor), _order(anchor), number, anchor))
         count = len(self._anchors)
+        height = dict.fromkeys(self._anchors.values(), 1)  # certificates on the shortest way, itself included
         while heap:
             total, _, _, issuer = heapq.heappop(heap)
             if issuer in graph.total:
@@ -223,11 +225,14 @@ class PathFinder:
             subject = names.normalized(issuer.subject_der)
             if subject == name:
                 graph.top.append(issuer)
+            if height[issuer] >= self.limits.length:
+                continue
             for child in below[subject]:
-                if self._who(child) == self._who(issuer) or not self._linked(child, issuer):
+                if self._who(child) == self._who(issuer) or not self._linked(child, issuer, self._kept_back):
                     continue
                 step = _STEP + _misfit(child, issuer, self._is_anchor(issuer))
                 graph.issuers.setdefault(child, []).append((step, issuer))
+                height[child] = min(height.get(child, self.limits.length), height[issuer] + 1)
                 if child not in graph.total:
                     count += 1
                     heapq.heappush(heap, (total + step + self._own(child), _order(child), count, child))
@@ -275,7 +280,7 @@ class PathFinder:
         except (DerError, IndexError):
             return _NO_CA
 
-    def _linked(self, child: Certificate, issuer: Certificate) -> bool:
+    def _linked(self, child: Certificate, issuer: Certificate, kept_back: int = 0) -> bool:
         signer = self._signed_by.get(child)
         if signer is not None:
             return signer == issuer.public_key_info  # one signature is by one key
@@ -283,7 +288,7 @@ class PathFinder:
         if key in self._refuted:
             return False
         if not _LINKS.known(_link(child, issuer)):
-            if self._checks <= 0:
+            if self._checks <= kept_back:
                 return False
             self._checks -= _effort(issuer)
             if not issued(child, issuer):

@@ -102,12 +102,22 @@ def validate_chain(
             points = _points(failing)
             if points > rank:
                 best, rank = result, points
-            subjects = {finding.subject for finding in failing}
-            spoiled.update(member for member in path[1:-1] if member.sha256.hex() in subjects)
+            spoiled |= _spoiling(context, result, failing)
             if not context.may_retry():
                 return best or result
         paths = context.other_paths(certificate, policies, tried, spoiled)
     return best or ChainResult((), (), (Finding.of("no_certificate_chain", name=certificate.common_name),))
+
+
+def _spoiling(context: Context, result: ChainResult, failing: list[Finding]) -> set[Certificate]:
+    """The authorities on a failing path that would spoil another one as well."""
+    members = set(result.path[1:-1])
+    gone = (CertificateStatus.REVOKED, CertificateStatus.ON_HOLD)
+    spoiling = {entry.certificate for entry in result.entries if entry.status in gone} & members
+    spoiling |= {member for member in members if member.not_after < context.present}
+    # What one of these means is told of the certificate next to the end; without them, each is told of its own.
+    subjects = {finding.subject for finding in failing}
+    return spoiling or {member for member in members if member.sha256.hex() in subjects}
 
 
 def _points(failing: list[Finding]) -> int:
