@@ -51,7 +51,8 @@ def _keys(pki: test_pki.Pki, now: datetime) -> Iterator[Case]:
             yield Case(f"key/{label}/{level}", _levelled(pki, label, "tsa1", level, **KEYS[label]), _lists(pki, now))
     for label, how in KEYS.items():
         lists = _lists(pki, now)
-        for name, options in {"flipped": {"flip": True}, "other-octets": {"over": lambda c: c[::-1]}}.items():
+        broken: dict[str, dict[str, Any]] = {"flipped": {"flip": True}, "other-octets": {"over": lambda c: c[::-1]}}
+        for name, options in broken.items():
             yield Case(f"tampered/{label}/{name}", signed(pki, label, **how, **options).data, lists)
         whole = signed(pki, label, tokens=[token(pki, day(pki, 10))], **how).data
         changed = {"content": (b"Xin ch", b"Tam bi"), "claimed-time": (b"(D:", b"(E:"), "field-name": (b"(Signature)", b"(Sognature)")}  # fmt: skip
