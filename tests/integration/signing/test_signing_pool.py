@@ -21,7 +21,7 @@ from signsvc.services import Services
 from signsvc.signing import SignParams, Visible, profiles
 from signsvc.signing.pool import SigningPool
 from signsvc.signing.service import SigningService
-from signsvc.verification import Limits, processes
+from signsvc.verification import Limits, processes, worker
 from tests.support.installation import Installation
 
 SAMPLE = (resources.files("signsvc.samples") / "van-ban.pdf").read_bytes()
@@ -54,6 +54,9 @@ def shared(installation: Installation) -> Iterator[Services]:
 def forked(monkeypatch: pytest.MonkeyPatch, services: Services) -> Iterator[Callable[..., SigningPool]]:
     """`forked(sign, **options)`: a pool whose workers run `sign` in place of the service's."""
     made: list[SigningPool] = []
+    # Forked workers begin as large as this process is by now.
+    monkeypatch.setattr(processes, "RECYCLE_ABOVE", 1 << 60)
+    monkeypatch.setattr(worker, "_TIDY_ABOVE", 1 << 60)
 
     def make(sign: Any, **options: Any) -> SigningPool:
         monkeypatch.setattr(SigningService, "sign", sign)

@@ -84,7 +84,6 @@ def _with(text: str) -> bytes:
     [
         (b"\xff", "not a TOML file"),
         (b"id = ", "not a TOML file"),
-        
         (_with('[levels]\nno_such = "warn"'), "no such finding"),
         (_with('[levels]\ntimestamp_absent = "loud"'), "must be one of fail, warn, info, ignore"),
         (_with('[levels]\ndigest_mismatch = "warn"'), "may not be weakened"),

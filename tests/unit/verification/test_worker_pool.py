@@ -33,6 +33,9 @@ def document(tmp_path: Path) -> Path:
 def forked(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[Any]:
     """`forked(examine, **options)`: a verifier whose forked workers run `examine` in place of the engine's."""
     made: list[Verifier] = []
+    # Forked workers begin as large as this process is by now.
+    monkeypatch.setattr(processes, "RECYCLE_ABOVE", 1 << 60)
+    monkeypatch.setattr(worker, "_TIDY_ABOVE", 1 << 60)
 
     def make(examine: Any, **options: Any) -> Verifier:
         def named(*args: Any, report_id: str, **options: Any) -> dict[str, Any]:
@@ -97,7 +100,6 @@ def test_a_worker_that_grows_is_told_so(forked: Any, document: Path) -> None:
 
 
 def test_a_worker_that_stays_large_is_replaced(forked: Any, document: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    # A forked worker begins as large as this process is by now.
     monkeypatch.setattr(processes, "RECYCLE_ABOVE", worker._resident() + 150 * 1024**2)
     kept: list[bytearray] = []
 
