@@ -36,6 +36,7 @@ if TYPE_CHECKING:
 
 AIA_FETCHES = 10
 AIA_DEPTH = 5
+AIA_BUNDLE = 20  # certificates of one fetched file that are looked at beside the issuer
 URLS_TRIED = 4  # addresses of one kind in one certificate
 MAX_CERTIFICATES = 200  # whose status is looked for
 SECONDS = 15.0
@@ -165,15 +166,17 @@ class _Collection:
         return self._finder.paths(certificate)
 
     def _climb(self, certificate: Certificate) -> bool:
-        """Fetch issuers upwards (RFC 5280 §4.2.2.1) until one is known; whether any was found."""
+        """Fetch issuers upwards (RFC 5280 §4.2.2.1) until there is a path or one is known; whether any was found."""
         found = False
+        start = certificate
         for _ in range(AIA_DEPTH):
             issuer = self._fetch_issuer(certificate)
             if issuer is None:
                 break
             found = True
-            self._known.setdefault(issuer, Origin.NETWORK)
             self._finder = None
+            if self._build(start):
+                break
             if issuer.self_issued or any(names.same(issuer.issuer_der, c.subject_der) for c in self._authorities):
                 break
             certificate = issuer
@@ -202,7 +205,10 @@ class _Collection:
                 continue
             for candidate in candidates:
                 if names.same(candidate.subject_der, certificate.issuer_der) and issued(certificate, candidate):
-                    self._origins[candidate] = value
+                    # A file of several holds what stands above it too (RFC 5280 §4.2.2.1).
+                    for other in (candidate, *candidates[:AIA_BUNDLE]):
+                        if self._known.setdefault(other, Origin.NETWORK) is Origin.NETWORK:
+                            self._origins.setdefault(other, value)
                     return candidate
         return None
 

@@ -8,6 +8,8 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
+from cryptography import x509
+from cryptography.hazmat.primitives.serialization import Encoding, pkcs7
 
 import test_pki
 from signsvc.errors import UpstreamError
@@ -300,6 +302,64 @@ def test_a_fetched_certificate_must_have_signed(network: Network, cert: CertOf, 
     leaf = Certificate.from_der(pki.issue("person", aia_urls=("http://ca.test-ca.gov.vn.test/aia/sub-g2-party.crt",)))
     material = TrustMaterial(anchors=(TrustAnchor(cert("root-g2"), "g2"),), hosts=frozenset((".test-ca.gov.vn.test",)))
     assert not any(gather(material, network, leaf).values())
+
+
+@pytest.mark.parametrize("form", ["DER", "PEM", "p7c", "p7c in PEM"])
+def test_issuers_come_in_every_form(form: str, cert: CertOf, pki: test_pki.Pki) -> None:
+    """RFC 5280 §4.2.2.1 asks for DER and certs-only CMS; some authorities publish PEM."""
+
+    def answer(request: FetchRequest) -> bytes:
+        if request.kind != "certificate":
+            raise UpstreamError("outbound_failed", reason="timeout")
+        issuer = x509.load_der_x509_certificate(pki.cert("sub-g2-state"))
+        other = x509.load_der_x509_certificate(pki.cert("sub-g2-party"))
+        encoding = Encoding.PEM if "PEM" in form else Encoding.DER
+        if "p7c" in form:
+            return pkcs7.serialize_certificates([other, issuer], encoding)
+        return issuer.public_bytes(encoding)
+
+    material = TrustMaterial(anchors=(TrustAnchor(cert("root-g2"), "g2"),), hosts=frozenset((".test-ca.gov.vn.test",)))
+    found = gather(material, answer, cert("person"))
+    assert [item.der for item in found[EvidenceKind.CERTIFICATE]] == list(pki.chain("person"))
+
+
+def test_a_file_of_several_holds_the_rest_of_the_chain(cert: CertOf, pki: test_pki.Pki) -> None:
+    pki.add("upper", "ca-unknown", subject=(("CN", "Upper"),), issuer="root-g2", aia_urls=(), path_len=None)
+    lower = (("CN", "Lower"),)
+    pki.add("lower", "ca-unknown", subject=lower, key="agency", issuer="upper", aia_urls=(), path_len=None)
+    leaf = Certificate.from_der(pki.issue("person", issuer="lower", aia_urls=("http://ca.several.vn/all.p7c",)))
+    chain = [pki.cert("upper"), pki.cert("lower")]
+    file = pkcs7.serialize_certificates([x509.load_der_x509_certificate(c) for c in chain], Encoding.DER)
+
+    def answer(request: FetchRequest) -> bytes:
+        if request.kind != "certificate":
+            raise UpstreamError("outbound_failed", reason="timeout")
+        return file
+
+    network = Network(answer)
+    material = TrustMaterial(anchors=(TrustAnchor(cert("root-g2"), "g2"),), hosts=frozenset(("ca.several.vn",)))
+    found = gather(material, network, leaf)
+    items = found[EvidenceKind.CERTIFICATE]
+    assert [item.der for item in items] == [leaf.der, chain[1], chain[0], pki.cert("root-g2")]
+    assert {item.origin for item in items[1:3]} == {Origin.NETWORK}
+    assert [one for one in network.asked if one.startswith("certificate")] == [
+        "certificate http://ca.several.vn/all.p7c"
+    ]
+
+
+def test_two_issuers_that_name_each_other_end(cert: CertOf, pki: test_pki.Pki) -> None:
+    """A ring of addresses: each answer is the true issuer of the one before, the last names the first."""
+    names = ("ring-0", "ring-1")
+    for number, label in enumerate(names):
+        pki.add(label, "ca-unknown", subject=(("CN", label),), key=("agency", "party")[number], path_len=None)
+    for number, label in enumerate(names):
+        urls = (f"http://ca.ring.vn/{names[1 - number]}",)
+        pki.add(f"{label}-by", label, issuer=names[1 - number], aia_urls=urls)
+    network = Network(lambda request: pki.cert(f"{request.url.rsplit('/', 1)[1]}-by"))
+    leaf = Certificate.from_der(pki.issue("person", issuer="ring-0", aia_urls=("http://ca.ring.vn/ring-0",)))
+    material = TrustMaterial(anchors=(TrustAnchor(cert("root-g2"), "g2"),), hosts=frozenset(("ca.ring.vn",)))
+    assert not any(gather(material, network, leaf).values())
+    assert network.asked == ["certificate http://ca.ring.vn/ring-0", "certificate http://ca.ring.vn/ring-1"]
 
 
 def test_a_re_keyed_namesake_does_not_hide_the_true_issuer(network: Network, cert: CertOf, pki: test_pki.Pki) -> None:
