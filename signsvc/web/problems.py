@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping
 from http import HTTPStatus
-from typing import Any
+from typing import Any, TypeVar
 
 from flask import Flask, Response, current_app, render_template, request
 from pydantic import BaseModel, ValidationError
@@ -19,6 +19,8 @@ from signsvc.errors import InternalError, RequestError, SignsvcError
 from signsvc.web.context import current
 
 MEDIA_TYPE = "application/problem+json"
+
+M = TypeVar("M", bound=BaseModel)
 
 # Seconds after which a retryable problem may be tried again.
 RETRY_AFTER = {"busy": 2, "idempotency_in_progress": 1, "rate_limited": 10, "storage_full": 60}
@@ -45,6 +47,14 @@ class InvalidMembersError(RequestError):
     def __init__(self, errors: list[dict[str, str]]) -> None:
         self.errors = errors
         super().__init__("invalid_request", reason=f"{errors[0]['pointer'] or '/'}: {errors[0]['message']}")
+
+
+def checked(model: type[M], params: Any) -> M:
+    """`params` as `model`; raises `InvalidMembersError` (``invalid_request``) where they do not fit."""
+    try:
+        return model.model_validate(params)
+    except ValidationError as error:
+        raise invalid(error, model) from None
 
 
 def invalid(error: ValidationError, model: type[BaseModel] | None = None) -> InvalidMembersError:

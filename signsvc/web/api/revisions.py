@@ -6,7 +6,6 @@ import hashlib
 from typing import Any
 
 from flask import Blueprint, Response, request, send_file
-from pydantic import ValidationError
 
 from signsvc.errors import RequestError
 from signsvc.store import Scope
@@ -16,7 +15,7 @@ from signsvc.web.app import state
 from signsvc.web.context import current
 from signsvc.web.contract import BINARY, PDF, Operation, operation
 from signsvc.web.models import RevisionJson, RevisionParams
-from signsvc.web.problems import invalid
+from signsvc.web.problems import checked
 
 blueprint = Blueprint("revisions", __name__, url_prefix="/v1")
 
@@ -59,10 +58,7 @@ def revision() -> Response:
         body = bodies.read(request, directory, config.body)
         if body.supplied:
             raise RequestError("invalid_request", reason="a form file with an unknown name")
-        try:
-            params = RevisionParams.model_validate(body.params)
-        except ValidationError as error:
-            raise invalid(error, RevisionParams) from None
+        params = checked(RevisionParams, body.params)
         path = body.document.path
         found = state().services.verifier.revision(path, params.signature)
         # Only its end goes: the file is this request's own, and no octet of it is read again by anyone else.

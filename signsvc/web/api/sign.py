@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from flask import Blueprint, Response, jsonify, request, send_file
-from pydantic import BaseModel, ValidationError
+from pydantic import BaseModel
 
 from signsvc.errors import BusyError, RequestError
 from signsvc.store import Claim, Scope, Ticket
@@ -23,7 +23,7 @@ from signsvc.web.app import now, state
 from signsvc.web.context import current
 from signsvc.web.contract import BINARY, PDF, Media, Operation, operation
 from signsvc.web.models import ExtendJson, ExtendRequest, SignAnswer, SignJson, SignRequest
-from signsvc.web.problems import invalid
+from signsvc.web.problems import checked
 
 if TYPE_CHECKING:
     from signsvc.web.ports import SignResultLike
@@ -149,10 +149,7 @@ def _produce(kind: str, model: type[Model], prepare: Callable[[Model], Work]) ->
         body = bodies.read(request, directory, config.body)
         if body.supplied:
             raise RequestError("invalid_request", reason="a form file with an unknown name")
-        try:
-            params = model.model_validate(body.params)
-        except ValidationError as error:
-            raise invalid(error, model) from None
+        params = checked(model, body.params)
         ticket = _claim(key, kind, body.document.sha256, params) if key else None
         if ticket is not None and ticket.answer is not None:
             return _stored(dict(ticket.answer), wants_json)

@@ -10,7 +10,6 @@ from collections.abc import Iterable
 from typing import Any
 
 from flask import Blueprint, Response, jsonify, request
-from pydantic import ValidationError
 
 from signsvc.errors import RequestError
 from signsvc.reports import acceptance
@@ -22,7 +21,7 @@ from signsvc.web.app import now, state
 from signsvc.web.context import current
 from signsvc.web.contract import BINARY, PDF, Operation, operation
 from signsvc.web.models import Report, VerifyJson, VerifyParams
-from signsvc.web.problems import invalid
+from signsvc.web.problems import checked
 
 blueprint = Blueprint("verify", __name__, url_prefix="/v1")
 
@@ -88,10 +87,7 @@ def verify() -> Response:
 
 def run(body: bodies.Body, default_policy: str) -> dict[str, Any]:
     """The report for a body.  Raises `RequestError` and what the verifier raises."""
-    try:
-        params = VerifyParams.model_validate(body.params)
-    except ValidationError as error:
-        raise invalid(error, VerifyParams) from None
+    params = checked(VerifyParams, body.params)
     supplied: dict[str, list[bytes]] = {
         "trust_anchors": list(params.trust_anchors),
         "certificates": list(params.certificates),
