@@ -7,6 +7,7 @@ expired or been revoked.  Data that revokes always counts.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
@@ -63,7 +64,8 @@ def status_of(
     facts = context.facts(certificate, issuer)
     revoked = min((f for f in facts if f.status is FactStatus.REVOKED and f.revoked_at), key=_when, default=None)
     if revoked is not None and revoked.revoked_at is not None:
-        return _revoked(certificate, revoked, revoked.revoked_at, proven, depth)
+        since = _suspended_since(context, certificate, issuer, facts, revoked) or revoked.revoked_at
+        return _revoked(certificate, revoked, since, proven, depth)
     notes: list[Finding] = []
     # What cannot know the certificate does not say that a suspension was lifted.
     knowing = (
@@ -149,6 +151,24 @@ def known_after_expiry(context: Context, certificate: Certificate, issuer: Certi
 def _when(fact: Fact) -> datetime:
     assert fact.revoked_at is not None
     return fact.revoked_at
+
+
+def _suspended_since(
+    context: Context, certificate: Certificate, issuer: Certificate, facts: Sequence[Fact], revoked: Fact
+) -> datetime | None:
+    """Since when the certificate was on hold without a break until it was revoked: what was signed meanwhile was never
+    cleared, although a CA may date the revocation later (RFC 5280 §5.3.1)."""
+    at = _when(revoked)
+    holds = [f for f in facts if f.status is FactStatus.ON_HOLD and _when(f) < at]
+    if not holds:
+        return None
+    lifted = [
+        f.this_update
+        for f in facts
+        if f.status is FactStatus.GOOD and f.this_update < at and not _unfit(context, certificate, issuer, f, None)
+    ]
+    unbroken = (f for f in holds if all(moment <= f.this_update for moment in lifted))
+    return min(map(_when, unbroken), default=None)
 
 
 def _revoked(certificate: Certificate, fact: Fact, at: datetime, proven: datetime, depth: int) -> Status:

@@ -145,3 +145,21 @@ def test_a_responder_that_nobody_looks_after_is_told(bench: Bench) -> None:
     verdict = bench.judge(document, [answer, listed(bench, bench.now - timedelta(hours=1)), *bench.status()[1:]])
     assert "ocsp_responder_not_checked" not in codes(verdict)
     assert "ocsp_responder_not_checked" not in codes(bench.judge(document, bench.status()))
+
+
+def test_revoked_out_of_a_suspension_counts_from_its_start(bench: Bench) -> None:
+    """On hold since day -6, revoked for good as of day -2: what was signed between was never cleared."""
+    held = listed(bench, bench.day(-5), entries=[entry(bench, bench.day(-6), "certificateHold")])
+    gone = listed(bench, bench.now, entries=[entry(bench, bench.day(-2), "keyCompromise")])
+    rest = [*bench.status()[1:], *bench.status("tsa1")]
+
+    def stamped(at: float, *lists: EvidenceItem) -> tuple[str, str | None]:
+        signer = bench.signer()
+        return outcome(bench.judge(bench.document(signer, bench.token(bench.day(at), signer)), [*lists, *rest]))
+
+    assert stamped(-4, held, gone) == ("INDETERMINATE", "REVOKED_NO_POE")
+    assert stamped(-7, held, gone) == PASSED
+    assert stamped(-4, gone) == PASSED
+    lifted = listed(bench, bench.day(-4.5))
+    assert stamped(-4, held, lifted, gone) == PASSED
+    assert stamped(-4, listed(bench, bench.day(-5.5)), held, gone) == ("INDETERMINATE", "REVOKED_NO_POE")
