@@ -66,6 +66,7 @@ class _Walk:
     fresh_at: datetime
     exists: datetime
     policies: PolicyInputs
+    signing: bool
     findings: list[Finding] = field(default_factory=list)
     entries: list[ChainEntry] = field(default_factory=list)
     ends: list[datetime] = field(default_factory=list)
@@ -80,12 +81,13 @@ def validate_chain(
     fresh_at: datetime | None = None,
     exists: datetime | None = None,
     policies: PolicyInputs = ANY_POLICY,
+    signing: bool = False,
 ) -> ChainResult:
     """Judge the paths of `certificate` for something proven to exist at `proven`: the first that passes, or the best.
 
     `fresh_at` (default `proven`) is the instant for which revocation data must be fresh; `exists` (default `proven`)
     since when the certificate itself is known, where what it signed does not name it; `policies` says which
-    certificate policies are asked for.  Never raises.
+    certificate policies are asked for; `signing` that the certificate signs documents.  Never raises.
     """
     best: ChainResult | None = None
     rank = -1
@@ -95,7 +97,7 @@ def validate_chain(
     while paths:
         for path in paths:
             tried.add(path)
-            result = _judge(_Walk(context, path, proven, fresh_at or proven, exists or proven, policies))
+            result = _judge(_Walk(context, path, proven, fresh_at or proven, exists or proven, policies, signing))
             failing = [f for f in judged(context.policy, result.findings) if f.level is Level.FAIL]
             if not failing:
                 return result
@@ -130,7 +132,8 @@ def _judge(walk: _Walk) -> ChainResult:
     path = walk.path
     walk.findings += walk.context.broken(path, walk.policies)
     made = min(walk.proven, walk.fresh_at)  # a token is as old as it says, proven or not
-    walk.findings += check_anchor(walk.context.anchor(path[-1]), path[0], made, walk.context.present)
+    anchor = walk.context.anchor(path[-1])
+    walk.findings += check_anchor(anchor, path[0], made, walk.context.present, signing=walk.signing)
     strength = Strength(walk.context.policy)
     try:
         _walk(walk, strength)

@@ -144,7 +144,7 @@ def check_certificate(
     Never raises.
     """
     context = Context.of(policy, material, now, evidence, (certificate, *pool))
-    chain = validate_chain(context, certificate, proven=now, policies=policy.certificate_policies)
+    chain = validate_chain(context, certificate, proven=now, policies=policy.certificate_policies, signing=True)
     purpose = judged(policy, check_purpose(policy, certificate))
     findings = judged(policy, (*chain.findings, *purpose))
     failing = [f for f in findings if f.level is Level.FAIL]

@@ -159,6 +159,7 @@ def _core(
             proven=proof.time,
             exists=max(proof.time, context.proofs.certificate(certificate)),
             policies=policy.certificate_policies,
+            signing=True,
         )
         findings += chain.findings
         findings += check_purpose(policy, certificate)

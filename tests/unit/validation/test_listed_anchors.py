@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from dataclasses import replace
 
+import pytest
+
 from signsvc.trust import TrustAnchor
 from signsvc.types import Certificate
 from tests.unit.validation.validation_bench import DAY, Bench, codes, outcome, token_codes
@@ -55,6 +57,15 @@ def test_an_anchor_for_timestamps_signs_no_document(bench: Bench) -> None:
     )
     assert found == NO_CHAIN
     assert "trust_anchor_for_timestamps" in said
+
+
+@pytest.mark.parametrize("label", ["tsa1", "sub-g2-tsa"], ids=["an authority for time", "a CA"])
+def test_an_anchor_for_timestamps_signs_no_document_by_who_stamps(bench: Bench, label: str) -> None:
+    """What it certified for time, and itself, signs documents with that key."""
+    bench = replace(bench, anchors=(listed(bench, "sub-g2-tsa", use="timestamp"),))
+    verdict = bench.judge(bench.document(bench.signer(label)), bench.full(label))
+    assert verdict.indication == "INDETERMINATE"
+    assert "trust_anchor_for_timestamps" in codes(verdict)
 
 
 def test_a_timestamp_authority_itself_may_be_listed(bench: Bench) -> None:
