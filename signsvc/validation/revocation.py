@@ -21,7 +21,7 @@ from signsvc.validation.pool import Pool
 
 if TYPE_CHECKING:
     from signsvc.trust.crl import Crl
-    from signsvc.trust.ocsp import OcspResponse
+    from signsvc.trust.ocsp import OcspResponse, OcspSingle
     from signsvc.trust.paths import Path
 
 PathsOf = Callable[[Certificate], tuple["Path", ...]]
@@ -166,15 +166,30 @@ class RevocationData:
         )
 
     def _signer_status(self, signer: Certificate, above: Certificate) -> tuple[datetime | None, bool]:
-        """When a list by the very key that certified a responder or list issuer revoked it, and whether any speaks of
-        it."""
+        """When the very key that certified a responder or list issuer revoked it, by a list or an answer of its own,
+        and whether any speaks of it."""
         nobody = Pool(())
         facts = [
             fact
             for item, crl in self._crls
             if (fact := _from_crl(item, crl, signer, above, nobody, lambda _: ())) is not None
         ]
-        return min((f.revoked_at for f in facts if f.revoked_at is not None), default=None), bool(facts)
+        gone = [fact.revoked_at for fact in facts if fact.revoked_at is not None]
+        answers = [
+            single
+            for _, response in self._responses
+            if (single := _single(response, signer, above)) is not None
+            and response.verify(above) is SignatureCheck.VALID
+        ]
+        gone += [single.revoked_at for single in answers if single.revoked_at is not None]
+        return min(gone, default=None), bool(facts) or any(s.status != FactStatus.UNKNOWN for s in answers)
+
+
+def _single(response: OcspResponse, certificate: Certificate, issuer: Certificate) -> OcspSingle | None:
+    try:
+        return response.single(certificate, issuer)
+    except (DerError, IndexError):
+        return None
 
 
 def _from_crl(

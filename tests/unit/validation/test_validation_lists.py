@@ -163,3 +163,23 @@ def test_revoked_out_of_a_suspension_counts_from_its_start(bench: Bench) -> None
     lifted = listed(bench, bench.day(-4.5))
     assert stamped(-4, held, lifted, gone) == PASSED
     assert stamped(-4, listed(bench, bench.day(-5.5)), held, gone) == ("INDETERMINATE", "REVOKED_NO_POE")
+
+
+def test_a_responder_that_its_authority_revokes_in_an_answer_of_its_own(bench: Bench) -> None:
+    """No list: the authority's own key says that the responder's was stolen, and nothing proves its answer older."""
+    bench.pki.add("ocsp-stolen", "ocsp-sub-g2-state", nocheck=False)
+    answer = ocsp(bench.pki.ocsp("person", "good", at=bench.now, signer="ocsp-stolen"))
+    rest = [answer, *bench.status()[1:]]
+
+    def said(status: str, signer: str) -> tuple[tuple[str, str | None], set[str]]:
+        own = bench.pki.ocsp("ocsp-stolen", status, at=bench.now, issuer=CA, signer=signer, revoked_at=bench.day(-3))
+        verdict = bench.judge(bench.document(bench.signer()), [ocsp(own), *rest])
+        return outcome(verdict), codes(verdict)
+
+    assert said("revoked", CA)[0] == OPEN
+    found, told = said("good", CA)
+    assert found == PASSED
+    assert "ocsp_responder_not_checked" not in told
+    # It never clears itself.
+    found, told = said("good", "ocsp-stolen")
+    assert "ocsp_responder_not_checked" in told
