@@ -55,7 +55,7 @@ ROWS = (
         "A shape made to exhaust readers, which DSS does not bound, or gives up.",
     ),
     Row(
-        r"file document_too_complex/read/(read|late)",
+        r"file document_too_complex/read/(read|late|DSSException)",
         r"hostile/(bombs_in_the_store|filters_.*)",
         "hostile/bombs_in_the_store",
         "The others do not decode what stands there, or do and take their time; here a limit is hit and named.",
@@ -231,6 +231,12 @@ ROWS = (
     ),
     Row(
         r"grade undefined/unchanged/unchanged",
+        r"hostile/rows_in_a_later_revision",
+        "hostile/rows_in_a_later_revision",
+        "Rows of a later revision lead to an object of another number, which the others never ask for.",
+    ),
+    Row(
+        r"grade undefined/unchanged/unchanged",
         r"octets/.*-behind|case/octets/trailing-.*",
         "octets/one-octet-behind",
         "The others do not look at octets behind the last revision; who repairs the file may show them.",
@@ -310,6 +316,12 @@ STRICTER = (
         r"hostile/many_false_signatures",
         "hostile/many_false_signatures",
         "Signatures in no field that cover nothing and cannot be read stand beside the good one.",
+    ),
+    Row(
+        r"TOTAL-FAILED/FORMAT_FAILURE .*\bobject_unreadable\b.*",
+        r"hostile/rows_in_a_later_revision",
+        "hostile/rows_in_a_later_revision",
+        "Rows of a later revision lead to an object of another number.",
     ),
     Row(
         r"TOTAL-FAILED/FORMAT_FAILURE .*\b(document_octets_after_end|object_unlisted)\b.*",
