@@ -182,7 +182,9 @@ class RevocationData:
             and response.verify(above) is SignatureCheck.VALID
         ]
         gone += [single.revoked_at for single in answers if single.revoked_at is not None]
-        return min(gone, default=None), bool(facts) or any(FactStatus(s.status) is not FactStatus.UNKNOWN for s in answers)
+        return min(gone, default=None), bool(facts) or any(
+            FactStatus(s.status) is not FactStatus.UNKNOWN for s in answers
+        )
 
 
 def _single(response: OcspResponse, certificate: Certificate, issuer: Certificate) -> OcspSingle | None:
