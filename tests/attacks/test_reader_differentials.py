@@ -305,6 +305,36 @@ def object_cut_by_the_next() -> tuple[bytes, bytes]:
     return pdf.data, bytes(out)
 
 
+@pytest.mark.parametrize("damage", [b"/Tipe /ObjStm", b"/Type /ObjStm /Filter /None"])
+def test_users_in_an_object_stream_that_others_can_read(
+    damage: bytes, pki: test_pki.Pki, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What draws the form stands where only other programs look: the form may not change."""
+    monkeypatch.setattr(Signed, "cms", staticmethod(maker(pki)))
+    monkeypatch.setattr(Signed, "room", 24_000)
+    pdf = _Drawn(b"70 0 R", b"/X Do", {50: ONE})
+    held = b"70 0 << /Font << /F1 5 0 R >> /XObject << /X 50 0 R >> >>"
+    packed = stream(held, b"/Type /ObjStm /N 1 /First 5").replace(b"/Type /ObjStm", damage)
+    rows = b"".join(bytes([kind]) + where.to_bytes(4, "big") + b"\0\0" for kind, where in ((2, 71), (1, len(pdf.data))))
+    at = len(pdf.data) + len(b"71 0 obj\n%s\nendobj\n" % packed)
+    entries = b"/Type /XRef /Size 100 /W [1 4 2] /Index [70 2] /Root 1 0 R /Prev %d" % pdf.prev
+    table = b"72 0 obj\n%s\nendobj\nstartxref\n%d\n%%%%EOF\n" % (stream(rows, entries), at)
+    pdf.data += b"71 0 obj\n%s\nendobj\n" % packed + table
+    pdf.prev, pdf.size = at, 100
+    pdf.sign(pki, name="Hai", cms=maker(pki))
+    outcome, codes = told(Court(pki)(_append(pdf, [(50, MANY, True)])))
+    assert outcome == FORMAT
+    assert "object_unreadable" in codes
+
+
+def test_signature_that_is_a_comment(pki: test_pki.Pki, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A text box whose text is the unsigned value of a signature: pages then show what anybody writes there."""
+    monkeypatch.setattr(Signed, "cms", staticmethod(maker(pki)))
+    monkeypatch.setattr(Signed, "room", 24_000)
+    box = b" /Subtype /FreeText /Rect [50 300 500 600] /DA (/F1 12 Tf 0 g) /F 4"
+    check(Court(pki)(Signed(sign=box).data), FORMAT, "signature_is_annotation")
+
+
 def test_hidden_rows_behind_the_end(pki: test_pki.Pki, monkeypatch: pytest.MonkeyPatch) -> None:
     """A signed revision takes no cross-references from octets that were appended to it."""
     monkeypatch.setattr(Signed, "cms", staticmethod(maker(pki)))

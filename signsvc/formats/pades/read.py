@@ -156,6 +156,9 @@ class _Reading:
             item.note("signature_type_wrong")
         elif kind == "Sig" and item.is_timestamp:
             item.note("timestamp_type_sig")
+        if "Subtype" in source.dictionary or "Rect" in source.dictionary:
+            # as a comment it would show its /Contents, which no signature covers
+            item.note("signature_is_annotation")
         if sub_filter is None:
             item.note("signature_sub_filter_missing")
         elif sub_filter not in _KNOWN:

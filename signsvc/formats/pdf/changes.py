@@ -14,12 +14,14 @@ from signsvc.formats.pdf import docmdp
 from signsvc.formats.pdf.change_cover import COVERING
 from signsvc.formats.pdf.change_pages import MAX_STAMPS
 from signsvc.formats.pdf.change_rules import judge
+from signsvc.formats.pdf.change_scan import wheres
 from signsvc.formats.pdf.change_step import Notes, Step, dictionary, items
 from signsvc.formats.pdf.change_usages import Usages
 from signsvc.formats.pdf.docmdp import Restrictions
 from signsvc.formats.pdf.document import Document
 from signsvc.formats.pdf.limits import LimitError, PdfError, SpentError
 from signsvc.formats.pdf.objects import Ref
+from signsvc.formats.pdf.xref import PACKED, PLAIN
 from signsvc.types import Change, Grade
 
 _MEMO = "changes"
@@ -37,6 +39,7 @@ class _Steps:
         self._restrictions: dict[int, Restrictions] = {}
         self._changes: dict[tuple[int, bool | None, bool], Change] = {}
         self._outward: bool | None = None
+        self._hidden: bool | None = None
         self._left = document.limits.changes
 
     def step(self, index: int) -> tuple[Notes, tuple[int, ...]]:
@@ -86,12 +89,37 @@ class _Steps:
             )
         return self._outward
 
+    def _hides_objects(self) -> bool:
+        """Whether objects stand in an object stream that cannot be read here: what they refer to is not known, and
+        other programs may find it."""
+        if self._hidden is None:
+            document = self._document
+            holders = {
+                (number, holder): revision.index
+                for revision in document.revisions
+                for number in dict.fromkeys(wheres(revision, PACKED))
+                if (holder := document.entry(number, revision.index)) is not None and holder.kind == PLAIN
+            }
+            self._hidden = not all(self._decodes(number, at) for (number, _), at in holders.items())
+        return self._hidden
+
+    def _decodes(self, number: int, index: int) -> bool:
+        try:
+            self._document.object_stream(number, index)
+        except LimitError:
+            raise
+        except PdfError:
+            return False
+        return True
+
     def _judged(self, index: int) -> tuple[Notes, tuple[int, ...]]:
         try:
             step = Step(self._document, index, self._find_usages())
             judge(step)
             if self._reaches_out():
                 step.refuse("object_beyond_revision")
+            if self._hides_objects():
+                step.refuse("object_unreadable")
         except LimitError:
             raise
         except SpentError:
