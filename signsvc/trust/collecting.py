@@ -28,7 +28,7 @@ from signsvc.trust.fetching import MAX_AHEAD, Fetch, Fetched, FetchRequest
 from signsvc.trust.material import TrustMaterial
 from signsvc.trust.paths import Path, PathFinder, chain_problem, issued
 from signsvc.trust.points import freshest_urls
-from signsvc.trust.revocation_data import Answers
+from signsvc.trust.revocation_data import Answer, Answers
 from signsvc.types import Certificate, EvidenceItem, EvidenceKind, Origin, names
 
 if TYPE_CHECKING:
@@ -242,19 +242,25 @@ class _Collection:
         return answer.responder if answer else None
 
     def _ask_ocsp(self, certificate: Certificate, issuer: Certificate) -> Certificate | None:
-        for value in self._values(_ocsp_wish(certificate, issuer)):
+        wish = _ocsp_wish(certificate, issuer)
+        for value in self._values(wish):
             item = self._item(EvidenceKind.OCSP, value)
             answer = self._answers.of(item, certificate, issuer, self._known, self._now)
+            before = self._replaced(wish, item, value, answer, certificate, issuer)
             if answer is not None and answer.adequate:
                 self._add(item)
                 return answer.responder
+            if before is not None and before.adequate:
+                return before.responder
         return None
 
     def _get_lists(self, certificate: Certificate, issuer: Certificate) -> None:
         fresher = dict.fromkeys(_freshest(certificate))
-        for value in self._values(_list_wish(certificate)):
+        complete = _list_wish(certificate)
+        for value in self._values(complete):
             item = self._item(EvidenceKind.CRL, value)
             answer = self._answers.of(item, certificate, issuer, self._known, self._now)
+            self._replaced(complete, item, value, answer, certificate, issuer)
             if answer is None:
                 continue
             self._add(item)
@@ -271,6 +277,36 @@ class _Collection:
                 self._add(item)
                 if not _ended(Crl.of(item), self._now):
                     return
+
+    def _replaced(
+        self,
+        wish: FetchRequest | None,
+        item: EvidenceItem,
+        value: Fetched,
+        answer: Answer | None,
+        certificate: Certificate,
+        issuer: Certificate,
+    ) -> Answer | None:
+        """The answer that a fetched value replaced in the cache: both count, and the one made later is kept.
+
+        Whoever stands between may give an older answer that is still fresh, from before a revocation.
+        """
+        if wish is None or not value.replaced:
+            return None
+        request = replace(wish, url=value.url, others=())
+        before = self._get(replace(request, before=True))
+        if before is None:
+            return None
+        other = self._item(item.kind, before)
+        found = self._answers.of(other, certificate, issuer, self._known, self._now)
+        if found is not None:
+            self._add(other)
+        now = answer if answer is not None and answer.adequate else None
+        if found is not None and found.adequate and (now is None or found.made > now.made):
+            self._get(replace(request, keep=before.sha256))
+        elif now is not None:
+            self._get(replace(request, keep=value.sha256))
+        return found
 
     # the network ------------------------------------------------------------------------------------------------
     def _values(self, wish: FetchRequest | None) -> Iterable[Fetched]:

@@ -17,7 +17,7 @@ import tempfile
 import threading
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
@@ -25,8 +25,8 @@ from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
 from signsvc.errors import UpstreamError
-from signsvc.trust import answers, crl_index
-from signsvc.trust.fetching import KINDS, MAX_AHEAD, MAX_OTHERS, Fetched, FetchRequest
+from signsvc.trust import answers, crl_index, fetching
+from signsvc.trust.fetching import KINDS, MAX_AHEAD, MAX_OTHERS, Fetched, FetchRequest, Refreshed
 
 if TYPE_CHECKING:
     from signsvc.net import HttpClient, Response
@@ -57,15 +57,6 @@ _PRUNE_PARTS = 8
 _MAX_UNINDEXED = 10_000
 _MAX_FILES = 200_000  # besides the octets: a document can cause many small ones
 _MEDIA = {"ocsp": "application/ocsp-response", "crl": "application/pkix-crl", "certificate": "application/pkix-cert"}
-
-
-@dataclass(frozen=True, slots=True)
-class Refreshed:
-    """What became of one list; `problem` is a short word where its server failed."""
-
-    url: str
-    changed: bool = False
-    problem: str | None = None
 
 
 class EvidenceClient:
@@ -112,6 +103,8 @@ class EvidenceClient:
             raise UpstreamError("outbound_refused", reason="kind")
         times = [time.monotonic() + self._http.rules.total_timeout * 2, deadline, request.deadline]
         until = min(moment for moment in times if moment is not None)
+        if request.before or request.keep is not None:
+            return self._replaced(request, until)
         for one in request.ahead[:MAX_AHEAD]:
             self._begin(partial(self._settled, replace(one, ahead=()), until))
         urls = request.urls[: MAX_OTHERS + 1]
@@ -271,8 +264,28 @@ class EvidenceClient:
         now = self._clock()
         with contextlib.suppress(OSError):
             os.utime(path, (now, now))
-            _failure(path).unlink(missing_ok=True)
+            fetching.failure_of(path).unlink(missing_ok=True)
         return replace(kept, fetched_at=datetime.fromtimestamp(now, UTC))
+
+    # which is the newer -----------------------------------------------------------------------------------------
+    def _replaced(self, request: FetchRequest, until: float) -> Fetched:
+        """What the kept value replaced; or, with `keep`, the one that stays.  A server may answer with an older value
+        that is still fresh, by mistake or malice: who reads both, and checks who made them, says which is the newer.
+        """
+        path = self._path(request)
+        with self._alone(path, until):
+            now, before = self._kept(path), self._kept(fetching.before_of(path))
+            if now is None or before is None:
+                raise UpstreamError("outbound_failed", reason="not_kept")
+            if request.keep is None:
+                return before
+            with contextlib.suppress(OSError):
+                if request.keep == before.sha256:
+                    os.utime(fetching.before_of(path), (self._clock(),) * 2)  # the server was asked for it just now
+                    fetching.before_of(path).replace(path)
+                elif request.keep == now.sha256:
+                    fetching.before_of(path).unlink(missing_ok=True)
+            return replace(now, body=b"", replaced=False)
 
     # before they end --------------------------------------------------------------------------------------------
     def refresh(self, *, urls: Iterable[str] = (), margin: float = 10 * MINUTE) -> Iterator[Refreshed]:
@@ -338,12 +351,12 @@ class EvidenceClient:
         """Note, to the hour, that a value is in use; access times are not kept everywhere, and by every reader."""
         if self._clock() - self._used_at(path) > HOUR:
             with contextlib.suppress(OSError):
-                _used(path).touch()
-                os.utime(_used(path), (self._clock(),) * 2)
+                fetching.used_of(path).touch()
+                os.utime(fetching.used_of(path), (self._clock(),) * 2)
 
     def _used_at(self, path: Path) -> float:
         try:
-            return _used(path).stat().st_mtime
+            return fetching.used_of(path).stat().st_mtime
         except OSError:
             return 0.0
 
@@ -354,15 +367,16 @@ class EvidenceClient:
                 moment = datetime.fromtimestamp(os.fstat(file.fileno()).st_mtime, UTC)
                 facts = json.loads(file.readline(_MAX_HEAD))
                 url, sha256 = str(facts["url"]), str(facts["sha256"])
+                replaced = fetching.before_of(path).exists()
                 if sha256 == known:
-                    return Fetched(b"", url, moment, from_cache=True, unchanged=True, sha256=sha256)
+                    return Fetched(b"", url, moment, True, unchanged=True, sha256=sha256, replaced=replaced)
                 body = file.read()
         except (OSError, ValueError, KeyError, TypeError, OverflowError):
             return None
         # Others take the digest for the value's name: a file that a crash left behind must not borrow one.
         if hashlib.sha256(body).hexdigest() != sha256:
             return None
-        return Fetched(body, url, moment, from_cache=True, sha256=sha256)
+        return Fetched(body, url, moment, from_cache=True, sha256=sha256, replaced=replaced)
 
     def _age(self, kept: Fetched) -> float:
         assert kept.fetched_at is not None
@@ -384,12 +398,18 @@ class EvidenceClient:
                 facts[name] = value
         head = json.dumps(facts).encode() + b"\n"
         with contextlib.suppress(OSError):
+            # The first that nobody compared stays: more answers do not push it out.
+            other = request.kind != "certificate" and self._facts(path).get("sha256", sha256) != sha256
+            if other and not fetching.before_of(path).exists():
+                path.replace(fetching.before_of(path))
             self._write(path, head, body, now)
-            _failure(path).unlink(missing_ok=True)
+            fetching.failure_of(path).unlink(missing_ok=True)
             self._count(len(body))
         unchanged = sha256 == request.known
         moment = datetime.fromtimestamp(now, UTC)
-        return Fetched(b"" if unchanged else body, request.url, moment, unchanged=unchanged, sha256=sha256)
+        replaced = fetching.before_of(path).exists()
+        body = b"" if unchanged else body
+        return Fetched(body, request.url, moment, unchanged=unchanged, sha256=sha256, replaced=replaced)
 
     def _count(self, octets: int) -> None:
         """Prune by what was stored: a few documents can name many large lists, many documents dead names."""
@@ -417,15 +437,15 @@ class EvidenceClient:
             return
         with contextlib.suppress(OSError):
             reason = json.dumps({"reason": str(error.data.get("reason", ""))[:80]})
-            self._write(_failure(path), reason.encode() + b"\n", b"", self._clock())
+            self._write(fetching.failure_of(path), reason.encode() + b"\n", b"", self._clock())
             self._count(0)
 
     def _raise_remembered(self, path: Path) -> None:
         try:
-            age = self._clock() - _failure(path).stat().st_mtime
+            age = self._clock() - fetching.failure_of(path).stat().st_mtime
             if not -MINUTE <= age < FAILURE_SECONDS:
                 return
-            found = str(json.loads(_failure(path).read_bytes()[:_MAX_HEAD])["reason"])
+            found = str(json.loads(fetching.failure_of(path).read_bytes()[:_MAX_HEAD])["reason"])
         except (OSError, ValueError, KeyError, TypeError):
             return
         reason = "".join(c for c in found if c.isascii() and (c.isalnum() or c == "_"))
@@ -472,11 +492,3 @@ class EvidenceClient:
                 path.unlink(missing_ok=True)
             total -= size
             count -= 1
-
-
-def _used(path: Path) -> Path:
-    return path.with_name(path.name + ".used")
-
-
-def _failure(path: Path) -> Path:
-    return path.with_name(path.name + ".failed")

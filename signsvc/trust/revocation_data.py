@@ -22,10 +22,11 @@ MAX_VALUES = 500
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """An authentic value about one certificate.  `adequate`: nothing fresher is needed; `responder`: who signed an OCSP
-    answer."""
+    """An authentic value about one certificate.  `adequate`: nothing fresher is needed; `made`: its thisUpdate;
+    `responder`: who signed an OCSP answer."""
 
     adequate: bool
+    made: datetime
     responder: Certificate | None = None
 
 
@@ -94,7 +95,8 @@ def _from_ocsp(
     responder = response.responder(_responders(known, issuer), issuer, checked=certificate)
     if responder is None:
         return None
-    return Answer(_adequate(certificate, single.this_update, single.next_update, now), responder)
+    adequate = _adequate(certificate, single.this_update, single.next_update, now)
+    return Answer(adequate, single.this_update, responder)
 
 
 def _from_crl(
@@ -104,12 +106,13 @@ def _from_crl(
         return None
     if crl.issued_by(issuer) and crl.verify(issuer) is SignatureCheck.VALID:
         # A list for some reasons, or of changes alone, is taken along: others may complete it.
-        return Answer(crl.covers(certificate) and _adequate(certificate, crl.this_update, crl.next_update, now))
+        adequate = crl.covers(certificate) and _adequate(certificate, crl.this_update, crl.next_update, now)
+        return Answer(adequate, crl.this_update)
     # A re-keyed CA signs its list with either key, another authority an indirect one.  Anybody may have made a
     # certificate with the name: such a list is taken along, but keeps nobody from asking further.
     others = [c for c in known if c != issuer and names.same(c.subject_der, crl.issuer_der)]
     known_signer = any(crl.issued_by(s) and crl.verify(s) is SignatureCheck.VALID for s in others[:5])
-    return Answer(adequate=False) if known_signer else None
+    return Answer(False, crl.this_update) if known_signer else None
 
 
 def _responders(known: Iterable[Certificate], issuer: Certificate) -> Sequence[Certificate]:

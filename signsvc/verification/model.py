@@ -137,6 +137,8 @@ def _wish_to_json(request: FetchRequest) -> dict[str, Any]:
         "body": None if request.body is None else len(request.body),
         "newer_than": request.newer_than.isoformat() if request.newer_than else None,
         "known": request.known,
+        "before": request.before,
+        "keep": request.keep,
     }
 
 
@@ -165,10 +167,11 @@ def _wish_from_json(data: dict[str, Any], body: bytes | None) -> FetchRequest:
     others = data["others"]
     if kind not in KINDS or not isinstance(others, list) or not all(isinstance(u, str) for u in (url, *others)):
         raise ValueError(_NO_WISH)
-    if known is not None and not isinstance(known, str):
+    before, keep = data.get("before", False), data.get("keep")
+    if not all(text is None or isinstance(text, str) for text in (known, keep)) or not isinstance(before, bool):
         raise ValueError(_NO_WISH)
     moment = datetime.fromisoformat(newer).astimezone(UTC) if newer else None
-    return FetchRequest(kind, url, body, moment, tuple(others[:MAX_OTHERS]), known=known)
+    return FetchRequest(kind, url, body, moment, tuple(others[:MAX_OTHERS]), known=known, before=before, keep=keep)
 
 
 def fetched_to_json(found: Fetched) -> dict[str, Any]:
@@ -180,10 +183,12 @@ def fetched_to_json(found: Fetched) -> dict[str, Any]:
         "cached": found.from_cache,
         "stale": found.stale,
         "unchanged": found.unchanged,
+        "replaced": found.replaced,
     }
 
 
 def fetched_from_json(data: dict[str, Any], body: bytes) -> Fetched:
     """The answer as the worker reads it; the digest of its octets is the worker's own to make."""
     moment = datetime.fromisoformat(data["at"]) if data["at"] else None
-    return Fetched(body, data["url"], moment, data["cached"], data["stale"], data["unchanged"])
+    flags = (data["cached"], data["stale"], data["unchanged"])
+    return Fetched(body, data["url"], moment, *flags, replaced=data.get("replaced", False))

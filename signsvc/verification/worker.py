@@ -95,7 +95,9 @@ def fetcher(sock: socket.socket) -> Fetch:
     """Values of the network, asked of the parent."""
 
     def fetch(request: FetchRequest) -> Fetched:
-        held = next((found for url in request.urls if (found := _GIVEN.get((request.kind, url, request.body)))), None)
+        plain = not request.before and request.keep is None
+        urls = request.urls if plain else ()
+        held = next((found for url in urls if (found := _GIVEN.get((request.kind, url, request.body)))), None)
         wish, bodies = fetch_to_json(replace(request, known=held.sha256 if held else None))
         frames.send(sock, {"fetch": wish}, bodies)
         answer, payload = frames.receive(sock)
@@ -106,7 +108,7 @@ def fetcher(sock: socket.socket) -> Fetch:
         if found.unchanged and held is not None:
             return replace(found, body=held.body, sha256=held.sha256)
         found = Fetched.of(found, request)
-        if len(payload) >= _REMEMBER_FROM:
+        if plain and len(payload) >= _REMEMBER_FROM:
             _GIVEN.put((request.kind, found.url, request.body), found, len(payload))
         return found
 

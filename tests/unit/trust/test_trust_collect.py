@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import time
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime, timedelta
@@ -414,3 +415,33 @@ def test_junk_from_the_network_is_left_out(material: TrustMaterial, cert: CertOf
 def test_junk_in_the_document_is_left_out(material: TrustMaterial, cert: CertOf) -> None:
     junk = tuple(EvidenceItem(kind, b"\x30\x03\x02\x01\x01", Origin.DSS) for kind in EvidenceKind)
     assert len(gather(material, None, cert("person"), have=junk)[EvidenceKind.CERTIFICATE]) == 3
+
+
+@pytest.mark.parametrize("kind", ["ocsp", "crl"])
+@pytest.mark.parametrize("replayed", [True, False], ids=["an older value replayed", "a newer value"])
+def test_what_a_server_replaces_counts_as_well(
+    material: TrustMaterial, cert: CertOf, pki: test_pki.Pki, kind: str, replayed: bool
+) -> None:
+    """Good from an hour ago, then revoked, and both still fresh: in whatever order they came, both are at hand."""
+    now = datetime.now(UTC)
+    number = cert("person").serial_number
+    if kind == "ocsp":
+        good = pki.ocsp("person", "good", at=now - timedelta(hours=1))
+        revoked = pki.ocsp("person", "revoked", at=now)
+    else:
+        good = pki.crl("sub-g2-state", now - timedelta(hours=1), entries=[])
+        revoked = pki.crl("sub-g2-state", now, entries=[(number, now, "keyCompromise")])
+    came, before = (good, revoked) if replayed else (revoked, good)
+    kept: list[str | None] = []
+
+    def fetch(request: FetchRequest) -> Fetched:
+        if request.kind != kind or request.url not in (*cert("person").ocsp_urls, *cert("person").crl_urls):
+            raise UpstreamError("outbound_failed", reason="test")
+        if request.keep is not None:
+            kept.append(request.keep)
+            return Fetched(b"", request.url)
+        return Fetched(before if request.before else came, request.url, now, replaced=not request.before)
+
+    found = gather(material, fetch, cert("person"), now=now)
+    assert {good, revoked} <= {item.der for item in found[EvidenceKind(kind)]}
+    assert set(kept) == {hashlib.sha256(revoked).hexdigest()}

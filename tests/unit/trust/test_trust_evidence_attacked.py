@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import hashlib
 import os
 import threading
 import time
 from base64 import b64encode, encodebytes
 from collections.abc import Iterator
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
@@ -15,7 +18,7 @@ import pytest
 import test_pki
 from signsvc.errors import UpstreamError
 from signsvc.net import HttpClient, NetRules
-from signsvc.trust import EvidenceClient, FetchRequest, crl_index
+from signsvc.trust import EvidenceClient, Fetched, FetchRequest, crl_index
 from test_pki.responders import Responders
 
 STATE = "/crl/sub-g2-state.crl"
@@ -186,3 +189,35 @@ def test_many_dead_names_do_not_wake_a_server_that_fails() -> None:
     for number in range(500):
         breaker.failed((f"other{number}.example", 80))
     assert not breaker.allows(("slow.example", 80))
+
+
+def test_an_older_answer_does_not_push_out_what_it_replaced(
+    client: EvidenceClient, files: Files, pki: test_pki.Pki
+) -> None:
+    """The server alternates between older lists; whoever reads them says which one is the newest."""
+    newest, *older = (pki.crl("sub-g2-state", datetime.now(UTC) - timedelta(hours=n)) for n in (0, 2, 3))
+    request = files.request("/list")
+
+    def served(body: bytes) -> Fetched:
+        files.held["/list"] = body
+        moment = datetime.now(UTC) - timedelta(hours=2)
+        path = client._path(request)
+        if path.exists():
+            os.utime(path, (moment.timestamp(),) * 2)
+        return client.fetched(request)
+
+    assert not served(newest).replaced
+    with pytest.raises(UpstreamError):
+        client.fetch(replace(request, before=True))
+    for body in (*older, *older):
+        found = served(body)
+        assert (found.body, found.replaced) == (body, True)
+        assert client.fetch(replace(request, before=True)) == newest
+    client.fetch(replace(request, keep="0" * 64))
+    assert client.fetched(request).replaced
+    client.fetch(replace(request, keep=hashlib.sha256(newest).hexdigest()))
+    found = client.fetched(request)
+    assert (found.body, found.replaced, found.from_cache) == (newest, False, True)
+    assert served(older[0]).replaced
+    client.fetch(replace(request, keep=hashlib.sha256(older[0]).hexdigest()))
+    assert not client.fetched(request).replaced
