@@ -5,6 +5,8 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Iterator
 from itertools import islice
+from operator import sub
+from typing import NamedTuple
 
 from signsvc.formats.pdf.document import Document, Revision
 from signsvc.formats.pdf.limits import LimitError, PdfError
@@ -16,6 +18,9 @@ _BACK = re.compile(rb"(?<![0-9+-])(\d{1,10})[\x00\t\n\x0c\r ]+\d{1,5}[\x00\t\n\x
 # Begins with its rarest octet, which the regular expression engine looks for at the speed of memchr.
 _LETTER = re.compile(rb"R(?<=[\x00\t\n\x0c\r ]R)(?=[\x00\t\n\x0c\r ()<>\[\]{}/%]|\Z)")
 _USUAL = re.compile(rb"(?<!\d)(\d{1,10}+) \d{1,5}+ R")  # as nearly all writers write it
+# The same with a generation of one digit, and what stands before that: told by its end, at the speed of memchr.
+_ENDING = re.compile(rb"R(?<=([\s\S]{11}) \d R)")
+_LEAD = 13  # octets before a stretch in which no such end fits, and all of its number does
 _BETWEEN = re.compile(rb"[^0-9\x00\t\n\x0c\r ]")  # stands inside no reference but as its last octet
 _PAIRS = (b" R", b"\nR", b"\rR", b"\tR", b"\x0cR", b"\x00R")
 _GAP = rb"(?:[\x00\t\n\x0c\r ]|%[^\r\n]*+[\r\n])"
@@ -34,29 +39,73 @@ _SKIP_FROM = 1 << 20
 _SKIP_BODY = 1 << 16
 
 
-def hits(buffer: Buffer, start: int, end: int, interest: set[int]) -> Iterator[tuple[int, int]]:
-    """Offset and number of each reference to an object of `interest`; number -1 where one is written unusually.
+class Part(NamedTuple):
+    """A stretch ``[begin, stop)`` of octets, and the objects of interest that its references name.
+
+    `found` are offset and number of each reference, number -1 where one is written unusually; None where they were not
+    looked for one by one: see `named`.
+    """
+
+    begin: int
+    stop: int
+    numbers: set[int]
+    found: list[tuple[int, int]] | None
+
+
+def parts(buffer: Buffer, start: int, end: int, interest: set[int]) -> Iterator[Part]:
+    """All references to objects of `interest` in ``[start, end)``, by stretches; those without any are left out.
 
     Lists of references that nobody asks for pass at the speed of the regular expression engine.
     """
     begin = start
     while begin < end:
         stop = _border(buffer, begin, end)
-        chunk = bytes(buffer[begin:stop])
         # a list of references is worth a search for numbers; in pictures and signatures R is the rarer sight
-        found = _USUAL.findall(chunk) if chunk.count(b"R") * _SPARSE > len(chunk) else None
-        if found is None or sum(chunk.count(pair) for pair in _PAIRS) != len(found):
-            for at, number in _each(buffer, start, begin, stop, end):
-                if number in interest or number < 0:
-                    yield at, number
-        elif wanted := {token: int(token) for token in set(found) if int(token) in interest}:
-            few = len(wanted) <= _MAX_TOKENS
-            named = re.compile(rb"(?<!\d)(%s) \d{1,5}+ R" % b"|".join(wanted)) if few else _USUAL
-            for match in named.finditer(chunk):
-                token = match[1]
-                if token in wanted:
-                    yield begin + match.end() - 2, wanted[token]
+        numbers = _dense(buffer, max(start, begin - _LEAD), begin, stop)
+        if numbers is None:
+            found = [hit for hit in _each(buffer, start, begin, stop, end) if hit[1] in interest or hit[1] < 0]
+            if found:
+                yield Part(begin, stop, {number for _, number in found}, found)
+        elif numbers := numbers & interest:
+            yield Part(begin, stop, numbers, None)
         begin = stop
+
+
+def named(buffer: Buffer, part: Part) -> list[tuple[int, int]]:
+    """Offset and number of each reference of `part`."""
+    if part.found is not None:
+        return part.found
+    chunk, begin, numbers = bytes(buffer[part.begin : part.stop]), part.begin, part.numbers
+    if len(numbers) <= _MAX_TOKENS:
+        only = re.compile(rb"(?<!\d)0*(%s) \d{1,5}+ R" % b"|".join(b"%d" % number for number in numbers))
+        return [(begin + found.end() - 2, int(found[1])) for found in only.finditer(chunk)]
+    every = ((begin + found.end() - 2, int(found[1])) for found in _USUAL.finditer(chunk))
+    return [hit for hit in every if hit[1] in numbers]
+
+
+def _dense(buffer: Buffer, first: int, begin: int, stop: int) -> set[int] | None:
+    """The numbers of all references in ``[begin, stop)``; None where they are few, or one is not written as usual.
+
+    `first` is the offset from which octets before `begin` may be looked at.
+    """
+    chunk, lead = bytes(buffer[first:stop]), begin - first
+    letters = chunk.count(b"R", lead)
+    if letters * _SPARSE <= stop - begin:
+        return None
+    tails = _ENDING.findall(chunk)
+    # of letters that follow no white space none is the end of a reference that is written as usual
+    expected = letters if len(tails) == letters else sum(chunk.count(pair, lead) for pair in _PAIRS)
+    if len(tails) == expected:
+        numbers = set()
+        for tail in set(tails):
+            digits = tail[len(tail.rstrip(b"0123456789")) :]
+            if not 0 < len(digits) < len(tail):
+                break
+            numbers.add(int(digits))
+        else:
+            return numbers
+    found = _USUAL.findall(chunk, lead)
+    return {int(token) for token in set(found)} if len(found) == expected else None
 
 
 def stuck(buffer: Buffer, start: int, end: int) -> bool:
@@ -152,19 +201,19 @@ def stretches(document: Document) -> Iterable[tuple[int, int]]:
     size = document.revisions[-1].end
     if size < _SKIP_FROM:
         return [(0, size)]
-    named: dict[int, int] = {}  # offset -> the last revision that names it
+    last: dict[int, int] = {}  # offset -> the last revision that names it
     for revision in document.revisions:
-        named.update(dict.fromkeys(wheres(revision, PLAIN), revision.index))
-    starts = sorted(named)
+        last.update(dict.fromkeys(wheres(revision, PLAIN), revision.index))
+    starts = [*sorted(last), size]
     found: list[tuple[int, int]] = []
     begin = 0
-    for place, where in enumerate(starts):
-        following = starts[place + 1] if place + 1 < len(starts) else size
-        if following - where < _SKIP_BODY or where < begin:
+    far = [place for place, room in enumerate(map(sub, starts[1:], starts)) if room >= _SKIP_BODY]
+    for where, following in ((starts[place], starts[place + 1]) for place in far):
+        if where < begin:
             continue
         try:
             header = document.physical(where)
-            value = document.object_of(header.num, Entry(PLAIN, where, header.gen), named[where])
+            value = document.object_of(header.num, Entry(PLAIN, where, header.gen), last[where])
             if not isinstance(value, Stream):
                 continue
             end = value.start + value.length
@@ -179,4 +228,4 @@ def stretches(document: Document) -> Iterable[tuple[int, int]]:
     return found
 
 
-__all__ = ["hits", "rows", "stretches", "stuck", "torn"]
+__all__ = ["Part", "named", "parts", "rows", "stretches", "stuck", "torn"]

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import re
 from array import array
-from bisect import bisect_right
+from bisect import bisect_left, bisect_right
 from collections.abc import Iterator
 from dataclasses import dataclass, field
+from operator import itemgetter
 from typing import NamedTuple
 
-from signsvc.formats.pdf.change_scan import hits, rows, stretches, stuck, torn, wheres
+from signsvc.formats.pdf.change_scan import Part, named, parts, rows, stretches, stuck, torn, wheres
 from signsvc.formats.pdf.document import Document
 from signsvc.formats.pdf.limits import LimitError, PdfError, SpentError
 from signsvc.formats.pdf.objects import PdfDict, PdfObject, Ref
@@ -65,6 +66,23 @@ class _Holdings:
     last: Span | None = field(default=None)
 
 
+@dataclass(slots=True)
+class _Chunk:
+    """References that stand close to each other, looked for one by one when somebody asks for one of them.
+
+    `numbers`, ascending, and `places` belong together; `headers` are offsets of object headers before the references.
+    """
+
+    part: Part | None  # until they are looked for
+    since: int  # where the headers begin that no earlier chunk knows
+    stop: int
+    begin: int  # what its places are counted from
+    last: int | None = None  # the last header before its end, -1 where there is none
+    numbers: array[int] = field(default_factory=lambda: array("Q"))
+    places: array[int] = field(default_factory=lambda: array("I"))
+    headers: array[int] = field(default_factory=lambda: array("Q"))
+
+
 def references(value: PdfObject) -> Iterator[tuple[Path, Ref]]:
     """Every reference inside `value` with its path; streams by their dictionary."""
     stack: list[tuple[Path, PdfObject]] = [((), value)]
@@ -96,11 +114,14 @@ class Usages:
         self._full: dict[int, _Holdings] | None = None
         self._known: dict[int, _Holdings] = {}
         self._held: dict[tuple[int, Entry], dict[int, list[Path]]] = {}
-        self._places: dict[int, array[int]] = {}  # number -> offsets of references to it
-        self._headers: array[int] = array("Q")  # offsets of object headers before them, ascending
-        # number -> the objects of each object stream whose text mentions it, with a revision to read them in
-        self._packed: dict[int, list[list[tuple[int, Entry, int]]]] = {}
-        self._targets: dict[int, dict[int, list[tuple[int, Entry]]]] = {}  # the same turned round, by identity
+        self._chunks: list[_Chunk] = []
+        self._mentions: dict[int, array[int]] = {}  # number -> places of the chunks that refer to it
+        # number -> the object streams whose text mentions it
+        self._packed: dict[int, list[tuple[int, Entry]]] = {}
+        self._streams: dict[tuple[int, Entry], set[int]] = {}  # the same, with the revisions that need each
+        self._members: dict[tuple[int, Entry], list[tuple[int, Entry, int]]] | None = None
+        # what refers to each number, by the object stream in which it stands
+        self._targets: dict[tuple[int, Entry], dict[int, list[tuple[int, Entry]]]] = {}
         self._sections = sorted(
             (section.offset, section.eof or section.offset) for r in document.revisions for section in r.sections
         )
@@ -200,42 +221,103 @@ class Usages:
         """Everything whose text refers to `number`, in whatever revision it is in force."""
         holders: set[tuple[int, Entry]] = set()
         unclear = self._ends[-1]
-        for header, first, last in self._groups(number):
+        for header, first, last, places in self._groups(number):
             extent = self._extent(header) if header >= 0 else (-1, header)
             if extent is not None and first < extent[1]:
                 holders.update((extent[0], entry) for entry in self._terms(extent[0]).headers.get(header, ()))
             if extent is None or last >= extent[1]:
                 beyond = first if extent is None else max(first, extent[1])
-                unclear = min(unclear, self._outside_trailers(number, beyond, last))
-        for group in self._packed.get(number, ()):
-            holders.update(self._inverted(group).get(number, ()))
+                unclear = min(unclear, self._outside_trailers(places, beyond, last))
+        for key in self._packed.get(number, ()):
+            holders.update(self._inverted(key).get(number, ()))
         return self._holdings(holders, unclear)
 
-    def _inverted(self, group: list[tuple[int, Entry, int]]) -> dict[int, list[tuple[int, Entry]]]:
+    def _inverted(self, key: tuple[int, Entry]) -> dict[int, list[tuple[int, Entry]]]:
         """The objects of one object stream by what they refer to."""
-        found = self._targets.get(id(group))
+        found = self._targets.get(key)
         if found is None:
-            found = self._targets[id(group)] = {}
-            for held, entry, at in group:
+            found = self._targets[key] = {}
+            if self._members is None:
+                self._members = self._unpacked()
+            for held, entry, at in self._members[key]:
                 for target in self._held_by(held, entry, at):
                     if target in self._interest:
                         found.setdefault(target, []).append((held, entry))
         return found
 
-    def _groups(self, number: int) -> Iterator[tuple[int, int, int]]:
-        """Offsets of the headers before references to `number`, of the first reference after each, and of the last.
+    def _unpacked(self) -> dict[tuple[int, Entry], list[tuple[int, Entry, int]]]:
+        """The objects of each object stream that mentions anything of interest, with a revision to read them in."""
+        found: dict[tuple[int, Entry], list[tuple[int, Entry, int]]] = {key: [] for key in self._streams}
+        for index in sorted({index for needed in self._streams.values() for index in needed}):
+            for number, entry in rows(self._document.revisions[index], packed=True):
+                holder = self._document.entry(entry.where, index)
+                if holder is not None and (entry.where, holder) in found:
+                    found[entry.where, holder].append((number, entry, index))
+        return found
+
+    def _groups(self, number: int) -> Iterator[tuple[int, int, int, list[int]]]:
+        """Offsets of the headers before references to `number`, of the first reference after each, and of the last;
+        and the references that stand together with them.
 
         -1 is the header of what stands before the first one.
         """
-        places, headers = self._places.get(number, ()), self._headers
-        at = 0
-        while at < len(places):
-            header = bisect_right(headers, places[at])
-            stop = len(places)
-            if header < len(headers):
-                stop = bisect_right(places, headers[header], at)
-            yield (headers[header - 1] if header else -1), places[at], places[stop - 1]
-            at = stop
+        for index in self._mentions.get(number, ()):
+            chunk = self._looked_through(index)
+            own = slice(bisect_left(chunk.numbers, number), bisect_right(chunk.numbers, number))
+            places, headers = [chunk.begin + at for at in chunk.places[own]], chunk.headers
+            at = 0
+            while at < len(places):
+                header = bisect_right(headers, places[at])
+                stop = len(places)
+                if header < len(headers):
+                    stop = bisect_right(places, headers[header], at)
+                yield (headers[header - 1] if header else self._before(index)), places[at], places[stop - 1], places
+                at = stop
+
+    def _looked_through(self, index: int) -> _Chunk:
+        """A chunk with all its references and the headers before them."""
+        chunk = self._chunks[index]
+        if chunk.part is not None:
+            found, chunk.part = named(self._document.buffer, chunk.part), None
+            looked = chunk.since
+            for at, _ in found:
+                header = self._header(looked, at)
+                if header >= 0:
+                    chunk.headers.append(header)
+                looked = at
+            found.sort(key=itemgetter(1))
+            known = [(at, number) for at, number in found if number >= 0]
+            chunk.numbers.extend(number for _, number in known)
+            chunk.places.extend(at - chunk.begin for at, _ in known)
+        return chunk
+
+    def _header(self, looked: int, at: int) -> int:
+        """The last object header whose keyword ends in ``(looked, at]``; -1 where there is none."""
+        buffer, first = self._document.buffer, max(0, looked - 2)
+        candidate = buffer.rfind(b"obj", first, at)
+        while candidate >= 0:
+            before = _NUMBERS.search(bytes(buffer[max(0, candidate - 24) : candidate]))
+            if before:
+                return max(0, candidate - 24) + before.start()
+            candidate = buffer.rfind(b"obj", first, candidate)
+        return -1
+
+    def _before(self, index: int) -> int:
+        """The last header before all that chunk `index` knows; -1 where there is none."""
+        last, without = -1, []
+        for place in range(index - 1, -1, -1):
+            chunk = self._chunks[place]
+            if chunk.last is None:
+                found = self._header(chunk.since, chunk.stop)
+                if found < 0:
+                    without.append(chunk)
+                    continue
+                chunk.last = found
+            last = chunk.last
+            break
+        for chunk in without:
+            chunk.last = last
+        return last
 
     def _holdings(self, holders: set[tuple[int, Entry]], unclear: int) -> _Holdings:
         found: list[_Holding] = []
@@ -244,9 +326,8 @@ class Usages:
         borders = {start for start, *_ in found} | {stop for _, stop, *_ in found}
         return _Holdings(found, sorted(borders), unclear)
 
-    def _outside_trailers(self, number: int, first: int, last: int) -> int:
-        """The first reference to `number` from `first` to `last` that stands in no trailer; trailers are no objects."""
-        places = self._places[number]
+    def _outside_trailers(self, places: list[int], first: int, last: int) -> int:
+        """The first of `places` from `first` to `last` that stands in no trailer; trailers are no objects."""
         for at in places[bisect_right(places, first - 1) : bisect_right(places, last)]:
             place = bisect_right(self._sections, (at, len(self._document.buffer))) - 1
             if place < 0 or not self._sections[place][0] <= at < self._sections[place][1]:
@@ -303,30 +384,31 @@ class Usages:
 
     def _scan(self) -> bool:
         """Find the references of interest in the file itself; False where something cannot be settled."""
-        buffer, places, headers = self._document.buffer, self._places, self._headers
+        buffer = self._document.buffer
+        chunks: list[_Chunk] = []
+        mentions: dict[int, array[int]] = {}
+        self._chunks, self._mentions = chunks, mentions
         unsettled: list[tuple[int, int]] = []
-        looked, header, upcoming = 0, -1, buffer.find(b"obj")
+        since = 0
         for start, end in stretches(self._document):
             if stuck(buffer, start, end):
                 return False
-            for at, number in hits(buffer, start, end, self._interest):
-                if 0 <= upcoming < at:
-                    candidate = buffer.rfind(b"obj", looked, at)
-                    while candidate >= 0:
-                        before = _NUMBERS.search(bytes(buffer[max(0, candidate - 24) : candidate]))
-                        if before:
-                            header = max(0, candidate - 24) + before.start()
-                            headers.append(header)
-                            break
-                        candidate = buffer.rfind(b"obj", looked, candidate)
-                    looked = max(looked, at - 3)
-                    upcoming = buffer.find(b"obj", looked)
-                if number < 0:
-                    unsettled.append((at, header))
-                elif number in places:
-                    places[number].append(at)
-                else:
-                    places[number] = array("Q", (at,))
+            for part in parts(buffer, start, end, self._interest):
+                for number in part.numbers:
+                    if number in mentions:
+                        mentions[number].append(len(chunks))
+                    else:
+                        mentions[number] = array("I", (len(chunks),))
+                chunks.append(_Chunk(part, since, part.stop, part.begin - 1))
+                since = part.stop
+                if part.found is not None:
+                    # their list takes more memory than what is kept of it
+                    chunk = self._looked_through(len(chunks) - 1)
+                    for at, number in part.found if -1 in part.numbers else ():
+                        if number < 0:
+                            place = bisect_right(chunk.headers, at)
+                            header = chunk.headers[place - 1] if place else self._before(len(chunks) - 1)
+                            unsettled.append((at, header))
         return all(self._in_body(at, header) for at, header in unsettled) and self._scan_packed()
 
     def _in_body(self, at: int, header: int) -> bool:
@@ -352,25 +434,18 @@ class Usages:
                 holder = document.entry(number, revision.index)
                 if holder is not None and holder.kind == PLAIN:
                     holders.setdefault((number, holder), (revision.index, set()))[1].add(revision.index)
-        wanted: dict[tuple[int, Entry], tuple[set[int], list[tuple[int, Entry, int]]]] = {}
-        for key, (index, _) in holders.items():
+        for key, (index, needed) in holders.items():
             try:
                 data = document.object_stream(key[0], index).data
             except LimitError:
                 raise
             except PdfError:
                 continue
-            found = {target for _, target in hits(data, 0, len(data), self._interest)}
+            found = {number for part in parts(data, 0, len(data), self._interest) for number in part.numbers}
             if found:
-                wanted[key] = (self._interest if -1 in found else found), []
-        for index in sorted({index for key in wanted for index in holders[key][1]}):
-            for number, entry in rows(document.revisions[index], packed=True):
-                holder = document.entry(entry.where, index)
-                if holder is not None and (entry.where, holder) in wanted:
-                    wanted[entry.where, holder][1].append((number, entry, index))
-        for targets, items in wanted.values():
-            for target in targets:
-                self._packed.setdefault(target, []).append(items)
+                self._streams[key] = needed
+                for target in self._interest if -1 in found else found:
+                    self._packed.setdefault(target, []).append(key)
         return True
 
 

@@ -12,6 +12,33 @@ from signsvc.formats.pdf.stream import Stream
 COSTLY = 1_000  # tokens of a malformed object that is not read again
 _PACKED_PAIR = re.compile(rb"[\x00\t\n\x0c\r ]*+(\d{1,10}+)[\x00\t\n\x0c\r ]++(\d{1,10}+)(?![^\x00\t\n\x0c\r ])")
 
+_USUAL = b"0123456789\t\n\x0c\r "  # no null octet: it parts words here, and not in `bytes.split`
+_BLANKS = (b"\t", b"\n", b"\x0c", b"\r", b" ")
+_MAX_DIGITS = 10
+_FEW = 4  # pairs that are read one by one
+
+
+def _places(data: bytes, first: int, count: int) -> list[tuple[int, int]]:
+    if count > 0 and not 0 <= first <= len(data):
+        raise PdfError("malformed object stream")
+    # as all writers write it: digits and blanks before the first object, and nothing between what is taken
+    if count > _FEW and not data[:first].translate(None, _USUAL):
+        words = data[:first].split()
+        if len(words) > 2 * count or data[first - 1 : first] in _BLANKS or first == len(data):
+            numbers = words[: 2 * count]
+            if len(numbers) == 2 * count and max(map(len, numbers)) <= _MAX_DIGITS:
+                found = list(map(int, numbers))
+                return [(number, first + at) for number, at in zip(found[::2], found[1::2], strict=True)]
+    places: list[tuple[int, int]] = []
+    pos = 0
+    for _ in range(count):
+        pair = _PACKED_PAIR.match(data, pos)
+        if pair is None:
+            raise PdfError("malformed object stream")
+        pos = pair.end()
+        places.append((int(pair[1]), first + int(pair[2])))
+    return places
+
 
 class ObjectStream:
     """The objects of one object stream.
@@ -27,14 +54,7 @@ class ObjectStream:
             raise LimitError("object_stream")
         self.data = stream.decode()
         self._shared = parser
-        self.places: list[tuple[int, int]] = []
-        pos = 0
-        for _ in range(count):
-            pair = _PACKED_PAIR.match(self.data, pos)
-            if pair is None or not 0 <= first <= len(self.data):
-                raise PdfError("malformed object stream")
-            pos = pair.end()
-            self.places.append((int(pair[1]), first + int(pair[2])))
+        self.places = _places(self.data, first, count)
         self._values: dict[int, PdfObject] = {}
         self._costly: dict[int, str] = {}
 

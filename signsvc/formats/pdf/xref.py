@@ -38,6 +38,7 @@ _HEAD = re.compile(rb"[\x00\t\n\x0c\r ]*+(\d{1,10}+)[\x00\t\n\x0c\r ]++(\d{1,10}
 _TRAILER = re.compile(rb"[\x00\t\n\x0c\r ]*+trailer")
 _ROW = re.compile(rb"(\d{10}) (\d{5}) ([nf])[ \r\n][\r\n]")
 _ROWS = re.compile(rb"(?:\d{10} \d{5} [nf][ \r\n][\r\n])*+")
+_KEPT = re.compile(rb"(\d{10}) \d{5} n")
 _LOOSE_ROW = re.compile(rb"[\x00\t\n\x0c\r ]*+(\d{1,10}+)[\t ]++(\d{1,5}+)[\t ]++([nf])(?=[\x00\t\n\x0c\r ])")
 
 
@@ -130,14 +131,13 @@ class TableRows(Rows):
         rows = bytes(self._buffer[block.at : block.at + 20 * block.size]) if block.at >= 0 else b""
         if kind != PLAIN or not rows or _ROWS.fullmatch(rows) is None:
             return super().wheres(block, kind)
-        words = rows.split()
-        return [int(where) for where, kept in zip(words[::3], words[2::3], strict=True) if kept == b"n"]
+        return list(map(int, _KEPT.findall(rows)))
 
     def _suspect(self, block: Block, limit: int) -> bool:
         if block.at < 0:
             return True
         rows = bytes(self._buffer[block.at : block.at + 20 * block.size])
-        return max(rows[at : at + 10] for at in range(0, len(rows), 20)) >= b"%010d" % limit
+        return _any_from(rows, 20, 0, b"%010d" % limit)
 
 
 class StreamRows(Rows):
@@ -178,10 +178,27 @@ class StreamRows(Rows):
 
     def _suspect(self, block: Block, limit: int) -> bool:
         one, two, three = self._widths
-        width, data = one + two + three, self._data
-        first = block.at + one
-        largest = max(data[at : at + two] for at in range(first, first + width * block.size, width))
-        return int.from_bytes(largest, "big") >= limit
+        if limit >= 256**two:
+            return False
+        width = one + two + three
+        rows = self._data[block.at : block.at + width * block.size]
+        return _any_from(rows, width, one, limit.to_bytes(two, "big"))
+
+
+def _any_from(rows: bytes, width: int, start: int, limit: bytes) -> bool:
+    """Whether, of rows of `width` octets, one has at `start` what stands not before `limit` in the order of octets."""
+    for column, least in enumerate(limit, start):
+        octets = rows[column::width]
+        if octets.count(least) == len(octets):
+            continue
+        most = max(octets)
+        if most != least:
+            return most > least
+        # only those that are the same up to here may have more
+        rows = b"".join(
+            rows[at : at + width] for at in (width * place for place, octet in enumerate(octets) if octet == most)
+        )
+    return True
 
 
 def _entry(found: re.Match[bytes]) -> Entry:
