@@ -83,6 +83,8 @@ def test_ctrl_c_ends_it_clean(folder: Path, environment: dict[str, str], jobs: i
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         start_new_session=True,
+        # The tests themselves may have been started in the background, where interrupts are ignored.
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),  # noqa: PLW1509
     )
     assert process.stdout is not None
     for _ in range(5):
