@@ -13,7 +13,6 @@ import hashlib
 import json
 import os
 import queue
-import tempfile
 import threading
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping
@@ -27,6 +26,7 @@ from typing import TYPE_CHECKING, Any
 from signsvc.errors import UpstreamError
 from signsvc.trust import answers, crl_index, fetching
 from signsvc.trust.fetching import KINDS, MAX_AHEAD, MAX_OTHERS, Fetched, FetchRequest, Refreshed
+from signsvc.trust.files import write_whole
 
 if TYPE_CHECKING:
     from signsvc.net import HttpClient, Response
@@ -142,7 +142,7 @@ class EvidenceClient:
             with self._indexing:
                 made = self._indexer(encoded)
             if made is not None and crl_index.whole(made, sha256):
-                self._write(path, b"", made, self._clock())
+                write_whole(path, made, moment=self._clock())
                 return True
         self._note_unindexed(sha256)
         return False
@@ -402,7 +402,7 @@ class EvidenceClient:
             other = request.kind != "certificate" and self._facts(path).get("sha256", sha256) != sha256
             if other and not fetching.before_of(path).exists():
                 path.replace(fetching.before_of(path))
-            self._write(path, head, body, now)
+            write_whole(path, head, body, moment=now)
             fetching.failure_of(path).unlink(missing_ok=True)
             self._count(len(body))
         unchanged = sha256 == request.known
@@ -419,25 +419,13 @@ class EvidenceClient:
             self._stored = self._octets = 0
             self.prune()
 
-    def _write(self, path: Path, head: bytes, body: bytes, moment: float) -> None:
-        handle, name = tempfile.mkstemp(dir=path.parent, prefix=".new-")
-        try:
-            with os.fdopen(handle, "wb") as file:
-                file.write(head)
-                file.write(body)
-            os.utime(name, (moment, moment))
-            Path(name).replace(path)
-        except BaseException:
-            Path(name).unlink(missing_ok=True)
-            raise
-
     def _remember_failure(self, path: Path, error: UpstreamError) -> None:
         # A refusal costs nothing to repeat, and another configuration may lift it.
         if error.code != "outbound_failed" or "remembered" in error.data:
             return
         with contextlib.suppress(OSError):
             reason = json.dumps({"reason": str(error.data.get("reason", ""))[:80]})
-            self._write(fetching.failure_of(path), reason.encode() + b"\n", b"", self._clock())
+            write_whole(fetching.failure_of(path), reason.encode() + b"\n", moment=self._clock())
             self._count(0)
 
     def _raise_remembered(self, path: Path) -> None:

@@ -21,6 +21,7 @@ from signsvc.asn1 import DerError
 from signsvc.errors import ConfigError, RequestError
 from signsvc.trust import crl_index
 from signsvc.trust.crl import MAX_OCTETS, Crl
+from signsvc.trust.files import write_whole
 from signsvc.trust.memo import Memo
 from signsvc.trust.points import point_names
 from signsvc.types import Certificate, EvidenceItem, EvidenceKind, Origin, names
@@ -111,8 +112,8 @@ class ImportedLists:
             if len(crl.der) >= crl_index.WORTHWHILE and indexer is not None:
                 made = indexer(crl.der)
                 if made is not None and crl_index.whole(made, crl.sha256):
-                    _write(crl_index.path_in(self._directory, crl.sha256), made)
-            _write(path, crl.der)
+                    write_whole(crl_index.path_in(self._directory, crl.sha256), made, mode=0o644)
+            write_whole(path, crl.der, mode=0o644)
         except OSError as error:
             raise ConfigError(reason=f"{self._directory}: {error.strerror}") from None
         self._listed = None
@@ -173,17 +174,3 @@ def read_list(data: bytes) -> Crl:
 
 def _key(issuer_der: bytes) -> str:
     return hashlib.sha256(repr(names.normalized(issuer_der)).encode()).hexdigest()[:32]
-
-
-def _write(path: Path, octets: bytes) -> None:
-    import tempfile
-
-    handle, name = tempfile.mkstemp(dir=path.parent, prefix=".new-")
-    try:
-        with os.fdopen(handle, "wb") as file:
-            file.write(octets)
-            os.fchmod(file.fileno(), 0o644)
-        Path(name).replace(path)
-    except BaseException:
-        Path(name).unlink(missing_ok=True)
-        raise

@@ -12,7 +12,6 @@ import json
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from datetime import datetime
-from pathlib import Path
 
 from signsvc.errors import RequestError, TrustError
 from signsvc.trust import profile as profiles
@@ -184,8 +183,3 @@ def _quoted(text: str) -> str:
     """A TOML basic string; texts of a list hold no characters that control anything."""
     kept = "".join(c for c in text if c.isprintable())
     return json.dumps(kept, ensure_ascii=False)
-
-
-def source_of(path: Path | str) -> str:
-    """What a profile shows of where its list came from: a URL, or a file's name."""
-    return path if isinstance(path, str) else path.name

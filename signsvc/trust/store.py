@@ -11,7 +11,6 @@ from __future__ import annotations
 
 import errno
 import json
-import os
 from collections.abc import Collection, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
@@ -23,6 +22,7 @@ from signsvc.asn1 import DerError
 from signsvc.errors import ConfigError, RequestError, StorageError, TrustError
 from signsvc.trust import profile as profiles_module
 from signsvc.trust.bundle import read_certificates
+from signsvc.trust.files import write_whole
 from signsvc.trust.material import TrustAnchor, TrustMaterial
 from signsvc.trust.profile import ANCHOR, INTERMEDIATE, Profile, ProfileEntry, normalize_fingerprint
 from signsvc.types import Certificate
@@ -165,7 +165,7 @@ class TrustStore:
         folder = self.directory / "profiles"
         try:
             folder.mkdir(parents=True, exist_ok=True)
-            _write(folder / f"{profile.id}.toml", text.encode())
+            write_whole(folder / f"{profile.id}.toml", text.encode(), mode=0o644, durable=True)
         except OSError as error:
             raise _unwritable(error) from None
         installed, _ = self._add(profile, certificates, (), False, now)
@@ -213,7 +213,7 @@ class TrustStore:
             return installed, refused
         with self._changing(profile.id) as (folder, state):
             for item in installed:
-                _write(folder / f"{item.sha256}.der", item.certificate.der)
+                write_whole(folder / f"{item.sha256}.der", item.certificate.der, mode=0o644, durable=True)
                 facts = asdict(item)
                 del facts["certificate"], facts["sha256"]
                 state[item.sha256] = facts
@@ -267,7 +267,7 @@ class TrustStore:
                 state = json.loads(path.read_text("utf-8"))["certificates"] if path.is_file() else {}
                 yield folder, state
                 text = json.dumps({"version": 1, "certificates": state}, indent=1, sort_keys=True)
-                _write(path, text.encode())
+                write_whole(path, text.encode(), mode=0o644, durable=True)
         except OSError as error:
             raise _unwritable(error) from None
 
@@ -350,20 +350,3 @@ def _self_signed(certificate: Certificate) -> bool:
     from signsvc.trust.paths import issued
 
     return certificate.self_issued and issued(certificate, certificate)
-
-
-def _write(path: Path, data: bytes) -> None:
-    """Write whole or not at all."""
-    import tempfile
-
-    handle, name = tempfile.mkstemp(dir=path.parent, prefix=".new-")
-    try:
-        with os.fdopen(handle, "wb") as file:
-            file.write(data)
-            file.flush()
-            os.fsync(file.fileno())
-        Path(name).chmod(0o644)
-        Path(name).replace(path)
-    except BaseException:
-        Path(name).unlink(missing_ok=True)
-        raise
