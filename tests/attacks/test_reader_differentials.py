@@ -284,6 +284,33 @@ def offset_behind_the_end(room: int = 60_000) -> tuple[bytes, bytes]:
     return pdf.data, data + tail % (rows, pdf.prev or 0, len(data))
 
 
+def _long_stream(length: bytes, room: int = 60_000) -> tuple[bytes, bytes]:
+    """At the time of signing programs look for the end of the stream; later it stands where the length says."""
+    text = b"BT /F1 20 Tf 72 700 Td (Ban hop dong) Tj ET"
+    pdf = Signed(extra={4: b"<< %s >>\nstream\n%s\nendstream" % (length, text), 60: b"%d" % room})
+    end = pdf.data.index(text) + room
+    out = bytearray(pdf.data + b"\n99 0 obj\n%s " % OTHER[: OTHER.index(b"endstream")])
+    out += b"q Q".ljust(end - len(out)) + b"\nendstream\nendobj\n"
+    rows = b"99 1\n%010d 00000 n \n" % (len(pdf.data) + 1)
+    tail = b"xref\n%strailer\n<< /Size 100 /Root 1 0 R /Prev %d >>\nstartxref\n%d\n%%%%EOF\n"
+    return pdf.data, bytes(out) + tail % (rows, pdf.prev or 0, len(out))
+
+
+@forger("object_beyond_revision")
+def stream_that_ends_behind_the_end() -> tuple[bytes, bytes]:
+    return _long_stream(b"/Length 60000")
+
+
+@forger("object_beyond_revision")
+def stream_whose_length_stands_elsewhere() -> tuple[bytes, bytes]:
+    return _long_stream(b"/Length 60 0 R")
+
+
+@forger("object_beyond_revision")
+def stream_with_its_length_escaped() -> tuple[bytes, bytes]:
+    return _long_stream(b"/#4Cen#67th%\n+60000")
+
+
 @forger("object_unreadable")
 def object_cut_by_the_next() -> tuple[bytes, bytes]:
     """Some programs read an object of an object stream up to where the next one begins."""

@@ -13,6 +13,7 @@ from dataclasses import replace
 from signsvc.formats.pdf import docmdp
 from signsvc.formats.pdf.change_cover import COVERING
 from signsvc.formats.pdf.change_pages import MAX_STAMPS
+from signsvc.formats.pdf.change_reach import rows_reach_out, streams_reach_out
 from signsvc.formats.pdf.change_rules import judge
 from signsvc.formats.pdf.change_scan import wheres
 from signsvc.formats.pdf.change_step import Notes, Step, dictionary, items
@@ -78,15 +79,9 @@ class _Steps:
             raise LimitError("changes")
 
     def _reaches_out(self) -> bool:
-        """Whether cross-references of some revision lead to octets that were added to the file later."""
+        """Whether some revision reaches for octets that were added to the file later."""
         if self._outward is None:
-            self._outward = any(
-                rows.lead_beyond(revision.end)
-                for revision in self._document.revisions[:-1]
-                for section in revision.sections
-                for rows in (section.rows, section.hidden)
-                if rows is not None
-            )
+            self._outward = rows_reach_out(self._document) or streams_reach_out(self._document)
         return self._outward
 
     def _hides_objects(self) -> bool:
