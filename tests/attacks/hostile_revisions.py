@@ -46,12 +46,10 @@ def ranges_that_share_nothing(pki: test_pki.Pki, size: int) -> bytes:
     return bytes(data)
 
 
-@hostile(100, 1_000, 5_000)
-def revisions_after_a_signature(pki: test_pki.Pki, size: int) -> bytes:
-    pdf = PdfWriter()
-    pdf.sign(pki, room=ROOM)
+def _catalog_again(pdf: PdfWriter, times: int) -> bytes:
+    """The file with so many revisions more, each of which writes the catalog anew."""
     parts, at, prev = [], len(pdf.data), pdf.prev or 0
-    for _ in range(size):
+    for _ in range(times):
         body = b"1 0 obj\n%s\nendobj\n" % pdf.catalog()
         table = at + len(body)
         part = body + b"xref\n1 1\n%010d 00000 n \ntrailer\n<< /Size %d /Root 1 0 R /Prev %d >>\nstartxref\n%d\n%%%%EOF\n" % (
@@ -60,6 +58,13 @@ def revisions_after_a_signature(pki: test_pki.Pki, size: int) -> bytes:
         at += len(part)
         prev = table
     return pdf.data + b"".join(parts)
+
+
+@hostile(100, 1_000, 5_000)
+def revisions_after_a_signature(pki: test_pki.Pki, size: int) -> bytes:
+    pdf = PdfWriter()
+    pdf.sign(pki, room=ROOM)
+    return _catalog_again(pdf, size)
 
 
 @hostile(10, 100, 1_000)
@@ -69,16 +74,7 @@ def revisions_that_rewrite_a_large_form(pki: test_pki.Pki, size: int) -> bytes:
     pdf.fields = list(range(1000, 3000))
     pdf.update({1: pdf.catalog()})
     pdf.sign(pki, room=ROOM)
-    parts, at, prev = [], len(pdf.data), pdf.prev or 0
-    for _ in range(size):
-        body = b"1 0 obj\n%s\nendobj\n" % pdf.catalog()
-        table = at + len(body)
-        part = body + b"xref\n1 1\n%010d 00000 n \ntrailer\n<< /Size %d /Root 1 0 R /Prev %d >>\nstartxref\n%d\n%%%%EOF\n" % (
-            at, pdf.size, prev, table)  # fmt: skip
-        parts.append(part)
-        at += len(part)
-        prev = table
-    return pdf.data + b"".join(parts)
+    return _catalog_again(pdf, size)
 
 
 @hostile(20, 200, 1_500)

@@ -4,13 +4,11 @@ from __future__ import annotations
 
 import hashlib
 import os
-import threading
 import time
 from base64 import b64encode, encodebytes
 from collections.abc import Iterator
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
 import pytest
@@ -20,42 +18,19 @@ from signsvc.errors import UpstreamError
 from signsvc.net import HttpClient, NetRules
 from signsvc.trust import EvidenceClient, Fetched, FetchRequest, crl_index
 from test_pki.responders import Responders
+from tests.support.file_server import Files, serving
 
 STATE = "/crl/sub-g2-state.crl"
 
 
-class Files:
-    """A server that answers with what is put at a path, and 404 elsewhere."""
-
-    def __init__(self) -> None:
-        self.held: dict[str, bytes] = {}
-        files = self
-
-        class Handler(BaseHTTPRequestHandler):
-            def log_message(self, format: str, *args: object) -> None:  # noqa: A002 - inherited name
-                pass
-
-            def do_GET(self) -> None:
-                body = files.held.get(self.path)
-                self.send_response(404 if body is None else 200)
-                self.send_header("Content-Length", str(len(body or b"")))
-                self.end_headers()
-                self.wfile.write(body or b"")
-
-        self.server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-        self.address = f"127.0.0.1:{self.server.server_address[1]}"
-        threading.Thread(target=self.server.serve_forever, args=(0.05,), daemon=True).start()
-
-    def request(self, path: str) -> FetchRequest:
-        return FetchRequest("crl", f"http://{self.address}{path}")
-
-
 @pytest.fixture
 def files() -> Iterator[Files]:
-    found = Files()
-    yield found
-    found.server.shutdown()
-    found.server.server_close()
+    with serving() as found:
+        yield found
+
+
+def _request(files: Files, path: str) -> FetchRequest:
+    return FetchRequest("crl", f"http://{files.address}{path}")
 
 
 @pytest.fixture
@@ -79,9 +54,9 @@ def test_a_list_that_comes_as_text_is_kept_as_octets(client: EvidenceClient, fil
         "/line": b64encode(encoded),
     }
     for path in files.held:
-        found = client.fetched(files.request(path))
+        found = client.fetched(_request(files, path))
         assert found.body == encoded
-        assert client.fetched(files.request(path)).sha256 == found.sha256
+        assert client.fetched(_request(files, path)).sha256 == found.sha256
 
 
 @pytest.mark.parametrize(
@@ -95,7 +70,7 @@ def test_a_list_that_comes_as_text_is_kept_as_octets(client: EvidenceClient, fil
 )
 def test_text_that_is_no_list_stays_as_it_came(client: EvidenceClient, files: Files, text: bytes) -> None:
     files.held = {"/a": text}
-    assert client.fetch(files.request("/a")) == text
+    assert client.fetch(_request(files, "/a")) == text
 
 
 def test_a_file_whose_octets_are_others_is_not_used(
@@ -117,12 +92,12 @@ def test_failures_do_not_fill_the_disk(client: EvidenceClient, files: Files, tmp
     client._stored = 0
     for number in range(150):
         with pytest.raises(UpstreamError):
-            client.fetch(files.request(f"/{number}"))
+            client.fetch(_request(files, f"/{number}"))
     for path in stored(tmp_path, ".failed"):
         os.utime(path, (time.time() - 61,) * 2)
     for number in range(150, 210):
         with pytest.raises(UpstreamError):
-            client.fetch(files.request(f"/{number}"))
+            client.fetch(_request(files, f"/{number}"))
     assert len(stored(tmp_path, ".failed")) <= 60
 
 
@@ -149,7 +124,7 @@ def test_an_index_that_was_dropped_is_made_again(client: EvidenceClient, files: 
     files.held = {"/large": b"\x30" + bytes(crl_index.WORTHWHILE)}
 
     def fetched_until(count: int) -> Path:
-        client.fetch(files.request("/large"))
+        client.fetch(_request(files, "/large"))
         deadline = time.monotonic() + 10
         while not (found := list((tmp_path / "crl-index").glob("*.crlx"))) and time.monotonic() < deadline:
             time.sleep(0.01)
@@ -196,7 +171,7 @@ def test_an_older_answer_does_not_push_out_what_it_replaced(
 ) -> None:
     """The server alternates between older lists; whoever reads them says which one is the newest."""
     newest, *older = (pki.crl("sub-g2-state", datetime.now(UTC) - timedelta(hours=n)) for n in (0, 2, 3))
-    request = files.request("/list")
+    request = _request(files, "/list")
 
     def served(body: bytes) -> Fetched:
         files.held["/list"] = body

@@ -2,11 +2,8 @@
 
 from __future__ import annotations
 
-import threading
-from collections import Counter
 from collections.abc import Iterator
 from datetime import UTC, datetime
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
 import pytest
@@ -19,38 +16,15 @@ from signsvc.trust.crl import Crl
 from signsvc.trust.points import freshest_urls
 from signsvc.types import Certificate, EvidenceKind
 from test_pki import der
+from tests.support.file_server import Files, serving
 
 HOST = "http://crl.freshest.test"
 
 
-class Files:
-    def __init__(self) -> None:
-        self.held: dict[str, bytes] = {}
-        self.asked: Counter[str] = Counter()
-        files = self
-
-        class Handler(BaseHTTPRequestHandler):
-            def log_message(self, format: str, *args: object) -> None:  # noqa: A002 - inherited name
-                pass
-
-            def do_GET(self) -> None:
-                files.asked[self.path] += 1
-                body = files.held.get(self.path)
-                self.send_response(404 if body is None else 200)
-                self.send_header("Content-Length", str(len(body or b"")))
-                self.end_headers()
-                self.wfile.write(body or b"")
-
-        self.server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-        threading.Thread(target=self.server.serve_forever, args=(0.05,), daemon=True).start()
-
-
 @pytest.fixture
 def files() -> Iterator[Files]:
-    found = Files()
-    yield found
-    found.server.shutdown()
-    found.server.server_close()
+    with serving() as found:
+        yield found
 
 
 def freshest(*urls: str) -> tuple[tuple[str, bool, bytes], ...]:
@@ -63,8 +37,9 @@ def delta(pki: test_pki.Pki, ca: str = "sub-g2-state", **more: object) -> bytes:
 
 
 def lists(pki: test_pki.Pki, files: Files, folder: Path, label: str) -> list[bytes]:
-    address = f"127.0.0.1:{files.server.server_address[1]}"
-    http = HttpClient(NetRules(host_map={"crl.freshest.test": address}, total_timeout=5), resolver=lambda h, p: [])
+    http = HttpClient(
+        NetRules(host_map={"crl.freshest.test": files.address}, total_timeout=5), resolver=lambda h, p: []
+    )
     material = TrustMaterial(anchors=(TrustAnchor(Certificate.from_der(pki.cert("sub-g2-state")), "state"),))
     certificate = Certificate.from_der(pki.cert(label))
     found = collect(
