@@ -155,6 +155,19 @@ class LimitSettings(_Section):
     signing_workers: int = Field(4, ge=1, le=256)
 
 
+class JobSettings(_Section):
+    """Work that is done later, by `signsvc worker`."""
+
+    worker: bool = True  # `signsvc serve` runs a worker beside it
+    threads: int = Field(2, ge=1, le=64)  # items in work at a time, in each worker
+    queue_url: str | None = None  # default: SQLite in the data directory, or PostgreSQL where the database is there
+    lease_seconds: float = Field(60, ge=1)  # after which the work of a worker that died is given to another
+    poll_seconds: float = Field(1, gt=0, le=60)
+    retry_seconds: float = Field(5, gt=0)  # before the second try; each further one doubles it, up to
+    retry_max_seconds: float = Field(600, gt=0)
+    give_up_days: float = Field(7, gt=0)
+
+
 class Settings(BaseSettings):
     """Everything an installation decides."""
 
@@ -181,6 +194,7 @@ class Settings(BaseSettings):
     credentials: tuple[CredentialSettings, ...] = ()
     tsa: tuple[TsaSettings, ...] = ()
     limits: LimitSettings = LimitSettings()
+    jobs: JobSettings = JobSettings()
     allow_software_keys: bool = False  # PKCS#12 credentials in production mode
 
     @property

@@ -1,4 +1,4 @@
-"""The store: reports, signed documents, API keys and idempotency records.
+"""The store: reports, signed documents, signatures, jobs, API keys and idempotency records.
 
     >>> store = Store.in_directory(Path("/var/lib/signsvc"))     # doctest: +SKIP
     >>> store.api_keys.create("văn thư", [Scope.SIGN], now=now)  # doctest: +SKIP
@@ -22,8 +22,10 @@ from signsvc.store.apikeys import ApiKeys
 from signsvc.store.blobs import BlobDirectory, full_disk
 from signsvc.store.database import Database
 from signsvc.store.idempotency import Idempotency
+from signsvc.store.jobs import Failure, Item, ItemState, Job, Jobs, JobState, Lease
 from signsvc.store.records import ApiKey, Claim, NewApiKey, Scope, StoredDocument, StoredReport, Ticket
 from signsvc.store.schema import documents, reports
+from signsvc.store.signatures import Signatures, StoredSignature
 
 
 class Reports:
@@ -112,6 +114,8 @@ class Store:
         self.documents = Documents(self.database, self.blobs)
         self.api_keys = ApiKeys(self.database)
         self.idempotency = Idempotency(self.database)
+        self.jobs = Jobs(self.database)
+        self.signatures = Signatures(self.database, self.jobs)
 
     @classmethod
     def in_directory(cls, directory: Path) -> Self:
@@ -132,11 +136,20 @@ class Store:
 __all__ = [
     "ApiKey",
     "Claim",
+    "Failure",
+    "Item",
+    "ItemState",
+    "Job",
+    "JobState",
+    "Jobs",
+    "Lease",
     "NewApiKey",
     "Scope",
+    "Signatures",
     "Store",
     "StoredDocument",
     "StoredReport",
+    "StoredSignature",
     "Ticket",
     "full_disk",
 ]

@@ -102,8 +102,14 @@ idempotency = Table(
 
 
 def _first(connection: Connection) -> None:
-    metadata.create_all(connection)
+    metadata.create_all(connection, tables=[reports, documents, api_keys, idempotency])
+
+
+def _jobs(connection: Connection) -> None:
+    from signsvc.store import jobs_schema
+
+    jobs_schema.create(connection)
 
 
 # Step n brings version n to n + 1; the list only grows.
-STEPS: tuple[Callable[[Connection], Any], ...] = (_first,)
+STEPS: tuple[Callable[[Connection], Any], ...] = (_first, _jobs)
