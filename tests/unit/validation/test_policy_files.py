@@ -11,9 +11,10 @@ from pathlib import Path
 import pytest
 
 from signsvc.errors import ConfigError, RequestError
+from signsvc.toml_files import line_of
 from signsvc.validation import Role, policies
 from signsvc.validation.policies.describe import describe, differences
-from signsvc.validation.policy_file import line_of, parse
+from signsvc.validation.policy_file import parse
 
 BASE = (resources.files("signsvc.validation.policies") / "hon-hop.toml").read_text("utf-8")
 HASH = "ab" * 32
