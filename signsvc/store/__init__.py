@@ -25,6 +25,7 @@ from signsvc.store.idempotency import Idempotency
 from signsvc.store.jobs import Failure, Item, ItemState, Job, Jobs, JobState, Lease
 from signsvc.store.records import ApiKey, Claim, NewApiKey, Scope, StoredDocument, StoredReport, Ticket
 from signsvc.store.schema import documents, reports
+from signsvc.store.sessions import Sessions
 from signsvc.store.signatures import Signatures, StoredSignature
 
 
@@ -114,6 +115,7 @@ class Store:
         self.documents = Documents(self.database, self.blobs)
         self.api_keys = ApiKeys(self.database)
         self.idempotency = Idempotency(self.database)
+        self.sessions = Sessions(self.database, self.blobs)
         self.jobs = Jobs(self.database)
         self.signatures = Signatures(self.database, self.jobs)
 

@@ -111,5 +111,11 @@ def _jobs(connection: Connection) -> None:
     jobs_schema.create(connection)
 
 
+def _sessions(connection: Connection) -> None:
+    from signsvc.store import session_schema
+
+    session_schema.create(connection)
+
+
 # Step n brings version n to n + 1; the list only grows.
-STEPS: tuple[Callable[[Connection], Any], ...] = (_first, _jobs)
+STEPS: tuple[Callable[[Connection], Any], ...] = (_first, _jobs, _sessions)
