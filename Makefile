@@ -61,5 +61,6 @@ bench: $(VENV)/.installed-test  ## Benchmarks: ratios against baselines measured
 	@for name in $(BENCHES); do echo "== tests/bench/$$name.py"; $(BIN)/python tests/bench/$$name.py || exit 1; done
 
 clean:  ## Remove what was built here
-	rm -rf $(VENV) var build dist *.egg-info tests/interop/java/lib tests/interop/java/classes
+	rm -rf $(VENV) var build dist *.egg-info tests/interop/java/lib tests/interop/java/classes \
+		tests/interop/java/verapdf/lib tests/interop/java/verapdf/classes
 	find . -name __pycache__ -prune -exec rm -rf {} +
