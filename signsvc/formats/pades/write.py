@@ -12,7 +12,7 @@ import hashlib
 import itertools
 import threading
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from pathlib import Path
 from typing import Any, BinaryIO
@@ -77,6 +77,21 @@ class SignatureSpec:
 
 
 @dataclass(frozen=True, slots=True)
+class Prepared:
+    """A file that waits for its CMS: the field, the octets `start:end` of ``<zeros>``, the digest over the others, the
+    room kept for the CMS, and whether the CMS needs a code of its own there (ISO/TS 32004)."""
+
+    field: str
+    start: int
+    end: int
+    size: int  # of the file, with this revision
+    document_digest: bytes
+    room: int
+    digest_name: str = "sha256"
+    mac_needed: bool = False
+
+
+@dataclass(frozen=True, slots=True)
 class Written:
     """One signature or document timestamp in the file: its field and the octets `start:end` of ``<hex>``."""
 
@@ -138,11 +153,31 @@ def sign_revision(
     `RoomTooSmallError`.
     """
     opened = opened or open_writer(stream)
+    room = room_for(plan) + (timestamp_room if timestamp else 0)
+    prepared = prepare_revision(stream, plan, spec, room=room, opened=opened)
+    attributes = signed_attributes(plan, prepared.document_digest)
+    value = sign(_digest(plan.digest_name, attributes))
+    tokens = (timestamp(_digest(plan.digest_name, value), plan.digest_name),) if timestamp else ()
+    contents = signed_data(plan, attributes, value, tokens)
+    if len(contents) > room:
+        raise RoomTooSmallError(sum(map(len, tokens)))
+    written = complete_revision(stream, prepared, contents, opened=opened)
+    return replace(written, value=value, timestamps=tokens)
+
+
+def prepare_revision(
+    stream: BinaryIO, plan: CmsPlan, spec: SignatureSpec, *, room: int, opened: Opened | None = None
+) -> Prepared:
+    """Append everything of one signature but its CMS, for which `room` octets are kept, to the PDF in `stream`, in
+    place: ByteRange set, zeros in /Contents.
+
+    Raises `DocumentError` (see `open_writer`, `check_may_sign`).
+    """
+    opened = opened or open_writer(stream)
     writer = opened.writer
     fields = check_may_sign(opened, spec.field, certify=spec.certify is not None)
     name = spec.field or _free_name(fields.names, "Signature")
     mac = bool(writer.security_handler is not None and writer.security_handler.pdf_mac_enabled)
-    room = room_for(plan) + (timestamp_room if timestamp else 0) + (_MAC_ROOM if mac else 0)
     with in_our_words():
         new_field, rotate = _field(writer, spec, name, fields.empty.get(name))
         signer = PdfSigner(
@@ -156,19 +191,32 @@ def sign_revision(
         )
         session = signer.init_signing_session(writer)
         session.system_time = spec.time
-        document = session.prepare_tbs_document(None, bytes_reserved=2 * room)
-        prepared, _ = document.digest_tbs_document(in_place=True, chunk_size=CHUNK)
-    attributes = signed_attributes(plan, prepared.document_digest)
-    value = sign(_digest(plan.digest_name, attributes))
-    tokens = (timestamp(_digest(plan.digest_name, value), plan.digest_name),) if timestamp else ()
-    contents = signed_data(plan, attributes, value, tokens)
-    if mac:
-        contents = _with_mac(contents, writer, plan.digest_name, prepared.document_digest)
-    if len(contents) > room:
-        raise RoomTooSmallError(sum(map(len, tokens)))
-    document.cms_writer.send(contents)
+        document = session.prepare_tbs_document(None, bytes_reserved=2 * (room + (_MAC_ROOM if mac else 0)))
+        made, _ = document.digest_tbs_document(in_place=True, chunk_size=CHUNK)
     size = stream.seek(0, 2)
-    return Written(name, prepared.reserved_region_start, prepared.reserved_region_end, size, contents, value, tokens)
+    start, end = made.reserved_region_start, made.reserved_region_end
+    return Prepared(name, start, end, size, made.document_digest, room, plan.digest_name, mac_needed=mac)
+
+
+def complete_revision(
+    stream: BinaryIO, prepared: Prepared, contents: bytes, *, opened: Opened | None = None
+) -> Written:
+    """Put the CMS `contents` where `prepare_revision` kept room for it, in this process or another.
+
+    Raises `RoomTooSmallError` where it does not fit, and `DocumentError` like `open_writer`.
+    """
+    if len(contents) > prepared.room:
+        raise RoomTooSmallError(len(contents))
+    if prepared.mac_needed:
+        writer = (opened or open_writer(stream)).writer
+        with in_our_words():
+            contents = _with_mac(contents, writer, prepared.digest_name, prepared.document_digest)
+    encoded = contents.hex().encode("ascii")
+    if len(encoded) > prepared.end - prepared.start - 2:
+        raise RoomTooSmallError(len(contents))
+    stream.seek(prepared.start + 1)
+    stream.write(encoded)
+    return Written(prepared.field, prepared.start, prepared.end, prepared.size, contents)
 
 
 def extend_revision(
