@@ -31,6 +31,7 @@ VERBS: dict[str, tuple[str, str, str]] = {
     "token": ("signsvc.cli.token", "token", "Show PKCS#11 modules, tokens and certificates; test keys."),
     "trust": ("signsvc.cli.trust", "trust", "Install, list and remove trusted certificates."),
     "verify": ("signsvc.cli.verify", "verify", "Verify files."),
+    "worker": ("signsvc.cli.worker", "worker", "Do what was put off: raise levels, work through batches."),
 }
 
 

@@ -21,8 +21,9 @@ _METRICS_DIR = "PROMETHEUS_MULTIPROC_DIR"
 @click.command(help="Run the HTTP service until it is told to stop.")
 @click.option("--bind", metavar="HOST:PORT", help="Address to listen on (default: from the settings).")
 @click.option("--workers", type=click.IntRange(1, 256), help="Number of processes (default: number of CPUs).")
+@click.option("--no-worker", is_flag=True, help="Without the worker for jobs (signsvc worker runs elsewhere).")
 @click.option("--json", "as_json", is_flag=True, help="Print the address as JSON.")
-def serve(bind: str | None, workers: int | None, as_json: bool) -> int:
+def serve(bind: str | None, workers: int | None, no_worker: bool, as_json: bool) -> int:
     from signsvc.settings import Settings
 
     settings = Settings.load()
@@ -36,7 +37,7 @@ def serve(bind: str | None, workers: int | None, as_json: bool) -> int:
         click.echo(json.dumps({"url": url, "pages": {"verify": f"{url}/verify", "docs": f"{url}/docs"}}))
     else:
         click.echo(f"signsvc ({settings.mode}): {url}/verify · {url}/docs")
-    with _metrics_directory():
+    with _metrics_directory(), _worker(wanted=settings.jobs.worker and not no_worker):
         from signsvc.web.server import Server
 
         owner = os.getpid()
@@ -48,6 +49,17 @@ def serve(bind: str | None, workers: int | None, as_json: bool) -> int:
                 raise
             return EXIT_PROBLEM
     return EXIT_PASSED
+
+
+@contextmanager
+def _worker(*, wanted: bool) -> Iterator[None]:
+    if not wanted:
+        yield
+        return
+    from signsvc.cli.worker import beside
+
+    with beside():
+        yield
 
 
 def _free(bind: str) -> None:

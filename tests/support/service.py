@@ -82,8 +82,9 @@ class Service:
 
 
 @contextlib.contextmanager
-def running(installation: Installation, **server: object) -> Iterator[Service]:
-    """Start the service on a free port and wait until it is ready; stop it at the end."""
+def running(installation: Installation, *, worker: bool = False, **server: object) -> Iterator[Service]:
+    """Start the service on a free port, with a worker for jobs or without, and wait until it is ready; stop it at the
+    end."""
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         bind = f"127.0.0.1:{probe.getsockname()[1]}"
@@ -93,6 +94,7 @@ def running(installation: Installation, **server: object) -> Iterator[Service]:
     store.close()
     environment = {**os.environ, **installation.environment, "SIGNSVC_SERVER__BIND": bind}
     environment |= {f"SIGNSVC_SERVER__{name.upper()}": str(value) for name, value in server.items()}
+    environment["SIGNSVC_JOBS__WORKER"] = str(worker).lower()
     log = installation.directory / "service.log"
     with log.open("ab") as output:
         process = subprocess.Popen(

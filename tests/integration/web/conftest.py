@@ -82,6 +82,7 @@ def serve(tmp_path: Path) -> Iterator[Serve]:
             "SIGNSVC_DATA_DIR": str(data),
             "SIGNSVC_MODE": "trial",
             "SIGNSVC_LIMITS__WORKERS": "1",
+            "SIGNSVC_JOBS__WORKER": "false",
             **{f"SIGNSVC_SERVER__{name.upper()}": str(value) for name, value in settings.items()},
         }
         log = tmp_path / f"log{len(started)}"
