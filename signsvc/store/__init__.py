@@ -9,22 +9,22 @@ Nothing is opened before first use, and everything may be used from many threads
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from datetime import datetime
 from pathlib import Path
 from typing import Any, Self
 
-from sqlalchemy import insert, select
-from sqlalchemy.exc import IntegrityError
+from sqlalchemy import Connection, insert, select
 
 from signsvc.errors import RequestError
 from signsvc.store.apikeys import ApiKeys
 from signsvc.store.blobs import BlobDirectory, full_disk
 from signsvc.store.database import Database
-from signsvc.store.idempotency import Idempotency
+from signsvc.store.documents import Documents
+from signsvc.store.idempotency import Idempotency, LostClaimError
 from signsvc.store.jobs import Failure, Item, ItemState, Job, Jobs, JobState, Lease
 from signsvc.store.records import ApiKey, Claim, NewApiKey, Scope, StoredDocument, StoredReport, Ticket
-from signsvc.store.schema import documents, reports
+from signsvc.store.schema import reports
 from signsvc.store.sessions import Sessions
 from signsvc.store.signatures import Signatures, StoredSignature
 
@@ -37,20 +37,26 @@ class Reports:
 
     def add(self, report: Mapping[str, Any], *, now: datetime, owner: str | None = None) -> None:
         """Keep a report under its ``id``.  Raises `StorageError` (storage_full)."""
-        policy = report.get("policy") or {}
         with self._database.write() as connection:
-            connection.execute(
-                insert(reports).values(
-                    id=report["id"],
-                    created_at=now,
-                    document_sha256=(report.get("document") or {}).get("sha256") or "",
-                    indication=report.get("indication") or "",
-                    policy_id=policy.get("id") or "",
-                    policy_version=policy.get("version") or "",
-                    owner=owner,
-                    body=json.dumps(report, ensure_ascii=False, separators=(",", ":")),
-                )
+            self.insert(connection, report, now=now, owner=owner)
+
+    def insert(
+        self, connection: Connection, report: Mapping[str, Any], *, now: datetime, owner: str | None = None
+    ) -> None:
+        """Keep a report as part of the caller's transaction."""
+        policy = report.get("policy") or {}
+        connection.execute(
+            insert(reports).values(
+                id=report["id"],
+                created_at=now,
+                document_sha256=(report.get("document") or {}).get("sha256") or "",
+                indication=report.get("indication") or "",
+                policy_id=policy.get("id") or "",
+                policy_version=policy.get("version") or "",
+                owner=owner,
+                body=json.dumps(report, ensure_ascii=False, separators=(",", ":")),
             )
+        )
 
     def get(self, identifier: str) -> StoredReport:
         """Raises `RequestError` (not_found)."""
@@ -61,48 +67,6 @@ class Reports:
         return StoredReport(
             row.id, row.created_at, row.document_sha256, row.indication, row.owner, json.loads(row.body)
         )
-
-
-class Documents:
-    """Signed documents by SHA-256."""
-
-    def __init__(self, database: Database, blobs: BlobDirectory) -> None:
-        self._database = database
-        self._blobs = blobs
-
-    def add(self, source: Path, *, media_type: str, now: datetime, owner: str | None = None) -> StoredDocument:
-        """Copy a file into the store.  Raises `StorageError` (storage_full), and then nothing of it remains."""
-        sha256, size = self._blobs.add(source)
-        try:
-            with self._database.write() as connection:
-                try:
-                    with connection.begin_nested():
-                        connection.execute(
-                            insert(documents).values(
-                                sha256=sha256, size=size, media_type=media_type, created_at=now, owner=owner
-                            )
-                        )
-                except IntegrityError:
-                    pass  # the same octets are kept already
-        except BaseException:
-            if not self._known(sha256):
-                self._blobs.remove(sha256)
-            raise
-        return self.get(sha256)
-
-    def get(self, sha256: str) -> StoredDocument:
-        """Raises `RequestError` (not_found)."""
-        with self._database.read() as connection:
-            row = connection.execute(select(documents).where(documents.c.sha256 == sha256)).one_or_none()
-        if row is None:
-            raise RequestError("not_found")
-        return StoredDocument(
-            row.sha256, row.size, row.media_type, row.created_at, row.owner, self._blobs.path(row.sha256)
-        )
-
-    def _known(self, sha256: str) -> bool:
-        with self._database.read() as connection:
-            return connection.execute(select(documents.c.size).where(documents.c.sha256 == sha256)).first() is not None
 
 
 class Store:
@@ -124,6 +88,44 @@ class Store:
         """The store of one machine: SQLite and blobs under `directory`."""
         return cls(f"sqlite:///{directory / 'signsvc.db'}", directory / "blobs")
 
+    def keep(
+        self,
+        ticket: Ticket,
+        source: Path,
+        answer: Callable[[str, int], Mapping[str, Any]],
+        *,
+        media_type: str,
+        now: datetime,
+        owner: str | None = None,
+        report: Mapping[str, Any] | None = None,
+        replayed: bool = True,
+        also: Callable[[Connection, str], None] | None = None,
+    ) -> StoredDocument:
+        """Keep what came of claimed work: the signed file, its report and the answer, all of them or nothing.
+
+        `answer` makes the answer from the file's SHA-256 and size; with `replayed` it is kept under the claim, else
+        the claim ends here.  `also` writes more rows (it is told the file's SHA-256).  Raises `LostClaimError` where
+        somebody else holds the claim now, `StorageError` (storage_full).
+        """
+        with self.documents.staged(source) as staged:
+            made = answer(staged.sha256, staged.size)
+            with self.database.write(durable=replayed) as connection:
+                self.idempotency.conclude(connection, ticket, made if replayed else None)
+                if report is not None:
+                    self.reports.insert(connection, report, now=now, owner=owner)
+                if also is not None:
+                    also(connection, staged.sha256)
+                self.documents.register(connection, staged, media_type=media_type, now=now, owner=owner)
+            self.idempotency.let_go(ticket)
+        return self.documents.get(staged.sha256)
+
+    def sweep(self, *, now: datetime) -> int:
+        """Settle what killed processes left: half-stored files and claims on work that nobody does any more.
+
+        Safe beside running work, in any process; how many things there were.
+        """
+        return self.documents.sweep() + self.idempotency.sweep(now=now)
+
     def check(self) -> None:
         """Prove that database and blob directory work; raises what they raise."""
         with self.database.read() as connection:
@@ -132,6 +134,7 @@ class Store:
 
     def close(self) -> None:
         """Close this process's connections."""
+        self.idempotency.close()
         self.database.close()
 
 
@@ -145,6 +148,7 @@ __all__ = [
     "JobState",
     "Jobs",
     "Lease",
+    "LostClaimError",
     "NewApiKey",
     "Scope",
     "Signatures",

@@ -59,9 +59,11 @@ class Database:
             yield connection
 
     @contextmanager
-    def write(self) -> Iterator[Connection]:
-        """One write transaction, committed at the end.  Raises `StorageError` (storage_full) on a full disk."""
-        engine = self.engine.execution_options(write=True)
+    def write(self, *, durable: bool = False) -> Iterator[Connection]:
+        """One write transaction, committed at the end; with `durable` it outlives a power cut from then on.
+
+        Raises `StorageError` (storage_full) on a full disk."""
+        engine = self.engine.execution_options(write=True, durable=durable)
         try:
             with engine.begin() as connection:
                 yield connection
@@ -100,15 +102,17 @@ def _prepare_sqlite(connection: Any, _entry: ConnectionPoolEntry) -> None:
     cursor = connection.cursor()
     cursor.execute(f"PRAGMA busy_timeout={BUSY_TIMEOUT_MS}")
     cursor.execute("PRAGMA journal_mode=WAL")
-    # A power cut may lose the last commits but never breaks the file; signed files are synced by themselves.
-    cursor.execute("PRAGMA synchronous=NORMAL")
     cursor.execute("PRAGMA foreign_keys=ON")
     cursor.close()
 
 
 def _begin_sqlite(connection: Connection) -> None:
     # A deferred transaction that turns into a writing one fails at once instead of waiting.
-    write = connection.get_execution_options().get("write")
+    options = connection.get_execution_options()
+    write = options.get("write")
+    if write:
+        # A power cut may lose the last commits but never breaks the file; what must not be lost asks for more.
+        connection.exec_driver_sql(f"PRAGMA synchronous={'FULL' if options.get('durable') else 'NORMAL'}")
     connection.exec_driver_sql("BEGIN IMMEDIATE" if write else "BEGIN")
 
 

@@ -23,6 +23,7 @@ from sqlalchemy import (
     Table,
     Text,
     TypeDecorator,
+    inspect,
 )
 
 
@@ -97,7 +98,10 @@ idempotency = Table(
     Column("lease_until", UtcDateTime, nullable=False),
     Column("expires_at", UtcDateTime, nullable=False),
     Column("answer", Text),
+    Column("owner", String(64)),  # the process that works on it (`store.owners`)
+    Column("about", Text),  # what it is, for the log: JSON, without anything of the document
     Index("idempotency_by_expiry", "expires_at"),
+    Index("idempotency_by_holder", "holder"),
 )
 
 
@@ -117,5 +121,15 @@ def _sessions(connection: Connection) -> None:
     session_schema.create(connection)
 
 
+def _claims(connection: Connection) -> None:
+    """Who works on a request, since a dead process's claim can be told."""
+    known = {column["name"] for column in inspect(connection).get_columns("idempotency")}
+    for name, kind in (("owner", "VARCHAR(64)"), ("about", "TEXT")):
+        if name not in known:
+            connection.exec_driver_sql(f"ALTER TABLE idempotency ADD COLUMN {name} {kind}")
+    index = next(index for index in idempotency.indexes if index.name == "idempotency_by_holder")
+    index.create(connection, checkfirst=True)
+
+
 # Step n brings version n to n + 1; the list only grows.
-STEPS: tuple[Callable[[Connection], Any], ...] = (_first, _jobs, _sessions)
+STEPS: tuple[Callable[[Connection], Any], ...] = (_first, _jobs, _sessions, _claims)

@@ -21,7 +21,7 @@ from sqlalchemy import update
 from signsvc.errors import ConfigError, RequestError, StorageError
 from signsvc.store import Claim, Scope, Store
 from signsvc.store import schema as tables
-from signsvc.store.idempotency import LEASE, RETENTION
+from signsvc.store.idempotency import LEASE, RETENTION, LostClaimError
 
 NOW = datetime(2026, 11, 23, 8, tzinfo=UTC)
 
@@ -207,7 +207,8 @@ class TestIdempotency:
         dead = keys.claim("a", "k", "f", now=NOW)
         heir = keys.claim("a", "k", "f", now=NOW + LEASE)
         assert heir.claim is Claim.MINE
-        keys.finish(dead, {"id": "late"})
+        with pytest.raises(LostClaimError):
+            keys.finish(dead, {"id": "late"})
         assert keys.claim("a", "k", "f", now=NOW + LEASE).claim is Claim.BUSY
         keys.finish(heir, {"id": "heir"})
         assert keys.claim("a", "k", "f", now=NOW + LEASE).answer == {"id": "heir"}
