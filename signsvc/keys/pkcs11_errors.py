@@ -3,7 +3,11 @@
 from __future__ import annotations
 
 import re
+import struct
 from typing import Any
+
+from pkcs11 import exceptions
+from pkcs11.exceptions import PKCS11Error
 
 from signsvc.errors import CredentialError, SignsvcError, TokenError
 
@@ -19,6 +23,13 @@ _CODES = {
     "ObjectHandleInvalid": "token_removed",
     "KeyHandleInvalid": "token_removed",
     "FunctionCancelled": "user_canceled",
+    "FunctionRejected": "user_canceled",  # refused at the device
+}
+# What python-pkcs11 says in words where it has no class of its own.
+_WORDS = {
+    "already initialized": "cryptoki_already_initialized",
+    "not initialized": "cryptoki_not_initialized",
+    "too small": "buffer_too_small",
 }
 
 # The session or a handle of it was gone before anything could be signed: worth one new session.
@@ -34,8 +45,21 @@ STALE = frozenset(
 )
 WRONG_PIN = frozenset({"PinIncorrect", "PinInvalid", "PinLenRange"})
 
+_VENDOR = 0x80000000  # CKR_VENDOR_DEFINED
+
 # CKF_USER_PIN_* of CK_TOKEN_INFO (PKCS#11 v2.40 §3.2).
 COUNT_LOW, FINAL_TRY, LOCKED = 0x10000, 0x20000, 0x40000
+
+
+_KINDS = frozenset(n for n, k in vars(exceptions).items() if isinstance(k, type) and issubclass(k, PKCS11Error))
+
+# What python-pkcs11 raises over a module's answers: its own errors, and Python's for values that cannot be read.
+FAILURES = (PKCS11Error, ValueError, NotImplementedError, struct.error, MemoryError)
+
+
+def cannot_load(error: BaseException) -> bool:
+    """Whether there is no such library, or it is none for PKCS#11."""
+    return name(error) == "PKCS11Error" and "exception while loading" in str(error)
 
 
 def name(error: BaseException) -> str:
@@ -48,7 +72,11 @@ def reason(error: BaseException) -> str:
     kind = name(error)
     if kind == "PKCS11Error":
         found = re.search(r"Unmapped error code 0x([0-9a-f]{1,16})", str(error))
-        return f"vendor_{found[1]}" if found else "unknown"
+        if found:
+            return f"{'vendor' if int(found[1], 16) >= _VENDOR else 'code'}_{found[1]}"
+        return next((word for part, word in _WORDS.items() if part in str(error)), "unknown")
+    if kind not in _KINDS:
+        return "malformed_answer"  # not a return code: what the module gave could not be read
     return re.sub(r"(?<=[a-z0-9])(?=[A-Z])", "_", kind).lower()
 
 
@@ -60,6 +88,11 @@ def translate(error: BaseException) -> SignsvcError:
     if code is None:
         return TokenError("token_error", reason=reason(error))
     return TokenError(code)
+
+
+def gone(error: BaseException) -> bool:
+    """Whether the token is no longer there."""
+    return name(error) in ("DeviceRemoved", "TokenNotPresent", "TokenNotRecognised", "SlotIDInvalid")
 
 
 def tries_left(flags: Any) -> str:

@@ -19,7 +19,16 @@ from signsvc.errors import ConfigError, CredentialError, SignsvcError, TokenErro
 from signsvc.keys import pkcs11_errors as p11
 from signsvc.keys.mechanisms import mechanism
 from signsvc.keys.pins import PinSource, Secret, resolve, source_for
-from signsvc.keys.pkcs11_objects import OpenToken, SignRequest, certificate_objects, find_key, identity_of, token_info
+from signsvc.keys.pkcs11_objects import (
+    OpenToken,
+    SignRequest,
+    certificate_objects,
+    find_key,
+    identity_of,
+    text_attributes,
+    token_info,
+)
+from signsvc.keys.pkcs11_raw import RawModule
 from signsvc.keys.refusals import Identity, Refusals
 
 _START_TRIES = 6
@@ -31,12 +40,15 @@ class Pkcs11Module:
     def __init__(self, path: str, refusals: Path | None = None) -> None:
         self.path = path
         self._library: Any = None
+        self._raw: RawModule | None = None
         self._open: dict[Identity, OpenToken] = {}
         self._refused = Refusals(refusals)
         self._pins: dict[str | None, PinSource] = {}
+        self._proven: dict[Identity, Secret] = {}  # PINs that cannot be had again; the token has accepted them
         self._reinitialized = 0.0
         self.logging_in = False  # a person may be typing at a PIN pad
         self.failures = 0  # PKCS#11 errors since the last success
+        self.careful = False  # an earlier process went while it may have been logging in
         self.warnings: list[str] = []
 
     # PIN sources -----------------------------------------------------------------------------------------------
@@ -106,6 +118,9 @@ class Pkcs11Module:
         for identity in list(self._open):
             if label in (None, identity[0]) and serial in (None, identity[1]):
                 self._discard(identity)
+        for identity in list(self._proven):
+            if label in (None, identity[0]) and serial in (None, identity[1]):
+                del self._proven[identity]
 
     def sign(self, request: SignRequest) -> bytes:
         """The raw signature.  One silent second try where the session was gone before anything was signed."""
@@ -118,8 +133,13 @@ class Pkcs11Module:
                     identity = identity_of(token)
                     self._login(token, identity, None)
                 value = self._sign(self._open[identity], request, how, parameter)
-            except pkcs11.PKCS11Error as error:
-                self._failed(identity)
+            except CredentialError:
+                # A login that was lost silently hides the keys: the next request looks in a session of its own.
+                if identity is not None:
+                    self._discard(identity)
+                raise
+            except p11.FAILURES as error:
+                self._failed(identity, error)
                 if attempt == 1 and p11.name(error) in p11.STALE:
                     continue
                 raise p11.translate(error) from None
@@ -137,12 +157,16 @@ class Pkcs11Module:
         # Two processes that open SoftHSM at one moment can both be told of a general error.
         for attempt in range(_START_TRIES):
             try:
-                self._library = self._library or pkcs11.lib(self.path)
+                if self._library is None:
+                    self._library = pkcs11.lib(self.path)
+                    self._raw = RawModule(self.path)
                 return self._library
+            except OSError:
+                raise TokenError("token_error", reason="malformed_answer") from None
             except pkcs11.PKCS11Error as error:
-                if p11.name(error) == "PKCS11Error":
+                if p11.cannot_load(error):
                     raise ConfigError(reason=f"the PKCS#11 module {self.path} cannot be loaded") from None
-                if attempt == _START_TRIES - 1:
+                if attempt == _START_TRIES - 1 or p11.name(error) != "GeneralError":
                     raise
                 time.sleep(0.05 * 2**attempt)
         raise AssertionError("not reached")
@@ -150,12 +174,14 @@ class Pkcs11Module:
     def _tokens(self, label: str | None, serial: str | None) -> list[Any]:
         for attempt in range(_START_TRIES):
             found: list[Any] = []
+            failed: BaseException | None = None
             library = self._load()
             try:
                 for slot in library.get_slots(token_present=True):
                     try:
                         token = slot.get_token()
-                    except pkcs11.PKCS11Error:
+                    except pkcs11.PKCS11Error as error:
+                        failed = failed or error
                         continue
                     name, number = identity_of(token)
                     ready = token.flags & pkcs11.TokenFlag.TOKEN_INITIALIZED
@@ -168,6 +194,8 @@ class Pkcs11Module:
                 continue
             # Some modules read their slots at C_Initialize only: look afresh while no session would suffer.
             if found or self._open or time.monotonic() - self._reinitialized < 5:
+                if not found and failed is not None:
+                    raise failed
                 return found
             self._reinitialized = time.monotonic()
             library.reinitialize()
@@ -201,29 +229,35 @@ class Pkcs11Module:
         elif flags & pkcs11.TokenFlag.PROTECTED_AUTHENTICATION_PATH and given is None:
             offered = pkcs11.PROTECTED_AUTH
         else:
-            secret = given or self._configured_pin(source, flags)
+            secret = given or self._configured_pin(identity, source, flags)
             offered = secret.reveal()
         if now is not None:
             self._discard(identity)
         self.logging_in = True
         try:
-            session = token.open(user_pin=offered)
+            session = token.open(user_pin=offered, attribute_mapper=text_attributes())
         except pkcs11.UserAlreadyLoggedIn:
-            session = token.open()
+            session = token.open(attribute_mapper=text_attributes())
         except pkcs11.PKCS11Error as error:
+            self._close(token)
             raise self._login_failed(token, identity, error, source) from None
         finally:
             self.logging_in = False
         self._refused.clear(identity)
+        if secret is not None and (source is None or not source.repeatable):
+            self._proven[identity] = secret
         opened = self._open[identity] = OpenToken(session, logged_in=True, pin=secret)
         return opened
 
-    def _configured_pin(self, source: PinSource | None, flags: int) -> Secret:
+    def _configured_pin(self, identity: Identity, source: PinSource | None, flags: int) -> Secret:
+        proven = self._proven.get(identity)
+        if proven is not None and not flags & (p11.COUNT_LOW | p11.FINAL_TRY):
+            return proven
         if source is None or source.kind == "prompt":
             raise TokenError("pin_required", hint="prompt" if source else "pin_source")
-        if flags & p11.FINAL_TRY and source.unattended:
+        if source.unattended and flags & (p11.FINAL_TRY | (p11.COUNT_LOW if self.careful else 0)):
             # A service that is restarted again and again must not use up the last try; a person may.
-            raise TokenError("pin_incorrect", tries_left="last", untried=True)
+            raise TokenError("pin_incorrect", tries_left=p11.tries_left(flags), untried=True)
         found = resolve(source)
         self.warnings += found.warnings
         return found.secret
@@ -232,24 +266,27 @@ class Pkcs11Module:
         self, token: Any, identity: Identity, error: BaseException, source: PinSource | None
     ) -> SignsvcError:
         kind = p11.name(error)
-        if kind in p11.WRONG_PIN or kind == "PinLocked":
-            try:
-                flags = token.slot.get_token().flags
-            except pkcs11.PKCS11Error:
-                flags = p11.COUNT_LOW
+        wrong = kind in p11.WRONG_PIN or kind == "PinLocked"
+        try:
+            flags = token.slot.get_token().flags
+        except pkcs11.PKCS11Error:
+            flags = p11.COUNT_LOW if wrong else token.flags
+        # Some modules have no clear word for a wrong PIN, but their token counts the try.
+        if wrong or flags & ~token.flags & (p11.COUNT_LOW | p11.FINAL_TRY | p11.LOCKED):
+            self._proven.pop(identity, None)
             band = p11.tries_left(flags)
             self._refused.add(identity, band, source)
             if kind == "PinLocked" or flags & p11.LOCKED:
                 return TokenError("pin_locked")
             return TokenError("pin_incorrect", tries_left=band)
-        self._failed(identity)
+        self._failed(identity, error)
         return p11.translate(error)
 
     def _read_certificates(self, token: Any) -> list[dict[str, Any]]:
         identity = identity_of(token)
         opened = self._open.get(identity)
         if opened is None:
-            opened = self._open[identity] = OpenToken(token.open(), logged_in=False)
+            opened = self._open[identity] = OpenToken(token.open(attribute_mapper=text_attributes()), logged_in=False)
         return certificate_objects(opened.session)
 
     def _sign(self, opened: OpenToken, request: SignRequest, how: Any, parameter: Any) -> bytes:
@@ -258,16 +295,23 @@ class Pkcs11Module:
             opened.keys[name] = find_key(opened.session, request)
         key, each_time = opened.keys[name]
         options: dict[str, Any] = {"mechanism": how, "mechanism_param": parameter}
-        if each_time:
-            options["pin"] = opened.pin.reveal() if opened.pin else ""
+        if not hasattr(key, "sign"):
+            raise pkcs11.FunctionNotSupported  # CKA_SIGN is false or could not be read
         try:
+            if each_time and opened.pin is None and self._raw is not None:
+                self.logging_in = True
+                return self._raw.sign_at_pin_pad(opened.session.handle, key.handle, how, parameter, request.data)
+            if each_time and opened.pin is not None:
+                options["pin"] = opened.pin.reveal()
             value: bytes = key.sign(request.data, **options)
         except pkcs11.PKCS11Error as error:
             if each_time and p11.name(error) in (*p11.WRONG_PIN, "PinLocked"):
                 identity = identity_of(opened.session.token)
-                self._failed(identity)
+                self._failed(identity, error)
                 raise self._login_failed(opened.session.token, identity, error, None) from None
             raise
+        finally:
+            self.logging_in = False
         return value
 
     def _guard(self, work: Callable[[], Any], identity: Identity | None = None, *, tries: int = 1) -> Any:
@@ -275,24 +319,32 @@ class Pkcs11Module:
             tries -= 1
             try:
                 result = work()
-            except pkcs11.PKCS11Error as error:
-                self._failed(identity)
+            except p11.FAILURES as error:
+                self._failed(identity, error)
                 if tries and p11.name(error) in p11.STALE:
                     continue
                 raise p11.translate(error) from None
             self.failures = 0
             return result
 
-    def _failed(self, identity: Identity | None) -> None:
+    def _failed(self, identity: Identity | None, error: BaseException) -> None:
         self.failures += 1
         if identity is not None:
             self._discard(identity)
+            source = source_for(self._pins, identity[0])
+            if p11.gone(error) and (source is None or source.kind == "prompt"):
+                self._proven.pop(identity, None)  # a person takes the token and the consent along
 
     def _discard(self, identity: Identity) -> None:
         opened = self._open.pop(identity, None)
         if opened is not None:
             opened.keys.clear()
-            try:
-                opened.session.close()
-            except pkcs11.PKCS11Error:
-                pass  # it was gone already
+            if not self._close(opened.session.token):
+                try:
+                    opened.session.close()
+                except pkcs11.PKCS11Error:
+                    pass  # it was gone already
+
+    def _close(self, token: Any) -> bool:
+        """End all sessions with `token`; a failed login or logout would leave one open."""
+        return self._raw is not None and self._raw.close_all_sessions(token.slot.slot_id)

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import pkcs11
+from pkcs11.attributes import AttributeMapper
 
 from signsvc.errors import CredentialError
 from signsvc.keys import pkcs11_errors as p11
@@ -92,6 +93,13 @@ def attribute(item: Any, name: Any) -> Any:
         raise
     except KeyError:
         return None
+
+
+def text_attributes() -> AttributeMapper:
+    """How attributes are read: labels that are no UTF-8 (a Windows code page) must not hide the objects."""
+    mapper = AttributeMapper()
+    mapper.register_handler(pkcs11.Attribute.LABEL, str.encode, lambda v: bytes(v).decode("utf-8", "replace"))
+    return mapper
 
 
 def certificate_objects(session: Any) -> list[dict[str, Any]]:
