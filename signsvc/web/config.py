@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from datetime import timedelta
 from typing import TYPE_CHECKING, Self
 
 from signsvc.web.body import BodyLimits
@@ -23,6 +24,7 @@ class WebConfig:
     open_verify: bool = True
     open_metrics: bool = False
     keep_documents: bool = True
+    raising_time: timedelta = timedelta(days=7)  # in which a level has to be raised
 
     @property
     def max_body_bytes(self) -> int:
@@ -48,4 +50,5 @@ class WebConfig:
             open_verify=trial if settings.auth.open_verify is None else settings.auth.open_verify,
             open_metrics=trial if settings.auth.open_metrics is None else settings.auth.open_metrics,
             keep_documents=settings.store.keep_documents,
+            raising_time=timedelta(days=settings.jobs.give_up_days),
         )

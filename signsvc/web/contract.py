@@ -97,7 +97,8 @@ def openapi(app: Flask, public_url: str = "") -> dict[str, Any]:
         described = getattr(app.view_functions[rule.endpoint], "operation", None)
         if described is not None:
             path = re.sub(r"<(?:[^:<>]+:)?([^<>]+)>", r"{\1}", rule.rule)
-            found += [(path, m.lower(), described) for m in sorted(rule.methods or ()) if m in ("GET", "POST")]
+            methods = sorted(m for m in rule.methods or () if m in ("DELETE", "GET", "POST", "PUT"))
+            found += [(path, m.lower(), described) for m in methods]
     references, schemas = _schemas(described for _, _, described in found)
     paths: dict[str, dict[str, Any]] = {}
     for path, method, described in sorted(found, key=lambda entry: entry[:2]):

@@ -52,6 +52,9 @@ class SignRequest(_Strict):
     certify: Literal[2, 3] | None = Field(None, description="DocMDP level of a certification signature")
     visible: Visible | None = None
     metadata: dict[str, Text] = Field(default_factory=dict)
+    raise_to: Literal["B-T", "B-LT", "B-LTA"] | None = Field(
+        None, description="Answer now, and raise the level later, see GET /v1/signatures/{id}"
+    )
 
 
 class ExtendRequest(_Strict):
@@ -152,11 +155,69 @@ class SignatureSummary(_Open):
 
 class SignAnswer(_Open):
     id: str
-    state: Literal["succeeded"]
+    state: Literal["succeeded", "raising"] = Field(description="raising: a job raises the level later")
     document: DocumentLink
     signature: SignatureSummary
     warnings: list[dict[str, str]] = Field(default_factory=list)
     report: ReportLink | None = None
+
+
+class LastError(_Open):
+    code: str
+    text: str
+    text_vi: str
+
+
+class Raising(_Open):
+    job: str
+    level: str
+    attempts: int
+    next_try: datetime | None
+    give_up_at: datetime | None
+    last_error: LastError | None
+
+
+class SignatureVersion(_Open):
+    level: str
+    document: DocumentLink
+
+
+class SignatureAnswer(_Open):
+    """A signature as it stands now; `versions` has the document as it was signed, and as it was raised."""
+
+    id: str
+    state: Literal["succeeded", "raising", "raise_failed", "raise_canceled"]
+    created_at: datetime
+    document: DocumentLink
+    signature: SignatureSummary
+    versions: list[SignatureVersion]
+    raising: Raising | None = None
+    report: ReportLink | None = None
+
+
+class JobAnswer(_Open):
+    id: str
+    kind: str
+    state: Literal["queued", "running", "succeeded", "failed", "canceled"]
+    created_at: datetime
+    updated_at: datetime
+    counts: dict[str, int] = Field(description="total, and items by state")
+    items: str
+
+
+class JobItem(_Open):
+    position: int
+    state: Literal["waiting", "running", "succeeded", "failed", "canceled"]
+    attempts: int
+    next_try: datetime | None
+    updated_at: datetime
+    result: dict[str, Any] | None
+    last_error: LastError | None
+
+
+class JobItems(_Open):
+    items: list[JobItem]
+    next: int | None = Field(description="`cursor` of the next call; null at the end")
 
 
 class Check(_Open):

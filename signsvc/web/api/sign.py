@@ -107,7 +107,7 @@ def sign() -> Response:
         profile = state().profiles().get(params.profile)
         if profile is None:
             raise RequestError("profile_not_found")
-        wishes = params.model_dump(exclude={"profile", "credential"}, exclude_none=True)
+        wishes = params.model_dump(exclude={"profile", "credential", "raise_to"}, exclude_none=True)
         sign_params = SignParams.from_json(wishes)
         services = state().services
         signer = services.keyring.get(params.credential)
@@ -158,7 +158,8 @@ def _produce(kind: str, model: type[Model], prepare: Callable[[Model], Work]) ->
             target = directory / "signed"
             result = prepare(params)(body.document.path, target)
             answer = _answer(kind, result)
-            kept = config.keep_documents or ticket is not None
+            later = _later(params, result.level) if isinstance(params, SignRequest) else None
+            kept = config.keep_documents or ticket is not None or later is not None
             caller = current().caller
             owner = caller.id if caller else None
             if result.report is not None:
@@ -171,6 +172,8 @@ def _produce(kind: str, model: type[Model], prepare: Callable[[Model], Work]) ->
                 with target.open("rb") as file:
                     sha256 = hashlib.file_digest(file, "sha256").hexdigest()
                 answer["document"] = _document(sha256, target.stat().st_size, None)
+            if kept and kind == "sign":
+                _keep(answer, owner, later)
             if ticket is not None:
                 store.idempotency.finish(ticket, answer)
         except BaseException:
@@ -180,6 +183,37 @@ def _produce(kind: str, model: type[Model], prepare: Callable[[Model], Work]) ->
         metrics.SIGNATURES.labels(kind, result.level).inc()
         current().facts |= {"level": result.level, "octets": body.document.size, "signature": answer["id"]}
         return _respond(answer, target, wants_json)
+
+
+def _later(params: SignRequest, level: str) -> dict[str, Any] | None:
+    """The level that a job has to raise the signature to, and the policy for it."""
+    from signsvc.signing.profiles import LEVELS
+
+    profile = state().profiles()[params.profile]
+    wanted = params.raise_to or getattr(profile, "raise_to", None)
+    if wanted is None or level not in LEVELS or LEVELS.index(wanted) <= LEVELS.index(level):
+        return None
+    return {"level": wanted, "policy": profile.policy}
+
+
+def _keep(answer: dict[str, Any], owner: str | None, later: dict[str, Any] | None) -> None:
+    """Keep what is answered, in one transaction with the job that raises the level."""
+    store = state().services.store
+    if later is None:
+        store.signatures.add(answer, now=now(), owner=owner)
+        return
+    answer["state"] = "raising"
+    item = {"signature": answer["id"], "document": answer["document"]["sha256"], **later}
+    moment = now()
+    store.jobs.add(
+        "raise",
+        [item],
+        now=moment,
+        owner=owner,
+        give_up_at=moment + state().config.raising_time,
+        priority=1,
+        also=lambda connection, job: store.signatures.insert(connection, answer, now=moment, owner=owner, job_id=job),
+    )
 
 
 def _claim(key: str, kind: str, sha256: str, params: BaseModel) -> Ticket:
