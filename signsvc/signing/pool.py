@@ -13,13 +13,14 @@ from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from signsvc.asn1 import DerError
 from signsvc.errors import ConfigError, InternalError, StorageError
 from signsvc.signing import wire
 from signsvc.signing.algorithm import choose
 from signsvc.signing.model import SignParams, SignResult, TrustInput
+from signsvc.signing.sessions.formats import Prepared
 from signsvc.signing.workfile import FULL
 from signsvc.verification import Limits, TrustSource, VerifyRequest
 from signsvc.verification.pool import fetching
@@ -31,6 +32,9 @@ if TYPE_CHECKING:
     from signsvc.signing.profiles import Profile
     from signsvc.signing.service import Verifies
     from signsvc.trust import Fetch
+    from signsvc.types import Certificate
+
+T = TypeVar("T")
 
 # Seconds in which token, authorities and network may keep one document waiting: two timestamps of the slowest
 # authority known (two minutes each), its revocation values, and the key.
@@ -98,7 +102,7 @@ class SigningPool:
         }
         trust = trust or TrustInput()
         desk = _Desk(self._clock, tsa or self._tsa, self._verifier, trust, profile.policy, signer, profile, deadline)
-        return self._run(job, source, target, desk)
+        return self._run(job, source, target, desk, lambda answer: wire.result_from_json(answer, signer.certificate))
 
     def extend(
         self,
@@ -113,9 +117,60 @@ class SigningPool:
         """See `SigningService.extend`; besides, what `sign` raises."""
         job = {"op": "extend", "level": level, "policy": policy, "chain": []}
         desk = _Desk(self._clock, tsa or self._tsa, self._verifier, trust or TrustInput(), policy)
-        return self._run(job, source, target, desk)
+        return self._run(job, source, target, desk, lambda answer: wire.result_from_json(answer, None))
 
-    def _run(self, job: dict[str, Any], source: Path, target: Path, desk: _Desk) -> SignResult:
+    def prepare(
+        self,
+        source: Path,
+        target: Path,
+        *,
+        profile: Profile,
+        chain: tuple[Certificate, ...],
+        params: SignParams,
+        room: int = 0,
+    ) -> Prepared:
+        """The first of two steps: see `signing.sessions`; `chain` is the signer's, own certificate first."""
+        job = {
+            "op": "prepare",
+            "profile": asdict(profile),
+            "params": wire.params_to_json(params),
+            "chain": wire.certificates_to_json(chain),
+            "room": room,
+        }
+        desk = _Desk(self._clock, None, self._verifier, TrustInput(), profile.policy)
+        return self._run(job, source, target, desk, Prepared.from_json)
+
+    def complete(
+        self,
+        source: Path,
+        target: Path,
+        *,
+        profile: Profile,
+        chain: tuple[Certificate, ...],
+        params: SignParams,
+        prepared: Prepared,
+        value: bytes,
+    ) -> SignResult:
+        """The second of two steps: see `signing.sessions`."""
+        job = {
+            "op": "complete",
+            "profile": asdict(profile),
+            "params": wire.params_to_json(params),
+            "chain": wire.certificates_to_json(chain),
+            "prepared": prepared.to_json(),
+            "value": value.hex(),
+        }
+        desk = _Desk(self._clock, self._tsa, self._verifier, TrustInput(), profile.policy)
+        return self._run(job, source, target, desk, lambda answer: wire.result_from_json(answer, chain[0]))
+
+    def _run(
+        self,
+        job: dict[str, Any],
+        source: Path,
+        target: Path,
+        desk: _Desk,
+        read: Callable[[Any], T],
+    ) -> T:
         try:
             # Whatever becomes of the worker, what it left goes with this directory.
             with tempfile.TemporaryDirectory(prefix=".signsvc-", dir=target.parent) as name:
@@ -139,7 +194,7 @@ class SigningPool:
                 }
                 answer = self._pool.run(job, answers, seconds=self._limits.wall_seconds, asking=ASKING_SECONDS)
                 try:
-                    result = wire.result_from_json(answer, desk.signer.certificate if desk.signer else None)
+                    result = read(answer)
                     if not stat.S_ISREG(made.lstat().st_mode):
                         raise ValueError
                 except (KeyError, TypeError, ValueError, AttributeError, DerError, FileNotFoundError):

@@ -46,7 +46,7 @@ class Verifies(Protocol):
 
 
 @dataclass(frozen=True, slots=True)
-class _Prepared:
+class Settled:
     """What is settled before the key is touched."""
 
     plan: CmsPlan
@@ -108,39 +108,16 @@ class SigningService:
                 try:
                     opened = seen.opened if attempt == 1 else None
                     written = self._write(work, prepared, profile, signer, params, stamping, now, opened, deadline)
-                    if profile.rank >= LEVELS.index("B-LT"):
-                        self._complete(work, prepared, profile.level, stamping, signer.certificate_chain)
+                    self.raised(work, prepared, profile, signer, stamping)
                     break
                 except RoomTooSmallError as error:  # a token larger than any seen before
                     self._room.learn(error.needed)
                     if attempt == 2:
                         raise UpstreamError("tsa_invalid_token", reason="size") from None
                     work.restart(source)
-            report = None
-            if profile.rank > 0 or next(self._signed) % WHOLE_CHECK_EVERY == 0:
-                work.stream.flush()
-                report = self._verified(work.path, profile.policy, trust)
-                selfcheck.signature(
-                    report,
-                    field=written.field,
-                    level=profile.level,
-                    passed=profile.require_path and profile.rank > 0,
-                    revisions_before=seen.revisions,
-                )
-            sha256, size = work.commit()
-        return SignResult(
-            level=selfcheck.level_of(report, written.field) if report else "B-B",
-            field=written.field,
-            signed_at=now,
-            sha256=sha256,
-            size=size,
-            certificate=signer.certificate,
-            chain=prepared.precheck.chain,
-            best_signature_time=stamping.tokens[0].gen_time if stamping.tokens else None,
-            tsa=stamping.authority,
-            warnings=prepared.precheck.warnings,
-            report=report,
-        )
+            return self.finished(
+                work, prepared, profile, signer, trust, stamping, written.field, now, revisions=seen.revisions
+            )
 
     def extend(
         self,
@@ -196,8 +173,82 @@ class SigningService:
             report=report,
         )
 
+    # parts that signing in two steps takes one by one (`signing.sessions`) -------------------------------------
+    @property
+    def clock(self) -> Callable[[], datetime]:
+        return self._clock
+
+    @property
+    def tsa(self) -> Timestamper | None:
+        return self._tsa
+
+    @property
+    def room(self) -> TokenRoom:
+        return self._room
+
+    def settled(self, profile: Profile, signer: Signer, params: SignParams, trust: TrustInput) -> Settled:  # noqa: ARG002
+        """What is settled before the key is touched; raises what `precheck.certificate` raises."""
+        return self._prepare(profile, signer, trust)
+
+    def spec(
+        self,
+        work: WorkFile,  # noqa: ARG002
+        params: SignParams,
+        profile: Profile,
+        certificate: Certificate,
+        now: datetime,
+    ) -> SignatureSpec:
+        """What the signature dictionary and its field say."""
+        return _spec(params, profile, certificate, now)
+
+    def raised(self, work: WorkFile, settled: Settled, profile: Profile, signer: Signer, stamping: Stamping) -> None:
+        """Add to a written signature what the levels from B-LT on need; raises `RoomTooSmallError` like the writer."""
+        if profile.rank >= LEVELS.index("B-LT"):
+            self._complete(work, settled, profile.level, stamping, signer.certificate_chain)
+
+    def finished(
+        self,
+        work: WorkFile,
+        settled: Settled,
+        profile: Profile,
+        signer: Signer,
+        trust: TrustInput,
+        stamping: Stamping,
+        field: str,
+        now: datetime,
+        *,
+        revisions: int,
+    ) -> SignResult:
+        """Check the written file, whose base has so many `revisions`, and put it in its place.  Raises `InternalError`
+        (``self_check_failed``)."""
+        report = None
+        if profile.rank > 0 or next(self._signed) % WHOLE_CHECK_EVERY == 0:
+            work.stream.flush()
+            report = self._verified(work.path, profile.policy, trust)
+            selfcheck.signature(
+                report,
+                field=field,
+                level=profile.level,
+                passed=profile.require_path and profile.rank > 0,
+                revisions_before=revisions,
+            )
+        sha256, size = work.commit()
+        return SignResult(
+            level=selfcheck.level_of(report, field) if report else "B-B",
+            field=field,
+            signed_at=now,
+            sha256=sha256,
+            size=size,
+            certificate=signer.certificate,
+            chain=settled.precheck.chain,
+            best_signature_time=stamping.tokens[0].gen_time if stamping.tokens else None,
+            tsa=stamping.authority,
+            warnings=settled.precheck.warnings,
+            report=report,
+        )
+
     # signing ---------------------------------------------------------------------------------------------------
-    def _prepare(self, profile: Profile, signer: Signer, trust: TrustInput) -> _Prepared:
+    def _prepare(self, profile: Profile, signer: Signer, trust: TrustInput) -> Settled:
         from signsvc.formats.cms.write import CmsPlan
 
         gatherer = self._gatherer(profile.policy, trust)
@@ -211,12 +262,12 @@ class SigningService:
         )
         embedded = dict.fromkeys((*checked.chain, *signer.certificate_chain))
         chain = tuple(c for c in embedded if c != signer.certificate and not c.self_issued)
-        return _Prepared(CmsPlan(signer.certificate, algorithm, chain), checked, gatherer)
+        return Settled(CmsPlan(signer.certificate, algorithm, chain), checked, gatherer)
 
     def _write(
         self,
         work: WorkFile,
-        prepared: _Prepared,
+        prepared: Settled,
         profile: Profile,
         signer: Signer,
         params: SignParams,
@@ -245,7 +296,7 @@ class SigningService:
         return written
 
     def _complete(
-        self, work: WorkFile, prepared: _Prepared, level: str, stamping: Stamping, held: Iterable[Certificate]
+        self, work: WorkFile, prepared: Settled, level: str, stamping: Stamping, held: Iterable[Certificate]
     ) -> None:
         """Validation data for the signer and the TSAs, and the archive timestamp at B-LTA."""
         leaves = (prepared.plan.certificate,)

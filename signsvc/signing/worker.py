@@ -98,6 +98,8 @@ def _run(services: dict[bool, SigningService], sock: socket.socket, job: dict[st
     tsa = parent if job["tsa"] else None
     if job["op"] == "extend":
         result = service.extend(source, target, level=job["level"], policy=job["policy"], trust=trust, tsa=tsa)
+    elif job["op"] in ("prepare", "complete"):
+        return _step(service, source, target, job, parent, tsa)
     else:
         result = service.sign(
             source,
@@ -109,6 +111,26 @@ def _run(services: dict[bool, SigningService], sock: socket.socket, job: dict[st
             tsa=tsa,
         )
     return wire.result_to_json(result)
+
+
+def _step(
+    service: SigningService, source: Path, target: Path, job: dict[str, Any], parent: _Parent, tsa: _Parent | None
+) -> dict[str, Any]:
+    """One of the two steps of a signature whose key is elsewhere."""
+    from signsvc.signing.sessions import formats
+
+    options: dict[str, Any] = {
+        "profile": Profile(**job["profile"]),
+        "signer": parent,
+        "params": wire.params_from_json(job["params"]),
+    }
+    if job["op"] == "prepare":
+        return formats.prepare(service, source, target, room=job["room"], **options).to_json()
+    prepared = formats.Prepared.from_json(job["prepared"])
+    value = bytes.fromhex(job["value"])
+    return wire.result_to_json(
+        formats.complete(service, source, target, prepared=prepared, value=value, tsa=tsa, **options)
+    )
 
 
 def harden() -> None:

@@ -18,7 +18,6 @@ from sqlalchemy.exc import IntegrityError
 from signsvc.errors import RequestError, SessionError
 from signsvc.store.blobs import BlobDirectory
 from signsvc.store.database import Database
-from signsvc.store.schema import documents, reports
 from signsvc.store.session_files import SessionFiles
 from signsvc.store.session_records import ItemState, Session, SessionEvent, SessionItem, SessionState
 from signsvc.store.session_schema import bases, events, items, sessions
@@ -44,7 +43,6 @@ class Sessions:
 
     def __init__(self, database: Database, blobs: BlobDirectory) -> None:
         self._database = database
-        self._blobs = blobs
         self.files = SessionFiles(blobs.root / "sessions")
 
     def add(self, session: Session, *, now: datetime, expired: Change) -> None:
@@ -116,39 +114,6 @@ class Sessions:
             self.files.clear(identifier)
         return after
 
-    def finish(
-        self,
-        identifier: str,
-        change: Change,
-        *,
-        document: tuple[str, int, str],
-        report: Mapping[str, Any] | None,
-        number: int,
-        now: datetime,
-    ) -> Session:
-        """`change` that completes document `number`: the signed file (SHA-256, size and media type of a blob added
-        before) and its report are recorded with it or not at all."""
-        sha256, size, media_type = document
-
-        def also(connection: Connection, after: Session) -> None:
-            item = after.item(number)
-            if item is None or item.state is not ItemState.COMPLETED:
-                return
-            row = {"sha256": sha256, "size": size, "media_type": media_type, "created_at": now, "owner": after.owner}
-            _insert_once(connection, documents, row)
-            if report is not None:
-                _insert_once(connection, reports, _report_values(report, now, after.owner))
-
-        try:
-            after = self.change(identifier, change, now=now, also=also)
-        except BaseException:
-            self._forget(sha256)
-            raise
-        item = after.item(number)
-        if item is None or item.state is not ItemState.COMPLETED:
-            self._forget(sha256)
-        return after
-
     def events(self, identifier: str, after: int, limit: int = 500) -> tuple[SessionEvent, ...]:
         """What happened after the event with this sequence number, oldest first."""
         wanted = select(events).where(events.c.session_id == identifier, events.c.sequence > after)
@@ -206,13 +171,6 @@ class Sessions:
         if released:
             mine = (bases.c.session_id == after.id) & bases.c.sha256.in_(released)
             connection.execute(delete(bases).where(mine))
-
-    def _forget(self, sha256: str) -> None:
-        """Drop a blob that nothing was recorded for."""
-        with self._database.read() as connection:
-            known = connection.execute(select(documents.c.size).where(documents.c.sha256 == sha256)).first()
-        if known is None:
-            self._blobs.remove(sha256)
 
 
 def _load(connection: Connection, identifier: str, *, lock: bool) -> Session:
@@ -286,28 +244,6 @@ def _item_values(item: SessionItem) -> dict[str, Any]:
         "problem": _text(item.problem),
         "result": _text(item.result),
     }
-
-
-def _report_values(report: Mapping[str, Any], now: datetime, owner: str | None) -> dict[str, Any]:
-    policy = report.get("policy") or {}
-    return {
-        "id": report["id"],
-        "created_at": now,
-        "document_sha256": (report.get("document") or {}).get("sha256") or "",
-        "indication": report.get("indication") or "",
-        "policy_id": policy.get("id") or "",
-        "policy_version": policy.get("version") or "",
-        "owner": owner,
-        "body": _text(report),
-    }
-
-
-def _insert_once(connection: Connection, table: Any, row: Mapping[str, Any]) -> None:
-    try:
-        with connection.begin_nested():
-            connection.execute(insert(table).values(**row))
-    except IntegrityError:
-        pass  # the same octets are kept already
 
 
 def _item_standing(item: SessionItem) -> dict[str, Any]:

@@ -152,28 +152,25 @@ def test_many_threads_change_one_session_one_after_the_other(store: Store) -> No
     assert len(won) == 1
 
 
-def test_a_signed_file_is_recorded_with_its_document_or_forgotten(store: Store, tmp_path: Path) -> None:
+def test_what_is_written_with_a_change_goes_with_it(store: Store) -> None:
     store.sessions.add(session(), now=NOW, expired=same)
-    made = tmp_path / "signed"
+    rows: list[int] = []
 
-    def finish(content: bytes, change: Any) -> str:
-        made.write_bytes(content)
-        sha256, size = store.blobs.add(made)
-        report = {"id": f"rep_{content.decode()}", "indication": "TOTAL-PASSED"}
-        store.sessions.finish(
-            "ses_1", change, document=(sha256, size, "application/pdf"), report=report, number=1, now=NOW
-        )
-        return sha256
+    def also(connection: Any, after: Session) -> None:
+        store.reports.insert(connection, {"id": f"rep_{after.version}"}, now=NOW)
+        rows.append(after.version)
+        if after.version == 3:
+            raise RequestError("not_found")
 
-    lost = finish(b"lost", same)
+    store.sessions.change("ses_1", lambda s: replace(s, chain=(b"a",)), now=NOW, also=also)
     with pytest.raises(RequestError):
-        store.documents.get(lost)
-    assert not (store.blobs.root / lost[:2] / lost[2:4] / lost).exists()
-    kept = finish(b"kept", lambda s: replace(s, items=(replace(s.items[0], state=ItemState.COMPLETED), s.items[1])))
-    assert store.documents.get(kept).owner == "key_1"
-    assert store.reports.get("rep_kept").owner == "key_1"
+        store.sessions.change("ses_1", lambda s: replace(s, chain=(b"b",)), now=NOW, also=also)
+    store.sessions.change("ses_1", same, now=NOW, also=also)
+    assert rows == [2, 3]
+    assert store.sessions.get("ses_1").chain == (b"a",)
+    assert store.reports.get("rep_2").id == "rep_2"
     with pytest.raises(RequestError):
-        store.reports.get("rep_lost")
+        store.reports.get("rep_3")
 
 
 def test_files_go_with_their_session(store: Store, tmp_path: Path) -> None:
