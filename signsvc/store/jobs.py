@@ -135,34 +135,61 @@ class Jobs:
         again until `give_up_at` (None: without end).  `also` writes in the same transaction and gets the job's id.
         Raises `StorageError` (storage_full).
         """
-        identifier = "job_" + secrets.token_hex(16)
         with self._database.write() as connection:
-            connection.execute(
-                insert(jobs).values(id=identifier, kind=kind, owner=owner, created_at=now, data=_dump(data or {}))
+            identifier = self.insert(
+                connection,
+                kind,
+                items,
+                now=now,
+                owner=owner,
+                data=data,
+                give_up_at=give_up_at,
+                due_at=due_at,
+                priority=priority,
             )
-            block: list[dict[str, Any]] = []
-            for position, item in enumerate(items):
-                block.append(
-                    {
-                        "job_id": identifier,
-                        "position": position,
-                        "state": ItemState.WAITING,
-                        "priority": priority,
-                        "due_at": due_at or now,
-                        "give_up_at": give_up_at,
-                        "attempts": 0,
-                        "crashes": 0,
-                        "updated_at": now,
-                        "data": _dump(item),
-                    }
-                )
-                if len(block) == _BLOCK:
-                    connection.execute(insert(job_items), block)
-                    block = []
-            if block:
-                connection.execute(insert(job_items), block)
             if also is not None:
                 also(connection, identifier)
+        return identifier
+
+    def insert(
+        self,
+        connection: Connection,
+        kind: str,
+        items: Iterable[Mapping[str, Any]],
+        *,
+        now: datetime,
+        owner: str | None = None,
+        data: Mapping[str, Any] | None = None,
+        give_up_at: datetime | None = None,
+        due_at: datetime | None = None,
+        priority: int = 0,
+    ) -> str:
+        """The same inside a transaction of the caller's."""
+        identifier = "job_" + secrets.token_hex(16)
+        connection.execute(
+            insert(jobs).values(id=identifier, kind=kind, owner=owner, created_at=now, data=_dump(data or {}))
+        )
+        block: list[dict[str, Any]] = []
+        for position, item in enumerate(items):
+            block.append(
+                {
+                    "job_id": identifier,
+                    "position": position,
+                    "state": ItemState.WAITING,
+                    "priority": priority,
+                    "due_at": due_at or now,
+                    "give_up_at": give_up_at,
+                    "attempts": 0,
+                    "crashes": 0,
+                    "updated_at": now,
+                    "data": _dump(item),
+                }
+            )
+            if len(block) == _BLOCK:
+                connection.execute(insert(job_items), block)
+                block = []
+        if block:
+            connection.execute(insert(job_items), block)
         return identifier
 
     def get(self, identifier: str) -> Job:

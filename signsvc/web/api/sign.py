@@ -4,10 +4,9 @@ from __future__ import annotations
 
 import base64
 import hashlib
-import json
 import re
 import secrets
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
@@ -15,10 +14,10 @@ from typing import TYPE_CHECKING, Any, TypeVar
 from flask import Blueprint, Response, jsonify, request, send_file
 from pydantic import BaseModel
 
-from signsvc.errors import BusyError, RequestError
-from signsvc.store import Claim, Scope, Ticket
+from signsvc.errors import RequestError
+from signsvc.store import Scope
 from signsvc.web import body as bodies
-from signsvc.web import metrics
+from signsvc.web import claims, metrics
 from signsvc.web.app import now, state
 from signsvc.web.context import current
 from signsvc.web.contract import BINARY, PDF, Media, Operation, operation
@@ -26,6 +25,8 @@ from signsvc.web.models import ExtendJson, ExtendRequest, SignAnswer, SignJson, 
 from signsvc.web.problems import checked
 
 if TYPE_CHECKING:
+    from sqlalchemy import Connection
+
     from signsvc.web.ports import SignResultLike
 
 blueprint = Blueprint("sign", __name__, url_prefix="/v1")
@@ -150,36 +151,35 @@ def _produce(kind: str, model: type[Model], prepare: Callable[[Model], Work]) ->
         if body.supplied:
             raise RequestError("invalid_request", reason="a form file with an unknown name")
         params = checked(model, body.params)
-        ticket = _claim(key, kind, body.document.sha256, params) if key else None
-        if ticket is not None and ticket.answer is not None:
+        ticket = claims.begin(kind, key, body.document.sha256, params)
+        if ticket.answer is not None:
             return _stored(dict(ticket.answer), wants_json)
-        store = state().services.store
-        try:
+        with claims.held(ticket, replayed=key is not None) as work:
             target = directory / "signed"
             result = prepare(params)(body.document.path, target)
             answer = _answer(kind, result)
             later = _later(params, result.level) if isinstance(params, SignRequest) else None
-            kept = config.keep_documents or ticket is not None or later is not None
             caller = current().caller
             owner = caller.id if caller else None
-            if result.report is not None:
-                store.reports.add(result.report, now=now(), owner=owner)
-            if kept:
-                document = store.documents.add(target, media_type=PDF, now=now(), owner=owner)
-                target = document.path
-                answer["document"] = _document(document.sha256, document.size, f"/v1/documents/{document.sha256}")
+
+            def complete(sha256: str, size: int) -> dict[str, Any]:
+                answer["document"] = _document(sha256, size, f"/v1/documents/{sha256}")
+                if later is not None:
+                    answer["state"] = "raising"
+                return answer
+
+            def keep(connection: Connection, _: str) -> None:
+                if kind == "sign":
+                    _keep(connection, answer, owner, later)
+
+            if config.keep_documents or key is not None or later is not None:
+                target = work.keep(target, complete, media_type=PDF, report=result.report, also=keep).path
             else:
+                if result.report is not None:
+                    state().services.store.reports.add(result.report, now=now(), owner=owner)
                 with target.open("rb") as file:
                     sha256 = hashlib.file_digest(file, "sha256").hexdigest()
                 answer["document"] = _document(sha256, target.stat().st_size, None)
-            if kept and kind == "sign":
-                _keep(answer, owner, later)
-            if ticket is not None:
-                store.idempotency.finish(ticket, answer)
-        except BaseException:
-            if ticket is not None:
-                store.idempotency.release(ticket)
-            raise
         metrics.SIGNATURES.labels(kind, result.level).inc()
         current().facts |= {"level": result.level, "octets": body.document.size, "signature": answer["id"]}
         return _respond(answer, target, wants_json)
@@ -196,37 +196,14 @@ def _later(params: SignRequest, level: str) -> dict[str, Any] | None:
     return {"level": wanted, "policy": profile.policy}
 
 
-def _keep(answer: dict[str, Any], owner: str | None, later: dict[str, Any] | None) -> None:
+def _keep(connection: Connection, answer: Mapping[str, Any], owner: str | None, later: dict[str, Any] | None) -> None:
     """Keep what is answered, in one transaction with the job that raises the level."""
-    store = state().services.store
-    if later is None:
-        store.signatures.add(answer, now=now(), owner=owner)
-        return
-    answer["state"] = "raising"
-    item = {"signature": answer["id"], "document": answer["document"]["sha256"], **later}
-    moment = now()
-    store.jobs.add(
-        "raise",
-        [item],
-        now=moment,
-        owner=owner,
-        give_up_at=moment + state().config.raising_time,
-        priority=1,
-        also=lambda connection, job: store.signatures.insert(connection, answer, now=moment, owner=owner, job_id=job),
-    )
-
-
-def _claim(key: str, kind: str, sha256: str, params: BaseModel) -> Ticket:
-    caller = current().caller
-    name = caller.id if caller else ""
-    content = json.dumps([name, kind, sha256, params.model_dump(mode="json")], sort_keys=True, ensure_ascii=False)
-    fingerprint = hashlib.sha256(content.encode()).hexdigest()
-    ticket = state().services.store.idempotency.claim(name, key, fingerprint, now=now())
-    if ticket.claim is Claim.BUSY:
-        raise BusyError("idempotency_in_progress")
-    if ticket.claim is Claim.REUSED:
-        raise RequestError("idempotency_key_reused")
-    return ticket
+    store, moment, job = state().services.store, now(), None
+    if later is not None:
+        item = {"signature": answer["id"], "document": answer["document"]["sha256"], **later}
+        until = moment + state().config.raising_time
+        job = store.jobs.insert(connection, "raise", [item], now=moment, owner=owner, give_up_at=until, priority=1)
+    store.signatures.insert(connection, answer, now=moment, owner=owner, job_id=job)
 
 
 def _answer(kind: str, result: Any) -> dict[str, Any]:
