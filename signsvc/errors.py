@@ -57,7 +57,7 @@ def _rebuild(kind: type[SignsvcError], code: str, data: dict[str, object]) -> Si
 def _worded(data: dict[str, object], lang: str) -> dict[str, object]:
     """`data` with short words of ours (limits, tries left) replaced by what people read."""
     found = dict(data)
-    for key, prefix in (("limit", "limit"), ("tries_left", "tries")):
+    for key, prefix in (("limit", "limit"), ("tries_left", "tries"), ("holder", "holder")):
         label = f"{prefix}_{data.get(key)}".replace(" ", "_")
         if label in catalogue():
             found[key] = text(label, lang)
@@ -159,6 +159,14 @@ PROBLEMS: dict[str, ProblemSpec] = {
     "signing_not_permitted": ProblemSpec(409),
     "user_canceled": ProblemSpec(409),
     "idempotency_in_progress": ProblemSpec(409, retryable=True),
+    "image_missing": ProblemSpec(422, csc="invalid_request"),
+    "image_not_found": ProblemSpec(422, csc="invalid_request"),
+    "image_unusable": ProblemSpec(422, csc="invalid_request"),
+    "anchor_not_found": ProblemSpec(422, csc="invalid_request"),
+    "signature_field_not_found": ProblemSpec(422, csc="invalid_request"),
+    "appearance_place_missing": ProblemSpec(422, csc="invalid_request"),
+    "appearance_incomplete": ProblemSpec(422, csc="invalid_request"),
+    "appearance_no_room": ProblemSpec(422, csc="invalid_request"),
     "session_expired": ProblemSpec(410),
     "session_canceled": ProblemSpec(410),
     "session_conflict": ProblemSpec(409),
@@ -194,6 +202,14 @@ PROBLEMS: dict[str, ProblemSpec] = {
     "busy": ProblemSpec(503, retryable=True, csc="temporarily_unavailable"),
     "storage_full": ProblemSpec(507, retryable=True),
     "key_not_acceptable": ProblemSpec(409),
+    "credential_not_allowed": ProblemSpec(409),
+    "certificate_wrong_holder": ProblemSpec(409),
+    "certificate_wrong_organization": ProblemSpec(409),
+    "certificate_wrong_policy": ProblemSpec(409),
+    "certificate_wrong_issuer": ProblemSpec(409),
+    "pdfa_required": ProblemSpec(409),
+    "parameter_fixed": ProblemSpec(422, csc="invalid_request"),
+    "parameter_missing": ProblemSpec(422, csc="invalid_request"),
 }
 
 __all__ = [

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -9,9 +11,10 @@ import pytest
 
 import test_pki
 from signsvc.algorithms import SignatureScheme
-from signsvc.errors import ConfigError, CredentialError, RequestError
+from signsvc.errors import ConfigError, CredentialError, DocumentError, RequestError
 from signsvc.signing import SignParams, profiles
 from signsvc.signing.algorithm import choose
+from signsvc.signing.profiles import apply
 from signsvc.types import Certificate
 
 
@@ -24,9 +27,12 @@ def test_built_in_profiles() -> None:
 
 
 def test_an_installation_adds_and_replaces_profiles(tmp_path: Path) -> None:
-    (tmp_path / "own.toml").write_text('id = "pades-b-b"\nversion = "2"\nlevel = "B-T"\nscheme = "pss"\n')
-    assert profiles.load("pades-b-b", [tmp_path]).level == "B-T"
+    (tmp_path / "pades-b-b.toml").write_text('extends = "pades-b-b"\nid = "pades-b-b"\nversion = "2"\nlevel = "B-T"\n')
+    changed = profiles.load("pades-b-b", [tmp_path])
+    assert (changed.level, changed.title_vi) == ("B-T", profiles.load("pades-b-b").title_vi)
     assert profiles.load("pades-b-b").level == "B-B"
+    assert profiles.available([tmp_path])["pades-b-b"] == changed
+    assert [base for base, _, _ in changed.extends] == ["pades-b-b"]
 
 
 def test_unknown_profiles() -> None:
@@ -35,22 +41,158 @@ def test_unknown_profiles() -> None:
     assert caught.value.code == "profile_not_found"
 
 
+WHOLE = 'extends = "pades-b-b"\nid = "a"\nversion = "1"\n'
+
+
 @pytest.mark.parametrize(
-    "text",
+    ("text", "line"),
     [
-        "id = ",
-        'id = "a"',
-        'id = "a"\nversion = "1"\nlevel = "B-X"',
-        'id = "a"\nversion = "1"\nlevel = "B-B"\ndigest = "sha1"',
-        'id = "a"\nversion = "1"\nlevel = "B-B"\nrequire_path = "no"',
-        'id = "a"\nversion = "1"\nlevel = "B-B"\ncolour = "blue"',
-        'id = "a"\nversion = 1\nlevel = "B-B"',
+        ("id =\n\nversion = 1", "line 1: not a TOML file"),
+        ('id = "a"', ""),
+        ('id = "a"\nversion = "1"\nlevel = "B-B"', "title_vi"),
+        ('id = "a"\nversion = 1\nlevel = "B-B"', "line 2: version"),
+        ('extends = "nothing"\nid = "a"\nversion = "1"', "line 1: extends: no such profile"),
+        (WHOLE + 'level = "B-X"', "line 4: level"),
+        (WHOLE + 'digest = "sha1"', "line 4: digest"),
+        (WHOLE + 'require_path = "no"', "line 4: require_path"),
+        (WHOLE + 'colour = "blue"', "line 4: colour: no such key"),
+        (WHOLE + 'result = "good"', "line 4: result"),
+        (WHOLE + 'appearance = "simple"', "line 4: appearance: must be a table"),
+        (WHOLE + '[appearance]\ntemplate = "none"', "line 5: appearance.template"),
+        (WHOLE + "[certify]\npermissions = 1", "line 5: certify.permissions"),
+        (WHOLE + '[certify]\nwhen = "last"', "line 5: certify.when"),
+        (WHOLE + '[field]\nname = "a.b"', "line 5: field.name"),
+        (WHOLE + '[field]\nname = "a{m}"', "line 5: field.name"),
+        (WHOLE + "[field]\nexisting = true", "line 4: field: existing needs a name"),
+        (WHOLE + '[pdfa]\nparts = ["a4"]', "line 5: pdfa.parts"),
+        (WHOLE + '[pdfa]\nwhen_not = "cry"', "line 5: pdfa.when_not"),
+        (WHOLE + '[credential]\nholder = "cat"', "line 5: credential.holder"),
+        (WHOLE + '[credential]\nids = ["*a"]', "line 5: credential.ids"),
+        (WHOLE + "[credential]\nleast_bits = 2048", "line 5: credential.least_bits"),
+        (WHOLE + '[credential]\npolicies = ["one"]', "line 5: credential.policies"),
+        (WHOLE + '[metadata]\ncolour = "red"', "line 5: metadata.colour"),
+        (WHOLE + "[metadata]\nreason = 5", "line 5: metadata.reason"),
+        (WHOLE + "[metadata.reason]\nfixed = 1", "line 5: metadata.reason.fixed"),
+        (WHOLE + '[metadata]\nreason = { value = "a", allowed = ["b"] }', "line 5: metadata.reason: the value is none"),
     ],
 )
-def test_wrong_profiles_are_named(text: str) -> None:
+def test_wrong_profiles_are_told_with_file_line_and_cause(text: str, line: str, tmp_path: Path) -> None:
+    (tmp_path / "own.toml").write_text(text)
     with pytest.raises(ConfigError) as caught:
-        profiles.parse(text.encode(), "own.toml")
-    assert "own.toml" in str(caught.value.data["reason"])
+        profiles.check(tmp_path / "own.toml")
+    reason = str(caught.value.data["reason"])
+    assert reason.startswith("own.toml")
+    assert line in reason
+
+
+def own(text: str, tmp_path: Path) -> profiles.Profile:
+    (tmp_path / "own.toml").write_text(WHOLE + text)
+    return profiles.check(tmp_path / "own.toml")
+
+
+def test_profiles_survive_the_way_to_a_worker(tmp_path: Path) -> None:
+    text = '[credential]\nids = ["a*"]\nleast_bits = { rsa = 3072 }\n[metadata]\nreason = { required = true }\n[pdfa]\nparts = ["2b"]\n'
+    found = own(text, tmp_path)
+    assert profiles.Profile(**json.loads(json.dumps(asdict(found)))) == found
+    assert json.loads(json.dumps(found.to_json()))["credential"]["least_bits"] == {"rsa": 3072}
+
+
+def test_what_the_caller_leaves_open_is_the_profiles(tmp_path: Path) -> None:
+    text = '[metadata]\nreason = "Ban hành"\nlocation = { value = "Hà Nội", fixed = true }\n[field]\nname = "VanThu{n}"\n[certify]\nwhen = "first"\n'
+    profile = own(text, tmp_path)
+    params = apply.settle(profile, SignParams())
+    assert (params.reason, params.location, params.field, params.certify) == ("Ban hành", "Hà Nội", None, None)
+    assert apply.settle(profile, SignParams(reason="Sao y")).reason == "Sao y"
+    first = apply.for_document(profile, params, signed=False, fields=(), empty=())
+    assert (first.field, first.certify) == ("VanThu1", 2)
+    later = apply.for_document(profile, params, signed=True, fields=("VanThu1", "VanThu2"), empty=("VanThu2",))
+    assert (later.field, later.certify) == ("VanThu2", None)
+
+
+@pytest.mark.parametrize(
+    ("text", "params", "code", "name"),
+    [
+        ('[metadata]\nreason = { value = "a", fixed = true }', {"reason": "b"}, "parameter_fixed", "reason"),
+        ("[metadata]\nname = { fixed = true }", {"name": "b"}, "parameter_fixed", "name"),
+        ('[metadata]\nreason = { allowed = ["a", "b"] }', {"reason": "c"}, "parameter_fixed", "reason"),
+        ("[metadata]\ncontact = { required = true }", {}, "parameter_missing", "contact"),
+        ('[field]\nname = "A"\nfixed = true', {"field": "B"}, "parameter_fixed", "field"),
+        ('[certify]\nwhen = "never"\nfixed = true', {"certify": 2}, "parameter_fixed", "certify"),
+        ('[certify]\nwhen = "always"\nfixed = true', {"certify": 3}, "parameter_fixed", "certify"),
+    ],
+)
+def test_what_the_profile_fixes_is_not_the_callers(
+    text: str, params: dict[str, Any], code: str, name: str, tmp_path: Path
+) -> None:
+    with pytest.raises(RequestError) as caught:
+        apply.settle(own(text, tmp_path), SignParams(**params))
+    assert (caught.value.code, caught.value.data["name"]) == (code, name)
+    assert name in caught.value.text("vi")
+
+
+def test_a_field_that_has_to_exist(tmp_path: Path) -> None:
+    profile = own('[field]\nname = "GiamDoc"\nexisting = true', tmp_path)
+    params = apply.settle(profile, SignParams())
+    found = apply.for_document(profile, params, signed=False, fields=("GiamDoc",), empty=("GiamDoc",))
+    assert found.field == "GiamDoc"
+    for empty in ((), ("GiamDoc2",)):
+        with pytest.raises(DocumentError) as caught:
+            apply.for_document(profile, params, signed=False, fields=empty, empty=empty)
+        assert caught.value.data["reason"] == "no-such-field"
+
+
+RULES = [
+    ('holder = "person"', "person", None),
+    ('holder = "agency"', "agency", None),
+    ('holder = "agency"', "public-business", None),
+    ('holder = "agency"', "person", "certificate_wrong_holder"),
+    ('holder = "agency"', "public-citizen", "certificate_wrong_holder"),
+    ('holder = "person"', "agency", "certificate_wrong_holder"),
+    ('key_types = ["ec"]', "ec", None),
+    ('key_types = ["ec"]', "person", "key_not_acceptable"),
+    ("least_bits = { rsa = 3072 }", "rsa3072", None),
+    ("least_bits = { rsa = 3072 }", "person", "key_not_acceptable"),
+    ('key_usage = ["non_repudiation"]', "person", None),
+    ('key_usage = ["non_repudiation"]', "wrong-usage", "certificate_not_for_signing"),
+    ('extended_key_usage = ["1.3.6.1.5.5.7.3.4"]', "person", "certificate_not_for_signing"),
+    ('organizations = ["ủy ban nhân dân  tỉnh Thử Nghiệm"]', "agency", None),
+    ('organizations = ["Bộ Thử Nghiệm"]', "agency", "certificate_wrong_organization"),
+    ('policies = ["2.16.704.1.1.1.1.99"]', "person", "certificate_wrong_policy"),
+]
+
+
+@pytest.mark.parametrize(("text", "label", "code"), RULES)
+def test_which_certificates_a_profile_is_for(
+    text: str, label: str, code: str | None, tmp_path: Path, pki: test_pki.Pki
+) -> None:
+    rule = own(f"[credential]\n{text}", tmp_path).credential
+    certificate = Certificate.from_der(pki.cert(label))
+    if code is None:
+        apply.check_certificate(rule, certificate)
+        return
+    with pytest.raises(CredentialError) as caught:
+        apply.check_certificate(rule, certificate)
+    assert caught.value.code == code
+    assert "{" not in caught.value.text("vi")
+
+
+def test_which_authorities_a_profile_is_for(tmp_path: Path, pki: test_pki.Pki) -> None:
+    path = [Certificate.from_der(der) for der in pki.chain("person")]
+    for name in (path[1].common_name, path[-1].common_name.upper()):
+        apply.check_path(own(f'[credential]\nissuers = ["{name}"]', tmp_path).credential, path)
+    rule = own(f'[credential]\nissuers = ["{path[0].common_name}"]', tmp_path).credential
+    with pytest.raises(CredentialError) as caught:
+        apply.check_path(rule, path)
+    assert caught.value.code == "certificate_wrong_issuer"
+
+
+def test_which_credentials_a_profile_is_for(tmp_path: Path) -> None:
+    profile = own('[credential]\nids = ["van-thu*", "giam-doc"]', tmp_path)
+    for name in ("van-thu", "van-thu-2", "giam-doc"):
+        apply.check_credential(profile, name)
+    with pytest.raises(CredentialError) as caught:
+        apply.check_credential(profile, "giam-doc-2")
+    assert caught.value.code == "credential_not_allowed"
 
 
 @pytest.mark.parametrize(
