@@ -1,0 +1,159 @@
+"""Signatures that are answered at once and raised later: the authority down and up again, the worker killed, all over
+HTTP and with processes as they run at a site."""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import json
+import os
+import signal
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+import test_pki
+from test_pki.responders import Responders
+from tests.support.installation import install
+from tests.support.service import Service, running
+
+PDF = Path("signsvc/samples/van-ban.pdf").read_bytes()
+
+
+@pytest.fixture(scope="module")
+def service(pki: test_pki.Pki, responders: Responders, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Service]:
+    directory = tmp_path_factory.mktemp("raising")
+    installation = install(directory, pki, responders)
+    with installation.config.open("a", encoding="utf-8") as config:
+        config.write("[jobs]\npoll_seconds = 0.2\nlease_seconds = 2\nretry_seconds = 0.5\nretry_max_seconds = 1\n")
+    with running(installation, worker=True, workers=1) as found:
+        yield found
+
+
+def sign(service: Service, level: str = "B-LTA") -> dict[str, Any]:
+    answer = service.call(
+        "POST",
+        f"/v1/sign?profile=pades-b-b&credential=p12-person&raise_to={level}",
+        PDF,
+        {"Content-Type": "application/pdf", "Accept": "application/json"},
+    )
+    assert answer.status == 200, answer.body
+    found: dict[str, Any] = answer.json
+    return found
+
+
+def state(service: Service, signed: dict[str, Any]) -> dict[str, Any]:
+    found: dict[str, Any] = service.call("GET", f"/v1/signatures/{signed['id']}").json
+    return found
+
+
+def wait(service: Service, signed: dict[str, Any], wanted: str, seconds: float = 60) -> dict[str, Any]:
+    deadline = time.monotonic() + seconds
+    while (found := state(service, signed))["state"] != wanted:
+        assert time.monotonic() < deadline, found
+        time.sleep(0.1)
+    return found
+
+
+def worker(service: Service) -> int:
+    """The process that works, below the one that keeps it alive."""
+    deadline = time.monotonic() + 30
+    while time.monotonic() < deadline:
+        for pid, command in service.children().items():
+            if command.rstrip().endswith("worker --tied"):
+                return pid
+        time.sleep(0.05)
+    raise AssertionError(service.children())
+
+
+def test_answered_at_once_and_raised_when_the_authority_is_back(service: Service, responders: Responders) -> None:
+    responders.fault("/tsa", "down")
+    started = time.monotonic()
+    signed = sign(service)
+    assert time.monotonic() - started < 5
+    assert (signed["state"], signed["signature"]["level"]) == ("raising", "PAdES-B-B")
+    first = service.call("GET", signed["document"]["href"])
+    assert hashlib.sha256(first.body).hexdigest() == signed["document"]["sha256"]
+    deadline = time.monotonic() + 30
+    while (seen := state(service, signed))["raising"]["last_error"] is None:
+        assert time.monotonic() < deadline
+        time.sleep(0.1)
+    assert seen["state"] == "raising"
+    assert seen["raising"]["last_error"]["code"] == "tsa_unavailable"
+    assert "HTTP 503" in seen["raising"]["last_error"]["text_vi"]
+    responders.clear("/tsa")
+    raised = wait(service, signed, "succeeded")
+    assert raised["signature"]["level"] == "PAdES-B-LTA"
+    assert [v["level"] for v in raised["versions"]] == ["PAdES-B-B", "PAdES-B-LTA"]
+    assert raised["raising"]["attempts"] >= 2
+    newer = service.call("GET", raised["document"]["href"])
+    assert newer.body.startswith(first.body)
+    report = service.verify(newer.body).json
+    assert report["indication"] == "TOTAL-PASSED"
+    assert report["signatures"][0]["level"] == "B-LTA"
+    assert service.call("GET", signed["document"]["href"]).body == first.body
+    assert raised["report"]["indication"] == "TOTAL-PASSED"
+
+
+def test_a_worker_killed_in_the_middle_loses_nothing(service: Service, responders: Responders) -> None:
+    responders.fault("/tsa", "slow", delay=1.5)
+    signed = [sign(service, "B-T") for _ in range(3)]
+    before = responders.requests["/tsa/1"]
+    deadline = time.monotonic() + 30
+    while responders.requests["/tsa/1"] == before:  # it is in the middle now
+        assert time.monotonic() < deadline
+        time.sleep(0.02)
+    killed = worker(service)
+    os.kill(killed, signal.SIGKILL)
+    responders.clear("/tsa")
+    for one in signed:
+        raised = wait(service, one, "succeeded")
+        body = service.call("GET", raised["document"]["href"]).body
+        report = service.verify(body).json
+        assert report["signatures_count"] == 1
+        assert len(report["timestamps"]) == 1  # not raised twice
+        assert raised["signature"]["level"] == "PAdES-B-T"
+    assert worker(service) != killed
+    job = service.call("GET", state(service, signed[0])["raising"]["job"]).json
+    assert (job["state"], job["counts"]["succeeded"]) == ("succeeded", 1)
+    items = service.call("GET", job["items"] + "?state=succeeded").json
+    assert items["items"][0]["result"]["level"] == "B-T"
+    assert items["next"] is None
+    spool = service.installation.data_dir / "spool"
+    deadline = time.monotonic() + 20
+    while left := [p.name for p in spool.iterdir() if p.name.startswith("job-")]:
+        assert time.monotonic() < deadline, left
+        time.sleep(0.1)
+
+
+def test_a_job_is_cancelled_and_stays_signed(service: Service, responders: Responders) -> None:
+    responders.fault("/tsa", "down")
+    signed = sign(service)
+    job = state(service, signed)["raising"]["job"]
+    with contextlib.suppress(AssertionError):
+        deadline = time.monotonic() + 10
+        while state(service, signed)["raising"]["attempts"] == 0 and time.monotonic() < deadline:
+            time.sleep(0.1)
+    assert service.call("DELETE", job).status == 200
+    found = wait(service, signed, "raise_canceled", 20)
+    assert found["signature"]["level"] == "PAdES-B-B"
+    assert service.call("GET", f"{job}x").status == 404
+    assert service.call("GET", "/v1/signatures/sig_none").status == 404
+
+
+def test_what_has_nothing_to_raise_is_done(service: Service) -> None:
+    answer = service.call(
+        "POST",
+        "/v1/sign?profile=pades-b-t&credential=p12-person&raise_to=B-T",
+        PDF,
+        {"Content-Type": "application/pdf", "Accept": "application/json"},
+    )
+    assert answer.json["state"] == "succeeded"
+    found = state(service, answer.json)
+    assert (found["state"], len(found["versions"])) == ("succeeded", 1)
+    described = json.loads(service.call("GET", "/openapi.json").body)["paths"]
+    assert {"get", "delete"} <= set(described["/v1/jobs/{job}"])
+    assert Path(service.log).exists()
