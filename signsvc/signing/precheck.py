@@ -13,7 +13,7 @@ from signsvc.asn1 import DerError
 from signsvc.errors import PROBLEMS, CredentialError, DocumentError, RequestError
 from signsvc.signing.material import Gatherer
 from signsvc.signing.model import SignParams
-from signsvc.signing.profiles import LEVELS, Profile
+from signsvc.signing.profiles import LEVELS, Profile, apply
 from signsvc.signing.workfile import WorkFile
 from signsvc.types import Certificate, DocumentView, EvidenceItem, EvidenceKind, Finding, Level, SignerView
 
@@ -37,6 +37,8 @@ class Document:
     signers: tuple[Certificate, ...]  # certificates whose status its signatures and timestamps need
     certificates: tuple[Certificate, ...]  # all that it carries
     all_timestamped: bool
+    params: SignParams | None = None  # with the profile's own in the places that the caller left open
+    warnings: tuple[Finding, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,19 +50,24 @@ class Checked:
     evidence: tuple[EvidenceItem, ...] = ()
 
 
-def document(work: WorkFile, params: SignParams | None) -> Document:
-    """Read the working copy within limits and, with `params`, make sure that it permits this signature.
+def document(work: WorkFile, params: SignParams | None, profile: Profile | None = None) -> Document:
+    """Read the working copy within limits and, with `params`, make sure that it permits this signature and is what
+    `profile` is for.
 
     Raises `DocumentError`: ``empty_document``, ``unsupported_format``, ``document_unreadable``,
-    ``encrypted_document``, ``document_too_complex``, ``signing_not_permitted``.
+    ``encrypted_document``, ``document_too_complex``, ``signing_not_permitted``, ``pdfa_required``; `RequestError`:
+    ``parameter_fixed``, ``parameter_missing``.
     """
     from signsvc import validation
     from signsvc.formats import pades
-    from signsvc.formats.pades.write_gate import check_may_sign
-    from signsvc.formats.pades.write_open import open_writer
+    from signsvc.formats.pades.write_gate import check_may_sign, read_fields
+    from signsvc.formats.pades.write_open import in_our_words, open_writer
     from signsvc.verification import sniff
     from signsvc.verification.engine import opened as contents
 
+    warnings: tuple[Finding, ...] = ()
+    if params is not None and profile is not None:
+        params = apply.settle(profile, params)
     with contents(work.path) as data:
         if sniff.media_type(bytes(data[:1024]), len(data)) != sniff.PDF:
             raise DocumentError("unsupported_format")
@@ -69,6 +76,12 @@ def document(work: WorkFile, params: SignParams | None) -> Document:
         raise DocumentError("document_unreadable")
     work.stream.seek(0)
     opened = open_writer(work.stream)
+    if params is not None and profile is not None:
+        with in_our_words():
+            form = read_fields(opened.writer.root)
+        signed = bool(view.signatures or view.timestamps)
+        params = apply.for_document(profile, params, signed=signed, fields=form.names, empty=tuple(form.empty))
+        warnings = _pdfa(view, profile)
     if params is not None:
         check_may_sign(opened, params.field, certify=params.certify is not None)
         if params.certify is not None and (view.signatures or view.timestamps):
@@ -80,7 +93,20 @@ def document(work: WorkFile, params: SignParams | None) -> Document:
         signers=validation.wanted(view),
         certificates=tuple(dict.fromkeys(_carried(view))),
         all_timestamped=all(_timestamped(view, index) for index in range(len(view.signatures))),
+        params=params,
+        warnings=warnings,
     )
+
+
+def _pdfa(view: DocumentView, profile: Profile) -> tuple[Finding, ...]:
+    """What the profile has to say about a document that is not PDF/A, or another part than it names."""
+    rule = profile.pdfa
+    if rule.when_not == "ignore" or (view.pdfa is not None and (not rule.parts or view.pdfa in rule.parts)):
+        return ()
+    claimed = f"PDF/A-{view.pdfa}" if view.pdfa else "PDF"
+    if rule.when_not == "refuse":
+        raise DocumentError("pdfa_required", claimed=claimed)
+    return (Finding.of("pdfa_missing", claimed=claimed),)
 
 
 def certificate(
@@ -88,7 +114,8 @@ def certificate(
 ) -> Checked:
     """The chain of a certificate that may sign under `profile` now.
 
-    Always refused: expired, not yet valid, revoked or on hold, not for signing.  Where path or status cannot be
+    Always refused: expired, not yet valid, revoked or on hold, not for signing, not of the kind that the profile's
+    credential rule asks for.  Where path or status cannot be
     established: refused if the profile requires the path or its level embeds it, otherwise a warning.
 
     Raises `CredentialError` with the problem code.
@@ -96,6 +123,7 @@ def certificate(
     from signsvc import validation
     from signsvc.validation import policies
 
+    rule = profile.credential
     pool = signer.certificate_chain
     evidence = gatherer.evidence((signer.certificate,), pool=pool, now=now)
     verdict = validation.check_certificate(
@@ -107,11 +135,14 @@ def certificate(
         now=now,
     )
     if verdict.code is not None:
-        demanded = profile.require_path or profile.rank >= LEVELS.index("B-LT")
+        # which authorities stand above a certificate is known only where its path is
+        demanded = profile.require_path or profile.rank >= LEVELS.index("B-LT") or bool(rule.issuers)
         if verdict.code not in _UNKNOWN or demanded:
             if verdict.code not in PROBLEMS:
                 raise RequestError("invalid_request", reason="certificate")
             raise CredentialError(verdict.code, **dict(verdict.data))
+    apply.check_certificate(rule, signer.certificate)
+    apply.check_path(rule, verdict.chain)
     noted = tuple(finding for finding in verdict.findings if finding.level is not Level.INFO)
     return Checked(verdict.chain, noted, evidence)
 

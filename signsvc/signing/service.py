@@ -22,7 +22,7 @@ from signsvc.signing.material import Gatherer, Stamping, Timestamper, TokenRoom,
 from signsvc.signing.model import SignParams, SignResult, TrustInput
 from signsvc.signing.profiles import LEVELS, Profile
 from signsvc.signing.workfile import WorkFile, work_file
-from signsvc.types import Certificate, EvidenceItem, EvidenceKind, Origin
+from signsvc.types import Certificate, EvidenceItem, EvidenceKind, Finding, Origin
 from signsvc.verification import Outcome, TrustSource, VerifyRequest
 
 if TYPE_CHECKING:
@@ -100,7 +100,8 @@ class SigningService:
         params = params or SignParams()
         trust = trust or TrustInput()
         with work_file(source, target) as work:
-            seen = precheck.document(work, params)
+            seen = precheck.document(work, params, profile)
+            params = seen.params or params
             prepared = self._prepare(profile, signer, trust)
             for attempt in (1, 2):
                 stamping = Stamping(tsa or self._tsa, self._clock, self._room)
@@ -116,7 +117,16 @@ class SigningService:
                         raise UpstreamError("tsa_invalid_token", reason="size") from None
                     work.restart(source)
             return self.finished(
-                work, prepared, profile, signer, trust, stamping, written.field, now, revisions=seen.revisions
+                work,
+                prepared,
+                profile,
+                signer,
+                trust,
+                stamping,
+                written.field,
+                now,
+                revisions=seen.revisions,
+                warnings=seen.warnings,
             )
 
     def extend(
@@ -218,18 +228,19 @@ class SigningService:
         now: datetime,
         *,
         revisions: int,
+        warnings: tuple[Finding, ...] = (),
     ) -> SignResult:
         """Check the written file, whose base has so many `revisions`, and put it in its place.  Raises `InternalError`
         (``self_check_failed``)."""
         report = None
-        if profile.rank > 0 or next(self._signed) % WHOLE_CHECK_EVERY == 0:
+        if profile.rank > 0 or profile.result == "passed" or next(self._signed) % WHOLE_CHECK_EVERY == 0:
             work.stream.flush()
             report = self._verified(work.path, profile.policy, trust)
             selfcheck.signature(
                 report,
                 field=field,
                 level=profile.level,
-                passed=profile.require_path and profile.rank > 0,
+                passed=profile.result == "passed",
                 revisions_before=revisions,
             )
         sha256, size = work.commit()
@@ -243,7 +254,7 @@ class SigningService:
             chain=settled.precheck.chain,
             best_signature_time=stamping.tokens[0].gen_time if stamping.tokens else None,
             tsa=stamping.authority,
-            warnings=settled.precheck.warnings,
+            warnings=(*settled.precheck.warnings, *warnings),
             report=report,
         )
 

@@ -45,7 +45,8 @@ def prepare(
     from signsvc.formats.pades.write import prepare_revision
 
     with work_file(source, target) as work:
-        seen = precheck.document(work, params)
+        seen = precheck.document(work, params, profile)
+        params = seen.params or params
         settled = service.settled(profile, signer, params, TrustInput())
         plan = settled.plan
         now = service.clock()
