@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from signsvc.net import HttpClient, NetRules
     from signsvc.signing import SigningService
     from signsvc.signing.pool import SigningPool
+    from signsvc.signing.sessions.service import SigningSessions
     from signsvc.store import Store
     from signsvc.trust import EvidenceClient, TrustMaterial, TrustStore, TsaClient, TsaConfig
     from signsvc.types import Certificate
@@ -214,6 +215,16 @@ class Services:
             reach=self._reach(write=False),
         )
 
+    @property
+    def signing_pool(self) -> SigningPool:
+        """The signing workers.  Raises `ConfigError` on the command line, which has none."""
+        from signsvc.errors import ConfigError
+        from signsvc.signing.pool import SigningPool
+
+        if not isinstance(self.signing, SigningPool):
+            raise ConfigError("configuration_invalid", reason="signing sessions need the service")
+        return self.signing
+
     @part
     def signing(self) -> SigningService | SigningPool:
         """In the service, where documents are anybody's, by worker processes; on the command line in this one."""
@@ -238,6 +249,21 @@ class Services:
             verifier=self.verifier,
             fetch=None if self._offline else self.evidence.fetched,
             tsa=self.tsa if self.settings.tsa else None,
+        )
+
+    @part
+    def sessions(self) -> SigningSessions:
+        from datetime import timedelta
+
+        from signsvc.signing.sessions.service import SigningSessions
+        from signsvc.signing.sessions.state import Times
+
+        found = self.settings.sessions
+        spans = (found.wait_seconds, found.fresh_seconds, found.complete_seconds)
+        wait, fresh, complete = (timedelta(seconds=value) for value in spans)
+        times = Times(wait, fresh, complete, remember=timedelta(seconds=found.remember_seconds))
+        return SigningSessions(
+            self.store, lambda: self.signing_pool, times=times, parallel=self.settings.limits.signing_workers
         )
 
     @part

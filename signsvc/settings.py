@@ -168,6 +168,15 @@ class JobSettings(_Section):
     give_up_days: float = Field(7, gt=0)
 
 
+class SessionSettings(_Section):
+    """Signing sessions, whose keys are elsewhere; all in seconds."""
+
+    wait_seconds: float = Field(900, gt=0)  # for the signer
+    fresh_seconds: float = Field(600, gt=0)  # after which a prepared time of signing is too old
+    complete_seconds: float = Field(86_400, gt=0)  # in which a document with its value has to be completed
+    remember_seconds: float = Field(86_400, gt=0)  # after their end
+
+
 class Settings(BaseSettings):
     """Everything an installation decides."""
 
@@ -195,6 +204,7 @@ class Settings(BaseSettings):
     tsa: tuple[TsaSettings, ...] = ()
     limits: LimitSettings = LimitSettings()
     jobs: JobSettings = JobSettings()
+    sessions: SessionSettings = SessionSettings()
     allow_software_keys: bool = False  # PKCS#12 credentials in production mode
 
     @property

@@ -41,6 +41,8 @@ IDLE_SECONDS = 30.0
 SLOWEST = 16 * 1024
 # Certificates and CRLs that come with a document.
 MAX_SUPPLIED_BYTES = 32 << 20
+# JSON without documents: 500 signature values of the largest keys.
+MAX_SMALL_JSON = 2 << 20
 
 _RAW_TYPES = ("application/pdf", "application/octet-stream", "")
 _DIGESTS = {"sha-256": "sha256", "sha-512": "sha512"}
@@ -136,6 +138,56 @@ def read(request: Request, directory: Path, limits: BodyLimits, admit: multipart
     if body.document.size == 0:
         raise DocumentError("empty_document")
     return _with_query(request, body)
+
+
+def read_several(
+    request: Request, directory: Path, limits: BodyLimits, most: int
+) -> tuple[tuple[Upload, ...], dict[str, Any]]:
+    """Up to `most` documents in their order, and the parameters beside them, with which JSON names its documents.
+
+    A form has parts named document and its parameters in ``params``; JSON has them in ``documents[].content``.
+    Raises like `read`.
+    """
+    if request.headers.get("Content-Encoding", "identity").lower() != "identity":
+        raise RequestError("wrong_content_type")
+    kind = request.mimetype
+    if kind not in ("multipart/form-data", "application/json"):
+        raise RequestError("wrong_content_type")
+    limit = limits.max_json_bytes if kind == "application/json" else limits.max_bytes
+    if (request.content_length or 0) > limit:
+        raise RequestError("document_too_large", limit=limit)
+    stream = _Counted(request, limit, limits.seconds)
+    with _patience(request, stream), full_disk():
+        try:
+            if kind == "application/json":
+                uploads, params = _several_json(stream, directory, most)
+            else:
+                uploads, params = _several_parts(request, stream, directory, most)
+            stream.exhaust()
+        except TimeoutError:
+            raise RequestError("request_timeout") from None
+    stream.compare_digests()
+    if any(upload.size == 0 for upload in uploads):
+        raise DocumentError("empty_document")
+    return uploads, params
+
+
+def read_json(request: Request, limits: BodyLimits) -> dict[str, Any]:
+    """A small JSON object.  Raises `RequestError` like `read`."""
+    if request.mimetype != "application/json" or request.headers.get("Content-Encoding", "identity") != "identity":
+        raise RequestError("wrong_content_type")
+    limit = min(MAX_SMALL_JSON, limits.max_json_bytes)
+    if (request.content_length or 0) > limit:
+        raise RequestError("document_too_large", limit=limit)
+    stream = _Counted(request, limit, limits.seconds)
+    with _patience(request, stream):
+        try:
+            data = b"".join(stream.chunks())
+            stream.exhaust()
+        except TimeoutError:
+            raise RequestError("request_timeout") from None
+    stream.compare_digests()
+    return loads(data)
 
 
 class _Counted:
@@ -270,6 +322,56 @@ def _json(stream: _Counted, directory: Path) -> Body:
     name = document.get("name")
     value = _restore(value, strings, [MAX_SUPPLIED_BYTES])
     return Body(_upload(path, name if isinstance(name, str) else None), value)
+
+
+def _several_json(stream: _Counted, directory: Path, most: int) -> tuple[tuple[Upload, ...], dict[str, Any]]:
+    strings = LongStrings(directory, most)
+    value = strings.parse(stream.chunks())
+    entries = value.get("documents", [])
+    if not isinstance(entries, list) or len(entries) > most:
+        raise RequestError("invalid_request", reason="too many documents")
+    uploads = []
+    for number, entry in enumerate(entries):
+        content = entry.pop("content", None) if isinstance(entry, dict) else None
+        if content is None:
+            continue
+        if "sha256" in entry or not isinstance(content, str):
+            raise RequestError("invalid_request", reason="documents: one of content, sha256 or a file is missing")
+        path = strings.files.pop(content, None)
+        if path is None:
+            path = directory / f"document-{number}"
+            try:
+                path.write_bytes(base64.b64decode(content, validate=True))
+            except binascii.Error:
+                raise RequestError("invalid_request", reason="document.content is not base64") from None
+        uploads.append(_upload(path, None))
+    return tuple(uploads), _restore(value, strings, [MAX_SUPPLIED_BYTES])
+
+
+def _several_parts(
+    request: Request, stream: _Counted, directory: Path, most: int
+) -> tuple[tuple[Upload, ...], dict[str, Any]]:
+    boundary = request.mimetype_params.get("boundary", "")
+    if not boundary:
+        raise RequestError("invalid_request", reason="multipart without boundary")
+    uploads: list[Upload] = []
+    params: dict[str, Any] = {}
+    chunks = stream.chunks()
+    parts = multipart.read(
+        chunks, boundary.encode("latin-1", "replace"), directory, lambda _: None, max_parts=most + multipart.MAX_PARTS
+    )
+    for part in parts:
+        if part.path is not None and part.name in ("document", "file"):
+            uploads.append(_checked(_upload(part.path, part.filename), part.digest))
+        elif part.name == "params":
+            _merge(params, loads(part.value if part.path is None else part.path.read_bytes()))
+        elif part.path is None and part.value:
+            _merge(params, {part.name: part.text})
+        else:
+            raise RequestError("invalid_request", reason="a form file with an unknown name")
+    if len(uploads) > most:
+        raise RequestError("invalid_request", reason="too many documents")
+    return tuple(uploads), params
 
 
 def _restore(value: Any, strings: LongStrings, left: list[int]) -> Any:

@@ -26,6 +26,7 @@ class LongStrings:
     """Long strings of a JSON body, decoded to files in `directory`; `files` are named by their stand-ins."""
 
     directory: Path
+    most: int = MAX_LONG_STRINGS
     files: dict[str, Path] = field(default_factory=dict)
     _token: str = field(default_factory=lambda: secrets.token_hex(16), repr=False)
 
@@ -44,7 +45,7 @@ class LongStrings:
 
     def new(self) -> Path:
         """A file for one more string."""
-        if len(self.files) >= MAX_LONG_STRINGS:
+        if len(self.files) >= self.most:
             raise RequestError("invalid_request", reason="too many long strings")
         return self.directory / f"string-{len(self.files)}"
 

@@ -38,7 +38,9 @@ class Part:
         return self.value.decode("utf-8", "replace")
 
 
-def read(chunks: Iterable[bytes], boundary: bytes, directory: Path, admit: Admit) -> list[Part]:
+def read(
+    chunks: Iterable[bytes], boundary: bytes, directory: Path, admit: Admit, *, max_parts: int = MAX_PARTS
+) -> list[Part]:
     """The parts in their order, files as ``part-N`` in `directory`.
 
     Raises `RequestError` (invalid_request) for what is malformed, unfinished or too much, and what `admit` raises.
@@ -49,7 +51,7 @@ def read(chunks: Iterable[bytes], boundary: bytes, directory: Path, admit: Admit
     with ExitStack() as opened:
         target: IO[bytes] | None = None
         try:
-            decoder = MultipartDecoder(boundary, MAX_FIELD_BYTES, max_parts=MAX_PARTS)
+            decoder = MultipartDecoder(boundary, MAX_FIELD_BYTES, max_parts=max_parts)
             for event in _events(decoder, _whole(chunks, boundary)):
                 if isinstance(event, Field):
                     parts.append(Part(event.name))

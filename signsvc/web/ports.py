@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 if TYPE_CHECKING:
     from signsvc.signing.model import SignParams
     from signsvc.signing.profiles import Profile
+    from signsvc.signing.sessions.service import SigningSessions
     from signsvc.store import Store
     from signsvc.types import Certificate
     from signsvc.verification import SignedRevision, VerifyRequest
@@ -59,3 +60,5 @@ class AppServices(Protocol):
     def signing(self) -> SigningLike: ...
     @property
     def keyring(self) -> KeyringLike: ...
+    @property
+    def sessions(self) -> SigningSessions: ...

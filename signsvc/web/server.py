@@ -23,12 +23,15 @@ from gunicorn.arbiter import Arbiter
 from gunicorn.workers.base import Worker
 from gunicorn.workers.gthread import TConn, ThreadWorker
 
+from signsvc.web import streams
+
 if TYPE_CHECKING:
     from flask import Flask
 
     from signsvc.settings import Settings
 
-# For health and pages, beside one thread for each request in work or waiting (`signsvc.web.slots`).
+# For health and pages, beside one thread for each request in work or waiting (`signsvc.web.slots`) and for each
+# stream of events (`signsvc.web.streams`).
 SPARE_THREADS = 1
 # A connection whose request line and headers are not complete after this long is closed.
 HEAD_SECONDS = 10.0
@@ -108,7 +111,7 @@ def options(settings: Settings) -> Mapping[str, Any]:
         "bind": server.bind,
         "worker_class": f"{__name__}.PatientWorker",
         "workers": server.workers,
-        "threads": server.slots + server.waiting + SPARE_THREADS,
+        "threads": server.slots + server.waiting + SPARE_THREADS + streams.PLACES,
         "timeout": 60,
         "graceful_timeout": 90,
         "keepalive": 15,

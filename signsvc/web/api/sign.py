@@ -180,6 +180,7 @@ def _produce(kind: str, model: type[Model], prepare: Callable[[Model], Work]) ->
                 with target.open("rb") as file:
                     sha256 = hashlib.file_digest(file, "sha256").hexdigest()
                 answer["document"] = _document(sha256, target.stat().st_size, None)
+        state().services.store.sessions.signed_elsewhere(body.document.sha256, now=now())
         metrics.SIGNATURES.labels(kind, result.level).inc()
         current().facts |= {"level": result.level, "octets": body.document.size, "signature": answer["id"]}
         return _respond(answer, target, wants_json)
