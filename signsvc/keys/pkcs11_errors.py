@@ -12,7 +12,6 @@ from pkcs11.exceptions import PKCS11Error
 from signsvc.errors import CredentialError, SignsvcError, TokenError
 
 _CODES = {
-    "PinLocked": "pin_locked",
     "TokenNotPresent": "token_not_present",
     "TokenNotRecognised": "token_not_present",
     "SlotIDInvalid": "token_not_present",
@@ -30,6 +29,8 @@ _WORDS = {
     "already initialized": "cryptoki_already_initialized",
     "not initialized": "cryptoki_not_initialized",
     "too small": "buffer_too_small",
+    "Parallel": "session_parallel_not_supported",
+    "User type": "user_type_invalid",
 }
 
 # The session or a handle of it was gone before anything could be signed: worth one new session.
@@ -81,7 +82,7 @@ def reason(error: BaseException) -> str:
 
 
 def translate(error: BaseException) -> SignsvcError:
-    """Our error for a PKCS#11 error other than a wrong PIN."""
+    """Our error for a PKCS#11 error other than what a login says of a PIN."""
     code = _CODES.get(name(error))
     if code == "user_canceled":
         return CredentialError(code)

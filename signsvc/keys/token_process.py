@@ -243,6 +243,7 @@ def main(argv: list[str] | None = None) -> int:
     parser.add_argument("--login-timeout", type=float, default=90.0)
     given = parser.parse_args(argv)
     signal.signal(signal.SIGINT, signal.SIG_IGN)
+    sys.unraisablehook = lambda _: None  # what python-pkcs11 meets while it tidies up after an error already told
     _harden()
     refusals = Path(given.path).parent if given.path else None
     server = Server(Requests(given.module, refusals), timeout=given.timeout, login_timeout=given.login_timeout)
