@@ -190,7 +190,25 @@ class Services:
         else:
             configs = [TsaConfig(name="tsa", url=url)]
         http = HttpClient(self._rules(*(place for config in configs if (place := _place(config.url)))))
-        return TsaClient(configs, http, lambda: self._material(anchors))
+        from signsvc.trust.imported import ImportedLists
+        from signsvc.trust.tsa_health import TsaHealth
+        from signsvc.trust.tsa_status import TsaStatus
+
+        def material() -> TrustMaterial:
+            return self._material(anchors)
+
+        rules = self.settings.timestamps
+        fetch = self.cached_evidence.fetched if self._offline else self.evidence.fetched
+        return TsaClient(
+            configs,
+            http,
+            material,
+            max_accuracy=rules.max_accuracy_seconds,
+            status=TsaStatus(material, fetch, lambda: ImportedLists.below(self.settings.trust_dir)),
+            refuse_unknown_status=rules.unknown_status == "refuse",
+            health=TsaHealth(self.settings.cache_dir / "tsa-health" if url is None else None),
+            seconds=rules.deadline_seconds,
+        )
 
     @part
     def keyring(self) -> Keyring:
@@ -307,6 +325,7 @@ def _tsa(found: TsaSettings) -> TsaConfig:
         name=found.name,
         url=found.url,
         timeout=found.timeout_seconds,
+        concurrency=found.concurrency,
         username=found.username,
         password=password,
     )

@@ -140,6 +140,7 @@ class TsaSettings(_Section):
     name: str
     url: str
     timeout_seconds: float = Field(30, gt=0)
+    concurrency: int = Field(4, ge=1, le=256)  # calls at most that run at once, in each process
     username: str | None = None
     password: PinSource | None = None
 
@@ -153,6 +154,14 @@ class LimitSettings(_Section):
     workers: int = Field(default_factory=lambda: os.cpu_count() or 2, ge=1)  # that verify
     # that write; mostly they wait for timestamps, of which an authority is asked for four at a time
     signing_workers: int = Field(4, ge=1, le=256)
+
+
+class TimestampSettings(_Section):
+    """What holds for all timestamp authorities."""
+
+    deadline_seconds: float = Field(300, gt=0)  # over all of them, for one timestamp
+    max_accuracy_seconds: float = Field(60, gt=0)  # a token that claims to be less exact is refused
+    unknown_status: Literal["accept", "refuse"] = "accept"  # of the authority's certificate; revoked is refused
 
 
 class JobSettings(_Section):
@@ -203,6 +212,7 @@ class Settings(BaseSettings):
     credentials: tuple[CredentialSettings, ...] = ()
     tsa: tuple[TsaSettings, ...] = ()
     limits: LimitSettings = LimitSettings()
+    timestamps: TimestampSettings = TimestampSettings()
     jobs: JobSettings = JobSettings()
     sessions: SessionSettings = SessionSettings()
     allow_software_keys: bool = False  # PKCS#12 credentials in production mode

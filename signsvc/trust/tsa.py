@@ -15,6 +15,8 @@ from signsvc.errors import ConfigError, RequestError, UpstreamError
 from signsvc.trust import tsa_token
 from signsvc.trust.material import TrustMaterial
 from signsvc.trust.paths import PathLimits, build, chain_problem
+from signsvc.trust.tsa_health import TsaHealth
+from signsvc.trust.tsa_status import ChainStatus
 from signsvc.trust.tsa_token import CheckedToken, TokenError
 from signsvc.types import Certificate
 
@@ -23,6 +25,7 @@ if TYPE_CHECKING:
 
 QUERY = "application/timestamp-query"
 _REPLIES = frozenset(("application/timestamp-reply", "application/timestamp-response"))
+_OURS = frozenset(("busy", "deadline", "resting", "refused"))  # no failures of the authority
 _PATHS = PathLimits(paths=5, signature_checks=40, steps=200)
 
 
@@ -69,13 +72,27 @@ class TsaClient:
         material: TrustMaterial | Callable[[], TrustMaterial],
         *,
         clock_skew: float = 60.0,
+        max_accuracy: float | None = None,
+        status: Callable[[tuple[Certificate, ...], datetime], ChainStatus] | None = None,
+        refuse_unknown_status: bool = False,
+        health: TsaHealth | None = None,
+        seconds: float | None = None,
     ) -> None:
+        """`max_accuracy`: a token that claims less (more seconds) is refused.  `status` tells whether a chain is
+        revoked, which is always refused; unknown is, where `refuse_unknown_status`.  `health` remembers failures;
+        `seconds` is the time over all authorities where a call names no deadline.
+        """
         if any(config.concurrency < 1 for config in configs):
             raise ConfigError(reason="tsa concurrency must be at least 1")
         self.configs = tuple(configs)
         self._http = http
         self._material: Callable[[], TrustMaterial] = material if callable(material) else lambda: material
         self._skew = timedelta(seconds=clock_skew)
+        self._max_accuracy = max_accuracy
+        self._status = status
+        self._refuse_unknown = refuse_unknown_status
+        self.health = health or TsaHealth()
+        self._seconds = seconds
         self._turns = {config.name: threading.BoundedSemaphore(config.concurrency) for config in configs}
 
     def timestamp(
@@ -90,6 +107,8 @@ class TsaClient:
         error's `reason` and `tsas` say why, per authority.
         """
         begun = time.monotonic()
+        if deadline is None and self._seconds is not None:
+            deadline = begun + self._seconds
         reasons: list[tuple[str, str]] = []
         answered = False
         for config in self.configs:
@@ -97,13 +116,23 @@ class TsaClient:
             if left <= 0:
                 reasons.append((config.name, "deadline"))
                 continue
+            if not self.health.allows(config.name):
+                reasons.append((config.name, "resting"))
+                continue
             try:
-                return self._ask(config, digest, digest_name, now, begun, time.monotonic() + left)
+                token = self._ask(config, digest, digest_name, now, begun, time.monotonic() + left)
             except TokenError as error:
                 answered = True
-                reasons.append((config.name, error.reason))
+                reason = error.reason
             except UpstreamError as error:
-                reasons.append((config.name, str(error.data.get("reason", error.code))))
+                reason = str(error.data.get("reason", error.code))
+            else:
+                self.health.succeeded(config.name)
+                return token
+            reasons.append((config.name, reason))
+            # Who is given less time than it is known to need has not failed.
+            if reason not in _OURS and not (reason == "timeout" and left < config.timeout):
+                self.health.failed(config.name, reason)
         raise UpstreamError(
             "tsa_invalid_token" if answered else "tsa_unavailable",
             reason="; ".join(f"{name}: {reason}" for name, reason in reasons) or "no TSA is configured",
@@ -145,9 +174,17 @@ class TsaClient:
             raise TokenError("time")
         if config.policy_oid is not None and checked.policy_oid != config.policy_oid:
             raise TokenError("policy")
+        if self._max_accuracy is not None and (checked.accuracy or 0.0) > self._max_accuracy:
+            raise TokenError("accuracy")
         chain = _chain(checked, material)
         if not chain and not config.allow_unknown_chain:
             raise TokenError("chain")
+        if chain and self._status is not None:
+            found = self._status(chain, now)
+            if found is ChainStatus.REVOKED:
+                raise TokenError("revoked")
+            if found is ChainStatus.UNKNOWN and self._refuse_unknown:
+                raise TokenError("status_unknown")
         return TimestampToken(
             checked.der, checked.gen_time, config.name, checked.certificate, checked.certificates, chain
         )

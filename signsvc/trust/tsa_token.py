@@ -59,6 +59,7 @@ class CheckedToken:
     policy_oid: str
     certificate: Certificate
     certificates: tuple[Certificate, ...]  # all that the token carries
+    accuracy: float | None = None  # seconds; None: the token does not say
 
 
 def request(
@@ -150,7 +151,9 @@ def _check(
         raise TokenError("key_usage_not_critical")
     if not certificate.not_before <= info.gen_time <= certificate.not_after:
         raise TokenError("certificate_validity")
-    return CheckedToken(token, info.gen_time, info.serial_number, info.policy_oid, certificate, carried)
+    return CheckedToken(
+        token, info.gen_time, info.serial_number, info.policy_oid, certificate, carried, info.accuracy
+    )
 
 
 class _Info:
@@ -170,6 +173,22 @@ class _Info:
         if len(found) > 1:
             raise TokenError("malformed")
         self.nonce = der.decode_integer(content, found[0]) if found else None
+        accuracies = [part for part in parts[5:] if part.tag == der.SEQUENCE]
+        self.accuracy = _accuracy(content, accuracies[0]) if accuracies else None
+
+
+def _accuracy(content: bytes, element: Tlv) -> float:
+    """Accuracy in seconds (RFC 3161 §2.4.2): seconds, [0] milliseconds, [1] microseconds, each optional."""
+    total, units = 0.0, {der.INTEGER: 1.0, 0x80: 1e-3, 0x81: 1e-6}
+    for part in der.children(content, element):
+        value = part.value(content)
+        if part.tag not in units or not 1 <= len(value) <= 8:
+            raise TokenError("malformed")
+        number = int.from_bytes(value, "big", signed=True)
+        if number < 0:
+            raise TokenError("malformed")
+        total += number * units.pop(part.tag)
+    return total
 
 
 def _content(token: bytes, element: Tlv) -> tuple[str, bytes]:
