@@ -1,6 +1,7 @@
 """Writing PAdES signatures, validation data and document timestamps as incremental updates.
 
-pyHanko places the bytes (fields, appearances, ByteRange, encryption); the CMS is ours (`formats.cms.write`), keys and
+Our own writer (`append_write`) places the bytes where it covers the document, pyHanko where it does not (encryption,
+hidden cross-references, files that begin with something else); the CMS is ours (`formats.cms.write`), keys and
 timestamps come in as callables.  Every function works in place on a file that the caller owns.
 """
 
@@ -31,6 +32,8 @@ from pyhanko.sign.validation.dss import DocumentSecurityStore
 
 from signsvc.algorithms import SignatureScheme
 from signsvc.formats.cms.write import CmsPlan, room_for, signed_attributes, signed_data
+from signsvc.formats.pades.append_view import OwnWriter
+from signsvc.formats.pades.append_write import append_extension, append_signature
 from signsvc.formats.pades.pages import place, rotation_of
 from signsvc.formats.pades.stamp import LinesStyle
 from signsvc.formats.pades.write_access import get
@@ -174,13 +177,22 @@ def prepare_revision(
     Raises `DocumentError` (see `open_writer`, `check_may_sign`).
     """
     opened = opened or open_writer(stream)
-    writer = opened.writer
     fields = check_may_sign(opened, spec.field, certify=spec.certify is not None)
     name = spec.field or _free_name(fields.names, "Signature")
+    if isinstance(opened.writer, OwnWriter):
+        signer = plan.certificate.common_name
+        own = append_signature(
+            stream, opened.writer.document, spec, name, signer, room, plan.digest_name, existing=name in fields.empty
+        )
+        if own is not None:
+            return Prepared(name, own.start, own.end, own.size, own.digest, room, plan.digest_name)
+        opened = open_writer(stream, own=False)
+        fields = check_may_sign(opened, spec.field, certify=spec.certify is not None)
+    writer = opened.writer
     mac = bool(writer.security_handler is not None and writer.security_handler.pdf_mac_enabled)
     with in_our_words():
         new_field, rotate = _field(writer, spec, name, fields.empty.get(name))
-        signer = PdfSigner(
+        stock = PdfSigner(
             _metadata(plan, spec, name),
             Signer(
                 signing_cert=_certificate(plan.certificate.der),
@@ -189,7 +201,7 @@ def prepare_revision(
             stamp_style=LinesStyle(lines=spec.lines, font=spec.font, rotate=rotate) if spec.font else None,
             new_field_spec=new_field,
         )
-        session = signer.init_signing_session(writer)
+        session = stock.init_signing_session(writer)
         session.system_time = spec.time
         document = session.prepare_tbs_document(None, bytes_reserved=2 * (room + (_MAC_ROOM if mac else 0)))
         made, _ = document.digest_tbs_document(in_place=True, chunk_size=CHUNK)
@@ -233,12 +245,25 @@ def extend_revision(
     What the store holds already is not written again.  Answers the timestamp written, None where there is none.
     Raises like `sign_revision`.
     """
+    items = tuple(evidence)
     opened = open_writer(stream)
+    if isinstance(opened.writer, OwnWriter):
+        with in_our_words():
+            name = _free_name(read_fields(opened.writer.root).names, "Timestamp")
+        room = timestamp_room if timestamp else None
+        own = append_extension(stream, opened.writer.document, items, name, room, digest_name)
+        if own is not None:
+            if timestamp is None:
+                return None
+            prepared = Prepared(name, own.start, own.end, own.size, own.digest, timestamp_room, digest_name)
+            token = timestamp(own.digest, digest_name)
+            return replace(complete_revision(stream, prepared, token), timestamps=(token,))
+        opened = open_writer(stream, own=False)
     writer = opened.writer
     with in_our_words():
         fields = read_fields(writer.root)
         _declare_pades(writer)
-        changed = _supply(writer, evidence)
+        changed = _supply(writer, items)
         if timestamp is None:
             if changed:
                 writer.write_in_place()
@@ -249,14 +274,14 @@ def extend_revision(
         steps = PdfCMSEmbedder(new_field_spec=SigFieldSpec(name)).write_cms(field_name=name, writer=writer)
         next(steps)
         steps.send(SigObjSetup(sig_placeholder=placeholder))
-        prepared, _ = steps.send(SigIOSetup(md_algorithm=digest_name, in_place=True, chunk_size=CHUNK))
-    token = timestamp(prepared.document_digest, digest_name)
-    contents = _with_mac(token, writer, digest_name, prepared.document_digest) if mac else token
+        made, _ = steps.send(SigIOSetup(md_algorithm=digest_name, in_place=True, chunk_size=CHUNK))
+    token = timestamp(made.document_digest, digest_name)
+    contents = _with_mac(token, writer, digest_name, made.document_digest) if mac else token
     if len(contents) > timestamp_room:
         raise RoomTooSmallError(len(contents))
     steps.send(contents)
     size = stream.seek(0, 2)
-    return Written(name, prepared.reserved_region_start, prepared.reserved_region_end, size, contents, b"", (token,))
+    return Written(name, made.reserved_region_start, made.reserved_region_end, size, contents, b"", (token,))
 
 
 def _metadata(plan: CmsPlan, spec: SignatureSpec, name: str) -> PdfSignatureMetadata:

@@ -1,4 +1,5 @@
-"""Looking into pyHanko's objects: entries resolved and decrypted, or nothing where the shape is another."""
+"""Looking into the objects of pyHanko, or of our own reader: entries resolved and decrypted, or nothing
+where the shape is another."""
 
 from __future__ import annotations
 
@@ -6,6 +7,8 @@ from typing import Any
 
 from pyhanko.pdf_utils import generic
 from pyhanko.pdf_utils.generic import IndirectObject
+
+from signsvc.formats.pades.append_view import ArrayView, DictView, Later
 
 
 def get(holder: Any, key: str, default: Any = None) -> Any:
@@ -15,6 +18,8 @@ def get(holder: Any, key: str, default: Any = None) -> Any:
 
 def resolved(value: Any) -> Any:
     """The object that a reference or a proxy stands for."""
+    if isinstance(value, Later):
+        return value.resolved()
     if isinstance(value, IndirectObject):
         value = value.get_object()  # type: ignore[no-untyped-call]
     # an object of an encrypted file comes as a proxy that decrypts its strings on request
@@ -24,10 +29,12 @@ def resolved(value: Any) -> Any:
 def dictionary(value: Any) -> Any:
     """The dictionary that `value` is or refers to, or None."""
     value = resolved(value)
-    return value if isinstance(value, generic.DictionaryObject) else None
+    return value if isinstance(value, generic.DictionaryObject | DictView) else None
 
 
 def array(value: Any) -> list[Any]:
     """The raw entries of an array, so that each one is resolved only when it is looked at."""
     value = resolved(value)
+    if isinstance(value, ArrayView):
+        return value.raw()
     return [value.raw_get(i) for i in range(len(value))] if isinstance(value, generic.ArrayObject) else []
