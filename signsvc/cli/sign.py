@@ -19,6 +19,9 @@ from signsvc.cli.root import EXIT_PASSED
 @click.option("--pin-source", metavar="prompt|env:NAME|file:PATH|fd:N", help="Where the PIN comes from.")
 @click.option("--reason", help="Why it is signed, e.g. Phê duyệt.")
 @click.option("--location", help="Where it is signed.")
+@click.option("--capacity", multiple=True, metavar="LINE", help="Signs as, e.g. 'KT. CHỦ TỊCH'; may be repeated.")
+@click.option("--role", help="The signer's position, e.g. 'PHÓ CHỦ TỊCH'.")
+@click.option("--commitment", metavar="approval|origin|creation|…", help="What it means; goes without --reason.")
 @click.option("--field", help="An existing empty signature field, or the name of a new one.")
 @click.option("--visible", metavar="PAGE,L,B,R,T", help="Show a stamp: page (-1: last) and rectangle in points.")
 @click.option("--jobs", type=click.IntRange(1, 64), default=1, show_default=True, help="Files at a time.")
@@ -31,6 +34,9 @@ def sign(
     pin_source: str | None,
     reason: str | None,
     location: str | None,
+    capacity: tuple[str, ...],
+    role: str | None,
+    commitment: str | None,
     field: str | None,
     visible: str | None,
     jobs: int,
@@ -62,7 +68,15 @@ def sign(
     wanted = profiles.load(profile, (settings.data_dir / "profiles",))
     trust = signing.trust_input(anchors, certificates, crls, offline=offline)
     params = SignParams.from_json(
-        {"reason": reason, "location": location, "field": field, "visible": _visible(visible)}
+        {
+            "reason": reason,
+            "location": location,
+            "capacity": capacity,
+            "role": role,
+            "commitment": commitment,
+            "field": field,
+            "visible": _visible(visible),
+        }
     )
     with Services(settings, pin_source=pin_source, workers=min(jobs, os.cpu_count() or 1), fork=True) as services:
         services.verifier  # noqa: B018 - its workers are forked while this process has one thread

@@ -15,10 +15,10 @@ _MARKS = {"passed": "✓", "failed": "✗", "unknown": "?", "not_applicable": "�
 _WORDS = {
     "vi": {"time": "Thời gian ký", "timestamp": "dấu thời gian", "claimed": "do người ký khai", "org": "Cơ quan",
            "as_signed": "Khi ký", "policy": "Chính sách", "covers": "Phạm vi", "doc_ts": "Dấu thời gian tài liệu",
-           "decision": "Quyết định"},
+           "decision": "Quyết định", "roles": "Tư cách ký", "commitments": "Mục đích ký"},
     "en": {"time": "Signing time", "timestamp": "timestamp", "claimed": "claimed by the signer", "org": "Agency",
            "as_signed": "As signed", "policy": "Policy", "covers": "Scope", "doc_ts": "Document timestamp",
-           "decision": "Acceptance"},
+           "decision": "Acceptance", "roles": "Signs as", "commitments": "Commitment"},
 }  # fmt: skip
 
 
@@ -31,6 +31,11 @@ def render(report: dict[str, Any], path: str, lang: str = "vi") -> str:
         lines.append(f"    {signature['signed_by'] or '?'}   {signature['format']} {signature['level']}")
         if signature["organization"]:
             lines.append(f"    {words['org']}: {signature['organization']}")
+        if roles := signature.get("claimed_roles"):
+            lines.append(f"    {words['roles']}: {'; '.join(roles)}")
+        if commitments := signature.get("commitments"):
+            said = (entry["text_vi" if lang == "vi" else "text"] for entry in commitments)
+            lines.append(f"    {words['commitments']}: {'; '.join(said)}")
         when = signature["best_signature_time"] if signature["time_source"] == "timestamp" else None
         when = when or signature["claimed_signing_time"]
         if when:

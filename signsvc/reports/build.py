@@ -14,6 +14,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 from signsvc.asn1 import DerError
+from signsvc.formats.cms.claims import commitment_name
 from signsvc.messages import text
 from signsvc.types import (
     Certificate,
@@ -160,6 +161,8 @@ def _signature(verdict: SignatureVerdict, room: int) -> dict[str, Any]:
         "signature_algorithm": verdict.signature_algorithm,
         "reason": verdict.reason,
         "location": verdict.location,
+        "claimed_roles": list(verdict.claimed_roles[:_LEAST]),
+        "commitments": [_commitment(oid) for oid in dict.fromkeys(verdict.commitment_oids[:_LEAST])],
         "chain": [_chain_entry(entry) for entry in verdict.chain],
         "checks": [{"id": c.id, "result": c.result} for c in verdict.checks],
         "timestamps": [_timestamp(t, room) for t in verdict.timestamps],
@@ -167,6 +170,15 @@ def _signature(verdict: SignatureVerdict, room: int) -> dict[str, Any]:
         "extend_before": _time(verdict.extend_before),
         "counter_signatures": [_signature(c, room) for c in verdict.counter_signatures],
     }
+
+
+def _commitment(oid: str) -> dict[str, str | None]:
+    """A commitment type; one that the standard does not name is shown as its OID."""
+    name = commitment_name(oid)
+    if name is None:
+        return {"oid": oid, "type": None, "text": oid, "text_vi": oid}
+    code = f"commitment_{name}"
+    return {"oid": oid, "type": name, "text": text(code, "en"), "text_vi": text(code, "vi")}
 
 
 def _timestamp(verdict: TimestampVerdict, room: int) -> dict[str, Any]:

@@ -103,6 +103,9 @@ def _helpers(lang: str) -> dict[str, Any]:
         "local": local_time,
         "octets": _octets,
         "ranked": _ranked,
+        "commitments": lambda part: "; ".join(
+            str(entry["text_vi" if lang == "vi" else "text"]) for entry in part.get("commitments") or ()
+        ),
         "reasons": reasons,
         "advice": lambda report: text(_advice(report), lang),
         "after": _after,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from dataclasses import field as member
@@ -10,11 +11,17 @@ from datetime import datetime
 from typing import Any
 
 from signsvc.errors import RequestError
+from signsvc.formats.cms.claims import COMMITMENTS
 from signsvc.types import Certificate, Finding
 
 # Longer texts are no metadata; PDF viewers cut them anyway.
 MAX_TEXT = 500
 TEMPLATES = ("simple",)
+# TM. ỦY BAN NHÂN DÂN / KT. CHỦ TỊCH is two; no office has more.
+MAX_CAPACITY = 3
+_CAPACITY = re.compile(r"(?:TM|KT|TL|TUQ|Q)\. ?[^\W\d_][^\x00-\x1f]*")
+_TEXTS = ("reason", "location", "name", "contact", "field", "role")
+_MEMBERS = frozenset((*_TEXTS, "certify", "visible", "metadata", "capacity", "commitment"))
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,6 +41,11 @@ class Visible:
 class SignParams:
     """What a caller may say about one signature; all of it is optional.
 
+    `capacity` and `role` are what the signer signs as: the lines on whose behalf or with what right (``TM. …``,
+    ``KT. …``, ``TL. …``, ``TUQ. …``, ``Q. …``: Decree 30/2020 App. I) and the position; they are claimed in the
+    signature, and so is `commitment`, one of `formats.cms.claims.COMMITMENTS`, which goes without `reason`
+    (EN 319 142-1 §6.3).
+
     `field` is an existing empty signature field or the name for a new one.  `certify` makes a certification signature
     with that DocMDP level: 2 (forms and signatures) or 3 (annotations too); level 1 would forbid the agency's
     signature that has to follow.
@@ -47,16 +59,22 @@ class SignParams:
     certify: int | None = None
     visible: Visible | None = None
     metadata: Mapping[str, str] = member(default_factory=dict)
+    capacity: tuple[str, ...] = ()
+    role: str | None = None
+    commitment: str | None = None
+
+    @property
+    def claimed_roles(self) -> tuple[str, ...]:
+        """What the signer signs as, line by line."""
+        return (*self.capacity, *((self.role,) if self.role else ()))
 
     @classmethod
     def from_json(cls, data: Mapping[str, Any]) -> SignParams:
         """From the members of a request, unknown ones refused.  Raises `RequestError` (``invalid_request``)."""
-        unknown = sorted(
-            set(data) - {"reason", "location", "name", "contact", "field", "certify", "visible", "metadata"}
-        )
+        unknown = sorted(set(data) - _MEMBERS)
         if unknown:
             raise _invalid(f"unknown parameter {unknown[0][:40]}")
-        texts = {key: _text(data, key) for key in ("reason", "location", "name", "contact", "field")}
+        texts = {key: _text(data, key) for key in _TEXTS}
         if texts["field"] is not None and ("." in texts["field"] or not texts["field"].strip()):
             raise _invalid("field: a name without dots")
         certify = data.get("certify")
@@ -67,9 +85,19 @@ class SignParams:
             isinstance(k, str) and isinstance(v, str) and len(v) <= MAX_TEXT for k, v in metadata.items()
         ):
             raise _invalid("metadata: names with texts")
+        commitment = data.get("commitment")
+        if commitment is not None and (not isinstance(commitment, str) or commitment not in COMMITMENTS):
+            raise _invalid(f"commitment: one of {', '.join(COMMITMENTS)}")
+        if commitment is not None and texts["reason"] is not None:
+            raise _invalid("commitment and reason: one of them")
         visible = data.get("visible")
         return cls(
-            **texts, certify=certify, visible=None if visible is None else _visible(visible), metadata=dict(metadata)
+            **texts,
+            certify=certify,
+            visible=None if visible is None else _visible(visible),
+            metadata=dict(metadata),
+            capacity=_capacity(data.get("capacity")),
+            commitment=commitment,
         )
 
 
@@ -115,6 +143,15 @@ def _text(data: Mapping[str, Any], key: str) -> str | None:
     if not isinstance(value, str) or len(value) > MAX_TEXT or any(ord(c) < 32 and c not in "\t\n" for c in value):
         raise _invalid(f"{key}: a text of at most {MAX_TEXT} characters")
     return value
+
+
+def _capacity(value: Any) -> tuple[str, ...]:
+    lines = tuple(value) if isinstance(value, list | tuple) else () if value is None else (value,)
+    if len(lines) > MAX_CAPACITY or not all(
+        isinstance(line, str) and len(line) <= MAX_TEXT and _CAPACITY.fullmatch(line) for line in lines
+    ):
+        raise _invalid(f"capacity: at most {MAX_CAPACITY} lines that begin with TM., KT., TL., TUQ. or Q.")
+    return lines
 
 
 def _visible(value: Any) -> Visible:

@@ -102,7 +102,7 @@ class SigningService:
         with work_file(source, target) as work:
             seen = precheck.document(work, params, profile)
             params = seen.params or params
-            prepared = self._prepare(profile, signer, trust)
+            prepared = self._prepare(profile, signer, trust, _claims(params))
             for attempt in (1, 2):
                 stamping = Stamping(tsa or self._tsa, self._clock, self._room)
                 now = self._clock()
@@ -196,9 +196,9 @@ class SigningService:
     def room(self) -> TokenRoom:
         return self._room
 
-    def settled(self, profile: Profile, signer: Signer, params: SignParams, trust: TrustInput) -> Settled:  # noqa: ARG002
+    def settled(self, profile: Profile, signer: Signer, params: SignParams, trust: TrustInput) -> Settled:
         """What is settled before the key is touched; raises what `precheck.certificate` raises."""
-        return self._prepare(profile, signer, trust)
+        return self._prepare(profile, signer, trust, _claims(params))
 
     def spec(
         self,
@@ -259,7 +259,9 @@ class SigningService:
         )
 
     # signing ---------------------------------------------------------------------------------------------------
-    def _prepare(self, profile: Profile, signer: Signer, trust: TrustInput) -> Settled:
+    def _prepare(
+        self, profile: Profile, signer: Signer, trust: TrustInput, claims: tuple[bytes, ...] = ()
+    ) -> Settled:
         from signsvc.formats.cms.write import CmsPlan
 
         gatherer = self._gatherer(profile.policy, trust)
@@ -273,7 +275,7 @@ class SigningService:
         )
         embedded = dict.fromkeys((*checked.chain, *signer.certificate_chain))
         chain = tuple(c for c in embedded if c != signer.certificate and not c.self_issued)
-        return Settled(CmsPlan(signer.certificate, algorithm, chain), checked, gatherer)
+        return Settled(CmsPlan(signer.certificate, algorithm, chain, claims), checked, gatherer)
 
     def _write(
         self,
@@ -389,6 +391,18 @@ class SigningService:
             offline=trust.offline,
         )
         return self._verifier.verify(path, request).report
+
+
+def _claims(params: SignParams) -> tuple[bytes, ...]:
+    """The signed attributes for what the signer claims."""
+    from signsvc.formats.cms import claims
+
+    found = []
+    if params.claimed_roles:
+        found.append(claims.claimed_roles(params.claimed_roles))
+    if params.commitment is not None:
+        found.append(claims.commitment_type(params.commitment))
+    return tuple(found)
 
 
 def _spec(params: SignParams, profile: Profile, certificate: Certificate, now: datetime) -> SignatureSpec:

@@ -35,6 +35,7 @@ def params_from_json(data: Mapping[str, Any]) -> SignParams:
     if (visible := values["visible"]) is not None:
         left, bottom, right, top = visible["rect"]
         values["visible"] = Visible(visible["page"], (left, bottom, right, top), visible["template"])
+    values["capacity"] = tuple(values["capacity"])
     return SignParams(**values)
 
 

@@ -122,6 +122,8 @@ class SignatureVerdict:
     extend_before: datetime | None = None
     reason: str | None = None
     location: str | None = None
+    claimed_roles: tuple[str, ...] = ()
+    commitment_oids: tuple[str, ...] = ()
     counter_signatures: tuple[SignatureVerdict, ...] = ()
 
 

@@ -112,6 +112,8 @@ def validate_signature(
         extend_before=_extend_before(level, core, covering) if indication is Indication.TOTAL_PASSED else None,
         reason=view.reason,
         location=view.location,
+        claimed_roles=signer.claimed_roles if signer else (),
+        commitment_oids=signer.commitment_oids if signer else (),
         counter_signatures=_counter_signatures(context, inventory, view, 0),
     )
 

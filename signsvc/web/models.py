@@ -51,6 +51,13 @@ class SignRequest(_Strict):
     field: Text | None = Field(None, description="An empty signature field, or the name of a new one")
     certify: Literal[2, 3] | None = Field(None, description="DocMDP level of a certification signature")
     visible: Visible | None = None
+    capacity: Annotated[tuple[Text, ...], Field(max_length=3)] = Field(
+        (), description="On whose behalf or with what right: lines that begin with TM., KT., TL., TUQ. or Q."
+    )
+    role: Text | None = Field(None, description="The signer's position, claimed in the signature")
+    commitment: Literal["approval", "origin", "creation", "sender", "receipt", "delivery"] | None = Field(
+        None, description="What the signature means; goes without reason"
+    )
     metadata: dict[str, Text] = Field(default_factory=dict)
     raise_to: Literal["B-T", "B-LT", "B-LTA"] | None = Field(
         None, description="Answer now, and raise the level later, see GET /v1/signatures/{id}"
@@ -249,6 +256,8 @@ class ReportSignature(_Open):
     signed_by: str | None
     organization: str | None
     claimed_signing_time: datetime | None
+    claimed_roles: list[str] = Field(description="What the signer claims to sign as")
+    commitments: list[dict[str, Any]] = Field(description="type, oid, text and text_vi of what the signer commits to")
     best_signature_time: datetime | None
     time_source: Literal["timestamp", "claimed"]
     chain: list[dict[str, Any]]

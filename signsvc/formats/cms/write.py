@@ -41,12 +41,14 @@ _ECDSA_OIDS = {
 class CmsPlan:
     """What is known of a signature before its digest: the signer's certificate, what to embed, the algorithm.
 
-    `chain` are further certificates to embed, without the signer's.
+    `chain` are further certificates to embed, without the signer's; `attributes` further signed attributes, each a
+    whole DER ``Attribute`` of a type that `signed_attributes` does not write itself (see `formats.cms.claims`).
     """
 
     certificate: Certificate
     algorithm: SignatureAlgorithm
     chain: tuple[Certificate, ...] = ()
+    attributes: tuple[bytes, ...] = ()
 
     @property
     def digest_name(self) -> str:
@@ -85,9 +87,11 @@ def signature_identifier(algorithm: SignatureAlgorithm) -> bytes:
 
 
 def signed_attributes(plan: CmsPlan, document_digest: bytes) -> bytes:
-    """The DER ``SET OF Attribute`` that is signed: content type, message digest, signing-certificate-v2.
+    """The DER ``SET OF Attribute`` that is signed: content type, message digest, signing-certificate-v2, and those of
+    the plan.
 
-    The time of signing stands in the signature dictionary, not here (EN 319 142-1 §6.3 note on /M).
+    The time of signing stands in the signature dictionary of a PAdES signature, not here (EN 319 142-1 §6.3 note on
+    /M).
     """
     # ESSCertIDv2 with its default digest SHA-256, without issuerSerial (EN 319 122-1 §5.2.2.3).
     reference = encode(_SEQUENCE, encode(_OCTETS, plan.certificate.sha256))
@@ -97,6 +101,7 @@ def signed_attributes(plan: CmsPlan, document_digest: bytes) -> bytes:
             _attribute(_CONTENT_TYPE, encode_oid(_DATA)),
             _attribute(_MESSAGE_DIGEST, encode(_OCTETS, document_digest)),
             _attribute(_SIGNING_CERTIFICATE_V2, encode(_SEQUENCE, encode(_SEQUENCE, reference))),
+            *plan.attributes,
         ),
     )
 

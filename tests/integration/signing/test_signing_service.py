@@ -15,7 +15,9 @@ from typing import Any
 import pytest
 from pyhanko.pdf_utils.reader import PdfFileReader
 
+from signsvc.cli.text import render
 from signsvc.errors import CredentialError, DocumentError, InternalError, RequestError, SignsvcError, UpstreamError
+from signsvc.reports.html import render_html
 from signsvc.services import Services
 from signsvc.signing import SignParams, SignResult, TrustInput, Visible, profiles
 from signsvc.signing.service import SigningService
@@ -83,6 +85,21 @@ def test_every_level_with_every_kind_of_key(
         ["pdfsig", "-nocert", tmp_path / "out.pdf"], capture_output=True, text=True, timeout=60, check=False
     ).stdout
     assert "Signature is Valid" in said
+
+
+def test_what_the_signer_claims_is_signed_and_reported(
+    document: Path, sign: Sign, services: Services, tmp_path: Path
+) -> None:
+    claims = {"capacity": ("TM. ỦY BAN NHÂN DÂN", "KT. CHỦ TỊCH"), "role": "PHÓ CHỦ TỊCH", "commitment": "approval"}
+    assert sign(document, "pades-b-t", **claims).level == "B-T"
+    (found,) = signatures(services, tmp_path / "out.pdf")
+    assert found["claimed_roles"] == ["TM. ỦY BAN NHÂN DÂN", "KT. CHỦ TỊCH", "PHÓ CHỦ TỊCH"]
+    assert [(c["type"], c["text_vi"]) for c in found["commitments"]] == [("approval", "phê duyệt")]
+    report = services.verifier.verify(tmp_path / "out.pdf").report
+    for lang, word in (("vi", "phê duyệt"), ("en", "approval")):
+        for shown in (render_html(report, lang), render(report, "out.pdf", lang)):
+            assert "KT. CHỦ TỊCH; PHÓ CHỦ TỊCH" in shown
+            assert word in shown
 
 
 @pytest.mark.parametrize("level", LEVELS)

@@ -15,6 +15,7 @@ from signsvc.errors import ConfigError, CredentialError, DocumentError, RequestE
 from signsvc.signing import SignParams, profiles
 from signsvc.signing.algorithm import choose
 from signsvc.signing.profiles import apply
+from signsvc.signing.wire import params_from_json, params_to_json
 from signsvc.types import Certificate
 
 
@@ -252,6 +253,35 @@ def test_parameters() -> None:
     ],
 )
 def test_wrong_parameters_are_refused(data: dict[str, Any]) -> None:
+    with pytest.raises(RequestError) as caught:
+        SignParams.from_json(data)
+    assert caught.value.code == "invalid_request"
+
+
+def test_what_the_signer_signs_as() -> None:
+    params = SignParams.from_json({"capacity": ["TM. ỦY BAN NHÂN DÂN", "KT. CHỦ TỊCH"], "role": "PHÓ CHỦ TỊCH"})
+    assert params.claimed_roles == ("TM. ỦY BAN NHÂN DÂN", "KT. CHỦ TỊCH", "PHÓ CHỦ TỊCH")
+    assert SignParams.from_json({"capacity": "Q. GIÁM ĐỐC"}).claimed_roles == ("Q. GIÁM ĐỐC",)
+    assert SignParams().claimed_roles == ()
+    assert params_from_json(params_to_json(params)) == params
+
+
+@pytest.mark.parametrize(
+    "data",
+    [
+        {"capacity": ["CHỦ TỊCH"]},
+        {"capacity": ["KT."]},
+        {"capacity": ["KT. A\nB"]},
+        {"capacity": ["TM. A", "TL. B", "KT. C", "Q. D"]},
+        {"capacity": [1]},
+        {"capacity": 1},
+        {"role": 1},
+        {"commitment": "phê duyệt"},
+        {"commitment": ["approval"]},
+        {"commitment": "approval", "reason": "Phê duyệt"},
+    ],
+)
+def test_claims_that_are_refused(data: dict[str, Any]) -> None:
     with pytest.raises(RequestError) as caught:
         SignParams.from_json(data)
     assert caught.value.code == "invalid_request"
