@@ -8,6 +8,7 @@
     [credential]                      which keys and certificates may sign
     [certify], [field]                certification or approval, name of the field
     [pdfa]                            what happens to documents that are not PDF/A
+    [timestamp]                       raise_to: answer at `level`, and have a job raise it to this one
 
 A directory of an installation may add profiles, ``<id>.toml`` each; one with a built-in id takes its place.  See
 `file` for how they are written and build on each other.

@@ -91,6 +91,7 @@ def parse(data: bytes, where: str = "profile", lookup: Lookup | None = None) -> 
             certify=CertifyRule(**table.get("certify", {})),
             field=FieldRule(**table.get("field", {})),
             pdfa=PdfaRule(**pdfa),
+            raise_to=table.get("timestamp", {}).get("raise_to"),
             **fields,
         )
     except TypeError:
@@ -158,6 +159,7 @@ _TABLES: dict[str, dict[str, Check]] = {
     "certify": {"when": one_of(*CERTIFY_WHEN), "permissions": whole_number(2, 3), "fixed": is_bool},
     "field": {"name": _name, "existing": is_bool, "fixed": is_bool},
     "pdfa": {"when_not": one_of(*PDFA_WHEN_NOT), "parts": list_of(_part)},
+    "timestamp": {"raise_to": one_of(*LEVELS[1:])},
 }
 _TEXT_RULE: dict[str, Check] = {"value": _TEXT, "fixed": is_bool, "required": is_bool, "allowed": list_of(_TEXT)}
 _APPEARANCE: dict[str, Check] = {"template": one_of(*TEMPLATES), "shown": one_of(*SHOWN), "fixed": is_bool}

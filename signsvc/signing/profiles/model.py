@@ -104,6 +104,7 @@ class Profile:
     certify: CertifyRule = CertifyRule()
     field: FieldRule = FieldRule()
     pdfa: PdfaRule = PdfaRule()
+    raise_to: str | None = None  # the level that a job raises the signature to, later
 
     def __post_init__(self) -> None:
         """Take the plain values of `asdict`, which a JSON document brings back as lists and objects, as well."""
@@ -154,6 +155,7 @@ class Profile:
             "certify": _plain(self.certify),
             "field": _plain(self.field),
             "pdfa": _plain(self.pdfa),
+            "timestamp": {"raise_to": self.raise_to},
         }
 
 
