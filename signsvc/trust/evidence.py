@@ -106,7 +106,8 @@ class EvidenceClient:
         if request.before or request.keep is not None:
             return self._replaced(request, until)
         for one in request.ahead[:MAX_AHEAD]:
-            self._begin(partial(self._settled, replace(one, ahead=()), until))
+            if not self._at_hand(one):
+                self._begin(partial(self._settled, replace(one, ahead=()), until))
         urls = request.urls[: MAX_OTHERS + 1]
         if len(urls) == 1:
             found = self._one(request, until)
@@ -116,6 +117,16 @@ class EvidenceClient:
         if request.kind == "crl" and len(found.body) >= crl_index.WORTHWHILE and not self._has_index(found.sha256):
             self._begin(partial(self.index, found.body))
         return found
+
+    def _at_hand(self, request: FetchRequest) -> bool:
+        """Whether a kept value answers `request`: then no thread need look for it."""
+        if request.before or request.keep is not None:
+            return False
+        wishes = (replace(request, url=url, others=(), ahead=()) for url in request.urls[: MAX_OTHERS + 1])
+        return any(
+            (kept := self._kept(self._path(wish), wish.known)) is not None and self._fresh(wish, kept)
+            for wish in wishes
+        )
 
     def _has_index(self, sha256: str) -> bool:
         """Whether a list has its index, and cannot have one counts as well; an index in use is not old."""

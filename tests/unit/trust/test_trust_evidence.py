@@ -338,3 +338,19 @@ def test_a_server_is_spared_what_did_not_change(tmp_path: Path, clock: Clock) ->
         assert client.fetched(request).from_cache
         server.shutdown()
     assert asked == [(None, None), ('"one"', "Mon, 23 Nov 2026 00:00:00 GMT")]
+
+
+def test_what_is_kept_is_not_looked_for_ahead(
+    client: EvidenceClient, responders: Responders, clock: Clock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    begun: list[object] = []
+    monkeypatch.setattr(client, "_begin", begun.append)
+    later = FetchRequest("crl", responders.url("/crl/root-g2.crl"))
+    client.fetched(crl(responders, ahead=(later,)))
+    assert len(begun) == 1
+    client.fetched(later)
+    client.fetched(crl(responders, ahead=(later,)))
+    assert len(begun) == 1
+    clock.ahead = 2 * 86400  # what is kept is too old
+    client.fetched(crl(responders, ahead=(later,)))
+    assert len(begun) == 2
