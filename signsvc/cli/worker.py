@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import select
 import signal
@@ -23,7 +24,8 @@ _PAUSE_SECONDS = 1.0
 @click.option("--threads", type=click.IntRange(1, 64), help="Items in work at a time (default: from the settings).")
 @click.option("--tied", is_flag=True, hidden=True, help="End when standard input ends.")
 @click.option("--supervise", is_flag=True, hidden=True, help="Run the worker in a process of its own; renew it.")
-def worker(threads: int | None, tied: bool, supervise: bool) -> int:
+@click.option("--json", "as_json", is_flag=True, help="Say as JSON that work begins.")
+def worker(threads: int | None, tied: bool, supervise: bool, as_json: bool) -> int:
     if supervise:
         _supervise()
         return EXIT_PASSED
@@ -37,6 +39,8 @@ def worker(threads: int | None, tied: bool, supervise: bool) -> int:
         settings = settings.model_copy(update={"jobs": settings.jobs.model_copy(update={"threads": threads})})
     settings.data_dir.mkdir(parents=True, exist_ok=True)
     configure()
+    if as_json:
+        click.echo(json.dumps({"state": "working", "threads": settings.jobs.threads}))
     if tied:
         jobs.tied()
     with Services(settings, shared_tokens=True) as services:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import itertools
 import secrets
 import threading
 import time
@@ -25,7 +26,7 @@ if TYPE_CHECKING:
 
 QUERY = "application/timestamp-query"
 _REPLIES = frozenset(("application/timestamp-reply", "application/timestamp-response"))
-_OURS = frozenset(("busy", "deadline", "resting", "refused"))  # no failures of the authority
+_OURS = frozenset(("busy", "deadline"))  # no failures of the authority
 _PATHS = PathLimits(paths=5, signature_checks=40, steps=200)
 
 
@@ -111,13 +112,14 @@ class TsaClient:
             deadline = begun + self._seconds
         reasons: list[tuple[str, str]] = []
         answered = False
-        for config in self.configs:
+        rested: list[TsaConfig] = []
+        for config in itertools.chain(self.configs, rested):
             left = config.timeout if deadline is None else min(config.timeout, deadline - time.monotonic())
             if left <= 0:
                 reasons.append((config.name, "deadline"))
                 continue
-            if not self.health.allows(config.name):
-                reasons.append((config.name, "resting"))
+            if config not in rested and not self.health.allows(config.name):
+                rested.append(config)  # asked last: nobody is refused a timestamp that nobody was asked for
                 continue
             try:
                 token = self._ask(config, digest, digest_name, now, begun, time.monotonic() + left)

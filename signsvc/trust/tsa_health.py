@@ -1,4 +1,5 @@
-"""Which authorities failed lately: one that fails twice in a row rests for a while that grows with every failure.
+"""Which authorities failed lately: one that fails twice in a row is asked last for a while that grows with every
+failure.
 
 A directory shared by the processes of a machine keeps what each has learned; without one it is this process's own.
 """
@@ -47,7 +48,7 @@ class TsaHealth:
             return self._read(name)
 
     def allows(self, name: str) -> bool:
-        """Whether to ask now.  A True after a rest is the one trial."""
+        """Whether to ask in its turn.  A True after a rest is the one trial."""
         with self._lock:
             found = self._read(name)
             now = self._clock()
@@ -80,6 +81,8 @@ class TsaHealth:
             if written != changed:
                 known = Health(**json.loads(path.read_text("utf-8")))
                 self._known[name] = (written, known)
+        except FileNotFoundError:
+            return Health()  # whoever removes a note forgives
         except (OSError, ValueError, TypeError):
             return known
         return known
@@ -97,7 +100,7 @@ class TsaHealth:
             Path(temporary).replace(path)
             self._known[name] = (path.stat().st_mtime_ns, health)
         except OSError:
-            return  # what this process knows still counts for it
+            self._directory = None  # what this process knows still counts for it
 
     @staticmethod
     def _path(directory: Path, name: str) -> Path:

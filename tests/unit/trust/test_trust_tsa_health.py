@@ -163,15 +163,23 @@ def test_what_is_not_the_authoritys_fault_does_not_count(
     assert client.health.of("một").failures == 0
 
 
-def test_all_resting_is_an_answer_at_once(http: HttpClient, material: TrustMaterial) -> None:
-    health = TsaHealth()
+def test_those_that_rest_are_asked_last_but_asked(
+    http: HttpClient, material: TrustMaterial, responders: Responders, tmp_path: Path
+) -> None:
+    health = TsaHealth(tmp_path)
     for name in ("một", "hai"):
         for _ in range(2):
             health.failed(name, "timeout")
-    started = time.monotonic()
     client = TsaClient([ONE, TWO], http, material, health=health)
-    assert reasons(client) == [("một", "resting"), ("hai", "resting")]
-    assert time.monotonic() - started < 0.5
+    assert ask(client).tsa == "một"
+    responders.fault("/tsa", "down")
+    health.failed("một", "timeout")
+    health.failed("một", "timeout")
+    assert reasons(client) == [("một", "http_503"), ("hai", "http_503")]
+    responders.clear("/tsa")
+    for note in tmp_path.iterdir():
+        note.unlink()  # forgiven by hand
+    assert ask(client).tsa == "một"
 
 
 def test_the_time_over_all_of_them(http: HttpClient, material: TrustMaterial, responders: Responders) -> None:
