@@ -15,6 +15,7 @@ import threading
 import time
 from collections.abc import Callable, Mapping
 from contextlib import suppress
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -29,6 +30,7 @@ if TYPE_CHECKING:
     from flask import Flask
 
     from signsvc.settings import Settings
+    from signsvc.web.app import AppState
 
 # For health and pages, beside one thread for each request in work or waiting (`signsvc.web.slots`) and for each
 # stream of events (`signsvc.web.streams`).
@@ -38,7 +40,9 @@ HEAD_SECONDS = 10.0
 # A client that takes nothing of its answer for this long is given up.
 SEND_SECONDS = 60.0
 # A directory in the spool that nobody holds is what a killed process left; a new one is held within this time.
-STALE_SECONDS = 60.0
+STALE_SECONDS = 10.0
+# So often each worker looks for what killed processes left.
+TIDY_SECONDS = 15.0
 
 Factory = Callable[["Settings"], "Flask"]
 
@@ -160,9 +164,24 @@ def _post_fork(_arbiter: Arbiter, _worker: Worker) -> None:
 
 def _post_worker_init(worker: Worker) -> None:
     state = worker.wsgi.extensions.get("signsvc.state")
+    if state is not None:
+        threading.Thread(target=_tidied, args=(state,), name="tidy", daemon=True).start()
     warm = getattr(state.services, "warm", None) if state is not None else None
     if warm is not None:
         threading.Thread(target=_warmed, args=(warm,), name="warm", daemon=True).start()
+
+
+def _tidied(state: AppState) -> None:
+    """Settle what killed processes left: now, when this process takes the place of one, and now and then."""
+    from signsvc.web.logs import log
+
+    while True:
+        try:
+            clean_spool(state.config.body.spool)
+            state.services.store.sweep(now=datetime.now(UTC))
+        except Exception:  # noqa: BLE001 - a database that is away comes back
+            log().warning("not tidied", exc_info=True)
+        time.sleep(TIDY_SECONDS)
 
 
 def _warmed(warm: Callable[[], None]) -> None:
