@@ -126,6 +126,7 @@ class TokenClient:
         self._closed = False
         # A wrong PIN stays wrong for this client even when the process that found out has died since.
         self._refused: dict[tuple[str | None, str | None], TokenError] = {}
+        self._careful = False  # the last process went in the middle of a request that may have logged in
         _clients.add(self)
 
     # messages --------------------------------------------------------------------------------------------------
@@ -208,11 +209,13 @@ class TokenClient:
         except TokenError as error:
             if error.code in ("pin_incorrect", "pin_locked"):
                 self._refused[label, serial] = error
+            self._careful = self._careful or error.code in ("token_removed", "token_timeout")
             if error.data.get("untried"):
                 log.warning(
                     "token %s: the last PIN try is left to a person: signsvc token test --pin-source prompt", label
                 )
             raise
+        self._careful = False
         for code in result.get("warnings", ()):
             log.warning("token %s: %s", label, code)
         return result
@@ -236,7 +239,8 @@ class TokenClient:
                 # A process that is just leaving may still take a connection: then the second try finds a new one.
                 connection = _Connection(self._launcher.connect())
                 try:
-                    hello = connection.call({"op": "configure", "pins": self._wire_pins()}, START_TIMEOUT)
+                    settings = {"op": "configure", "pins": self._wire_pins(), "careful": self._careful}
+                    hello = connection.call(settings, START_TIMEOUT)
                     if hello.get("protocol") != framing.PROTOCOL:
                         connection.link.kill()  # left over from another version
                         raise TokenError("token_removed")

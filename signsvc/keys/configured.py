@@ -2,21 +2,31 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from functools import partial
+from pathlib import Path
 from typing import TYPE_CHECKING
+from urllib.parse import urlsplit
 
+from signsvc.errors import ConfigError, CredentialError
 from signsvc.keys.config import CredentialConfig, ModuleConfig, Pkcs12Config
 from signsvc.keys.keyring import Keyring
 
 if TYPE_CHECKING:
     from signsvc.keys.client import PinPrompt
-    from signsvc.settings import Settings
+    from signsvc.keys.signer import Signer
+    from signsvc.net import HttpClient
+    from signsvc.settings import CredentialSettings, Settings
+
+# Plain HTTP would carry PINs and access tokens: only to this machine itself.
+_OWN = ("127.0.0.1", "::1", "localhost")
 
 
 def modules(settings: Settings) -> tuple[ModuleConfig, ...]:
     """Modules with their tokens and PIN sources.  The PIN named with a credential goes before its token's."""
     found: list[ModuleConfig] = []
     for credential in settings.credentials:
-        if credential.pkcs12 is not None or credential.module is None:
+        if credential.pkcs12 is not None or credential.csc is not None or credential.module is None:
             continue
         if credential.pin is not None or not any(t.module == credential.module for t in settings.tokens):
             found.append(ModuleConfig(str(credential.module), credential.token, credential.pin))
@@ -26,20 +36,29 @@ def modules(settings: Settings) -> tuple[ModuleConfig, ...]:
 
 
 def from_settings(
-    settings: Settings, *, shared: bool = False, pin_source: str | None = None, prompt: PinPrompt | None = None
+    settings: Settings,
+    *,
+    shared: bool = False,
+    pin_source: str | None = None,
+    prompt: PinPrompt | None = None,
+    http: Callable[[str, str | None], HttpClient] | None = None,
 ) -> Keyring:
     """The keyring that `settings` describe.
 
     `shared`: with token processes that all workers of the service use together (in `settings.run_dir`).
-    `pin_source` stands in for every configured one (``--pin-source``).  Raises `ConfigError`.
+    `pin_source` stands in for every configured one (``--pin-source``); `http` gives the way to a remote service,
+    by its URL and that of its token endpoint.  Raises `ConfigError`.
     """
     tokens = modules(settings)
     if pin_source is not None:
         tokens = tuple(ModuleConfig(m.path, m.token, pin_source) for m in tokens)
     credentials: list[CredentialConfig] = []
     files: list[Pkcs12Config] = []
+    remotes: dict[str, Callable[[], Signer]] = {}
     for item in settings.credentials:
-        if item.pkcs12 is not None:
+        if item.csc is not None:
+            remotes[item.id] = partial(_remote, item, pin_source, http, settings.run_dir if shared else None)
+        elif item.pkcs12 is not None:
             source = pin_source or item.password or item.pin
             files.append(Pkcs12Config(item.pkcs12, item.id, source, enabled=not item.disabled))
         else:
@@ -65,4 +84,41 @@ def from_settings(
         runtime_dir=settings.run_dir if shared else None,
         allow_software_keys=settings.allow_software_keys,
         prompt=prompt,
+        remotes=remotes,
     )
+
+
+def _remote(
+    item: CredentialSettings,
+    pin_source: str | None,
+    http: Callable[[str, str | None], HttpClient] | None,
+    private: Path | None,
+) -> Signer:
+    """The signer of a key that a remote service keeps.  Raises what `CscSigner` does, and `ConfigError`."""
+    from signsvc.keys.csc_client import CscClient, CscService
+    from signsvc.keys.csc_signer import CscConfig, CscSigner
+
+    found = item.csc
+    if found is None or http is None:
+        raise ConfigError(reason=f"credential {item.id} is remote and nothing may be called here")
+    if item.disabled:
+        raise CredentialError("credential_disabled")
+    for url in (found.url, found.token_url or found.url):
+        parts = urlsplit(url)
+        if parts.scheme != "https" and parts.hostname not in _OWN:
+            raise ConfigError(reason=f"credential {item.id}: a remote signing service is called by https")
+    service = CscService(
+        url=found.url,
+        access_token=found.access_token,
+        username=found.username,
+        password=found.password,
+        token_url=found.token_url,
+        client_id=found.client_id,
+        client_secret=found.client_secret,
+        timeout=found.timeout_seconds,
+    )
+    if private is not None:
+        private.mkdir(parents=True, exist_ok=True, mode=0o700)
+    client = CscClient(service, http(found.url, found.token_url))
+    config = CscConfig(item.id, found.credential, pin_source or item.pin, private)
+    return CscSigner(client, config, timeout=found.timeout_seconds)

@@ -72,15 +72,15 @@ class CscClient:
         self.version = service.version
         self._service = service
         self._http = http
-        self._base = service.url.rstrip("/")
+        self.url = self._base = service.url.rstrip("/")
         self._lock = threading.Lock()
         self._token: tuple[str, float] | None = None
 
     def call(self, method: str, body: Mapping[str, Any], *, deadline: float | None = None) -> dict[str, Any]:
         """The answer of ``POST <method>``.
 
-        Raises `CscRefusedError` where the service says no, `UpstreamError` ``remote_key_unavailable`` where it cannot be
-        reached or does not speak the protocol, `TokenError` ``pin_required`` where a secret is missing.
+        Raises `CscRefusedError` where the service says no, `UpstreamError` ``remote_key_unavailable`` where it
+        cannot be reached or does not speak the protocol, `TokenError` ``pin_required`` where a secret is missing.
         """
         if deadline is None:
             deadline = time.monotonic() + self._service.timeout

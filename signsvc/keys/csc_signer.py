@@ -9,10 +9,10 @@ from __future__ import annotations
 import base64
 import hashlib
 import secrets
-import threading
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 from signsvc.algorithms import SignatureAlgorithm, SignatureScheme, digest_by_name
@@ -20,6 +20,7 @@ from signsvc.asn1 import DerError, encode, encode_integer, encode_oid
 from signsvc.errors import ConfigError, CredentialError, SignsvcError, TokenError, UpstreamError
 from signsvc.keys.csc_client import CscClient, CscRefusedError, octets, unavailable
 from signsvc.keys.pins import PinSource, Secret, resolve
+from signsvc.keys.refusals import Refusals
 from signsvc.keys.signer import check_request, check_value, order_chain
 from signsvc.types import Certificate
 
@@ -36,6 +37,10 @@ _NULL = b"\x05\x00"
 _POLL = 0.5  # seconds between questions for the result of an asynchronous call
 _MAX_CHAIN = 20
 
+# Wrong PINs of this process, under a key of its own, so that none is sent twice; signers come and go.
+_SALT = secrets.token_bytes(32)
+_WRONG: set[bytes] = set()
+
 
 @dataclass(frozen=True, slots=True)
 class CscConfig:
@@ -44,7 +49,7 @@ class CscConfig:
     id: str
     credential: str
     pin_source: str | None = None
-    enabled: bool = True
+    refusals: Path | None = None  # a private directory in which wrong PINs of files are remembered across processes
 
 
 class CscSigner:
@@ -59,9 +64,7 @@ class CscSigner:
         self._client = client
         self._config = config
         self._timeout = timeout
-        self._salt = secrets.token_bytes(16)
-        self._wrong: set[bytes] = set()
-        self._lock = threading.Lock()
+        self._identity = (client.url, config.credential)
         found = self._info()
         self._chain = _chain(found)
         self._algorithms = _texts(_table(found, "key").get("algo"))
@@ -111,23 +114,23 @@ class CscSigner:
     def _authorise(self, hashed: str, algorithm: SignatureAlgorithm, deadline: float) -> str:
         body: dict[str, Any] = {"credentialID": self._config.credential, "numSignatures": 1}
         body |= self._hashes(hashed, algorithm, authorising=True)
-        mark = b""
+        mark, source = b"", None
         if self._pin is not None:
             if self._config.pin_source is None:
                 raise TokenError("pin_required", hint="pin")
-            secret = resolve(PinSource.parse(self._config.pin_source)).secret
+            source = PinSource.parse(self._config.pin_source)
+            secret = resolve(source).secret
             mark = self._mark(secret)
-            with self._lock:
-                if mark in self._wrong:
-                    raise TokenError("pin_incorrect", tries_left="few")
+            if mark in _WRONG or Refusals(self._config.refusals).known(self._identity, source):
+                raise TokenError("pin_incorrect", tries_left="few")
             pin = secret.reveal()
             body |= {"authData": [{"id": self._pin, "value": pin}]} if self._client.version == 2 else {"PIN": pin}
         try:
             answer = self._client.call("credentials/authorize", body, deadline=deadline)
         except CscRefusedError as refused:
             if mark and refused.code == "invalid_pin":
-                with self._lock:
-                    self._wrong.add(mark)
+                _WRONG.add(mark)
+                Refusals(self._config.refusals).add(self._identity, "few", source)
             raise _worded(refused) from None
         activation = answer.get("SAD")
         if not isinstance(activation, str) or not activation:
@@ -136,7 +139,7 @@ class CscSigner:
         return activation
 
     def _mark(self, secret: Secret) -> bytes:
-        return hashlib.blake2b(secret.reveal().encode(), key=self._salt).digest()
+        return hashlib.blake2b(repr((self._identity, secret.reveal())).encode(), key=_SALT).digest()
 
     def _hashes(self, hashed: str, algorithm: SignatureAlgorithm, *, authorising: bool = False) -> dict[str, Any]:
         found = digest_by_name(algorithm.digest or "")

@@ -1,11 +1,11 @@
-"""All keys of an installation under names: tokens through their processes, PKCS#12 files for trials."""
+"""All keys of an installation under names: tokens through their processes, remote services, PKCS#12 files."""
 
 from __future__ import annotations
 
 import os
 import threading
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -30,7 +30,8 @@ class Keyring:
     With `runtime_dir` the token processes are shared by all keyrings of this user that name the same directory
     (the workers of a service); without, they are this keyring's own.  Where `credentials` are configured only these
     can be used; otherwise every certificate on the tokens can, under ``<token label>:<CKA_ID>`` or whatever names it
-    alone.  `prompt` asks a person for a PIN (``prompt`` sources only).
+    alone.  `prompt` asks a person for a PIN (``prompt`` sources only).  `remotes` make the signers of keys that other
+    services keep.
     """
 
     def __init__(
@@ -43,6 +44,7 @@ class Keyring:
         runtime_dir: Path | None = None,
         allow_software_keys: bool = False,
         prompt: PinPrompt | None = None,
+        remotes: Mapping[str, Callable[[], Signer]] | None = None,
     ) -> None:
         paths = list(dict.fromkeys(os.path.abspath(m.path) for m in modules))  # noqa: PTH100 - links stay
         self._credentials = {c.id: c for c in credentials}
@@ -51,7 +53,8 @@ class Keyring:
         self._allow_software_keys = allow_software_keys
         self._signers: dict[str, tuple[float, Signer]] = {}
         self._lock = threading.Lock()
-        names = [c.id for c in credentials] + [p.name for p in pkcs12s]
+        self._remotes = dict(remotes or {})
+        names = [c.id for c in credentials] + [p.name for p in pkcs12s] + list(self._remotes)
         if len(set(names)) != len(names):
             raise ConfigError(reason="two credentials have one id")
         self._clients = {path: _client(path, modules, runtime_dir, prompt) for path in paths}
@@ -65,13 +68,14 @@ class Keyring:
             found += [self._configured_info(c, items) for c in self._credentials.values()]
         else:
             found += [info(name, item) for name, item in selection.identified(items).items()]
-        for config in self._pkcs12s.values():
+        elsewhere = [(name, "pkcs12") for name in self._pkcs12s] + [(name, "csc") for name in self._remotes]
+        for name, kind in elsewhere:
             try:
-                signer = self.get(config.name)
+                signer = self.get(name)
             except SignsvcError as error:
-                found.append(describe(None, name=config.name, kind="pkcs12", status=error.code))
+                found.append(describe(None, name=name, kind=kind, status=error.code))
             else:
-                found.append(describe(signer.certificate, name=config.name, kind="pkcs12"))
+                found.append(describe(signer.certificate, name=name, kind=kind))
         return tuple(found)
 
     def tokens(self) -> Sequence[dict[str, Any]]:
@@ -139,10 +143,12 @@ class Keyring:
     def _find(self, name: str) -> Signer:
         if name in self._pkcs12s:
             return pkcs12.load(self._pkcs12s[name], mode=self._mode, allow_software_keys=self._allow_software_keys)
+        if name in self._remotes:
+            return self._remotes[name]()
         config = self._credentials.get(name)
         if config is not None:
             return self._configured(config)
-        if self._credentials:
+        if self._credentials or self._remotes:
             raise CredentialError("credential_not_found")
         items, problems = self._items()
         if not items:

@@ -244,6 +244,7 @@ class Pkcs11Module:
         finally:
             self.logging_in = False
         self._refused.clear(identity)
+        self.careful = False
         if secret is not None and (source is None or not source.repeatable):
             self._proven[identity] = secret
         opened = self._open[identity] = OpenToken(session, logged_in=True, pin=secret)

@@ -25,6 +25,7 @@ class Requests:
         self._refusals = refusals
         self._module: Any = None
         self._pins: dict[str | None, PinSource] | None = None
+        self._careful = False
         self._lock = threading.Lock()
 
     @property
@@ -45,6 +46,7 @@ class Requests:
             raise RequestError(reason="malformed token request") from None
         with self._lock:
             self._pins = pins
+            self._careful = self._careful or message.get("careful") is True
 
     def perform(self, message: dict[str, Any]) -> Any:
         """The result of ``info``, ``certificates``, ``login``, ``logout`` or ``sign``.  Raises `SignsvcError`."""
@@ -66,6 +68,7 @@ class Requests:
         module = self._module
         with self._lock:
             pins, self._pins = self._pins, None
+            module.careful, self._careful = module.careful or self._careful, False
         if pins is not None:
             module.set_pins(pins)
         label, serial = message.get("label"), message.get("serial")

@@ -229,6 +229,47 @@ def test_flags_are_read_before_any_try(fault: Fault, open_keyring: Open, flags: 
     assert fault.count("C_Login") == 0
 
 
+def test_a_login_that_crashed_is_not_repeated_where_the_token_counted_it(
+    fault: Fault, softhsm: Token, open_keyring: Open
+) -> None:
+    keyring = open_keyring(fault.module)
+    signer = keyring.get("person")
+    fault.control("C_Login 0 dead")
+    assert code_of(lambda: signer.sign(bytes(32), RSA)) == "token_removed"
+    fault.control("flags 0 10000")
+    assert code_of(lambda: signer.sign(bytes(32), RSA)) == "pin_incorrect"
+    assert fault.count("C_Login") == 1
+    fault.control()
+    keyring.login(fault.module, softhsm.label, Secret(softhsm.pin))
+    assert signer.sign(bytes(32), RSA)
+
+
+@pytest.mark.parametrize("kind", ["fd", "prompt"])
+def test_a_pin_given_once_outlives_an_error(fault: Fault, softhsm: Token, open_keyring: Open, kind: str) -> None:
+    asked: list[str] = []
+    read, write = os.pipe()
+    os.write(write, softhsm.pin.encode())
+    os.close(write)
+
+    def prompt(label: str) -> Secret:
+        asked.append(label)
+        return Secret(softhsm.pin)
+
+    signer = open_keyring(fault.module, pin=f"fd:{read}" if kind == "fd" else "prompt", prompt=prompt).get("person")
+    assert signer.sign(bytes(32), RSA)
+    os.close(read)
+    fault.control("C_Sign 0 30 1")
+    assert code_of(lambda: signer.sign(bytes(32), RSA)) == "token_error"
+    assert signer.sign(bytes(32), RSA)
+    assert len(asked) == (kind == "prompt")
+    assert fault.count("C_Login") == 2
+    fault.control("C_Sign 0 32")  # pulled out: a person takes the consent along
+    assert code_of(lambda: signer.sign(bytes(32), RSA)) == "token_removed"
+    fault.control()
+    assert signer.sign(bytes(32), RSA)
+    assert len(asked) == (2 if kind == "prompt" else 0)
+
+
 def test_a_locked_pin(fault: Fault, open_keyring: Open) -> None:
     signer = open_keyring(fault.module).get("person")
     fault.control("C_Login 0 a4")
