@@ -147,7 +147,6 @@ class SigningPool:
         *,
         profile: Profile,
         chain: tuple[Certificate, ...],
-        params: SignParams,
         prepared: Prepared,
         value: bytes,
     ) -> SignResult:
@@ -155,7 +154,6 @@ class SigningPool:
         job = {
             "op": "complete",
             "profile": asdict(profile),
-            "params": wire.params_to_json(params),
             "chain": wire.certificates_to_json(chain),
             "prepared": prepared.to_json(),
             "value": value.hex(),

@@ -75,7 +75,7 @@ def result_to_json(result: SignResult) -> dict[str, Any]:
         "chain": certificates_to_json(result.chain),
         "best_signature_time": _time(result.best_signature_time),
         "tsa": result.tsa,
-        "warnings": [_finding_to_json(f) for f in result.warnings],
+        "warnings": [finding_to_json(f) for f in result.warnings],
         "report": result.report,
     }
 
@@ -95,17 +95,18 @@ def result_from_json(data: Mapping[str, Any], certificate: Certificate | None) -
         chain=certificates_from_json(data["chain"]),
         best_signature_time=moment(data["best_signature_time"]),
         tsa=data["tsa"],
-        warnings=tuple(_finding_from_json(f) for f in data["warnings"]),
+        warnings=tuple(finding_from_json(f) for f in data["warnings"]),
         report=report,
     )
 
 
-def _finding_to_json(finding: Finding) -> dict[str, Any]:
+def finding_to_json(finding: Finding) -> dict[str, Any]:
     data = {k: {"time": _time(v)} if isinstance(v, datetime) else _plain(v) for k, v in finding.data.items()}
     return {"code": finding.code, "level": finding.level.value, "subject": finding.subject, "data": data}
 
 
-def _finding_from_json(data: Mapping[str, Any]) -> Finding:
+def finding_from_json(data: Mapping[str, Any]) -> Finding:
+    """Raises `KeyError`, `TypeError`, `ValueError` where it is none."""
     facts = {k: moment(v["time"]) if isinstance(v, dict) else v for k, v in data["data"].items()}
     return Finding.of(data["code"], subject=data["subject"], level=Level(data["level"]), **facts)
 

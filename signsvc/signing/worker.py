@@ -122,10 +122,10 @@ def _step(
     options: dict[str, Any] = {
         "profile": Profile(**job["profile"]),
         "signer": parent,
-        "params": wire.params_from_json(job["params"]),
     }
     if job["op"] == "prepare":
-        return formats.prepare(service, source, target, room=job["room"], **options).to_json()
+        params = wire.params_from_json(job["params"])
+        return formats.prepare(service, source, target, params=params, room=job["room"], **options).to_json()
     prepared = formats.Prepared.from_json(job["prepared"])
     value = bytes.fromhex(job["value"])
     return wire.result_to_json(

@@ -28,7 +28,8 @@ class Prepared:
     """A file that waits for its signature value.
 
     `attributes` is what is signed (DER), `place` says where the value goes in the format's own words, `embedded` are
-    the certificates that go with the signer's (DER), `revisions` counts those of the file before.
+    the certificates that go with the signer's (DER), `revisions` counts those of the file before, `params` are the
+    caller's wishes with the profile's own, and `warnings` what was noted (`signing.wire` has the forms of both).
     """
 
     attributes: bytes
@@ -38,6 +39,8 @@ class Prepared:
     revisions: int
     base_size: int
     place: Mapping[str, Any]
+    params: Mapping[str, Any]
+    warnings: tuple[Mapping[str, Any], ...] = ()
 
     def to_json(self) -> dict[str, Any]:
         return {
@@ -48,12 +51,16 @@ class Prepared:
             "revisions": self.revisions,
             "base_size": self.base_size,
             "place": dict(self.place),
+            "params": dict(self.params),
+            "warnings": [dict(one) for one in self.warnings],
         }
 
     @classmethod
     def from_json(cls, data: Mapping[str, Any]) -> Prepared:
         """Raises `KeyError`, `TypeError`, `ValueError` where it is none."""
-        if not isinstance(data["place"], Mapping) or not isinstance(data["field"], str | None):
+        if not isinstance(data["place"], Mapping) or not isinstance(data["params"], Mapping):
+            raise TypeError
+        if not isinstance(data["field"], str | None):
             raise TypeError
         return cls(
             attributes=base64.b64decode(data["attributes"], validate=True),
@@ -63,6 +70,8 @@ class Prepared:
             revisions=int(data["revisions"]),
             base_size=int(data["base_size"]),
             place=data["place"],
+            params=data["params"],
+            warnings=tuple(data["warnings"]),
         )
 
 

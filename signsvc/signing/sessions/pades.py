@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from signsvc.errors import InternalError, UpstreamError
-from signsvc.signing import precheck
+from signsvc.signing import precheck, wire
 from signsvc.signing.material import Stamping, Timestamper
 from signsvc.signing.model import SignParams, SignResult, TrustInput
 from signsvc.signing.profiles import LEVELS, Profile
@@ -76,6 +76,8 @@ def prepare(
             "room": made.room,
             "mac": made.mac_needed,
         },
+        params=wire.params_to_json(params),
+        warnings=tuple(wire.finding_to_json(finding) for finding in seen.warnings),
     )
 
 
@@ -86,7 +88,6 @@ def complete(
     *,
     profile: Profile,
     signer: Signer,
-    params: SignParams,
     prepared: Prepared,
     value: bytes,
     tsa: Timestamper | None = None,
@@ -114,6 +115,7 @@ def complete(
         mac_needed=bool(place["mac"]),
     )
     stamped = profile.rank >= LEVELS.index("B-T")
+    params = wire.params_from_json(prepared.params)
     with work_file(source, target) as work:
         settled = service.settled(profile, signer, params, TrustInput())
         plan = replace(settled.plan, chain=embedded)
@@ -141,6 +143,7 @@ def complete(
             waiting.field,
             prepared.signed_at,
             revisions=prepared.revisions,
+            warnings=tuple(wire.finding_from_json(one) for one in prepared.warnings),
         )
 
 

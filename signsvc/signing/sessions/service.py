@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import hashlib
 import itertools
+import json
 import secrets
 import shutil
 from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -76,7 +77,6 @@ class TwoStep(Protocol):
         *,
         profile: Profile,
         chain: tuple[Certificate, ...],
-        params: SignParams,
         prepared: Prepared,
         value: bytes,
     ) -> SignResult: ...
@@ -132,7 +132,7 @@ class SigningSessions:
             SessionItem(number, d.sha256, d.size, media_type, d.name, dict(d.params))
             for number, d in enumerate(documents, 1)
         )
-        session = Session(identifier, owner, now, now + self.times.wait, asdict(profile), items)
+        session = Session(identifier, owner, now, now + self.times.wait, _plain(profile), items)
         files = self._store.sessions.files
         try:
             for number, document in enumerate(documents, 1):
@@ -385,7 +385,6 @@ class SigningSessions:
                 target,
                 profile=profile_of(session),
                 chain=_certificates(session.chain),
-                params=SignParams.from_json(item.params),
                 prepared=Prepared.from_json(item.prepared),
                 value=item.value,
             )
@@ -406,6 +405,12 @@ class SigningSessions:
 def profile_of(session: Session) -> Profile:
     """The profile as it was when the session began."""
     return Profile(**session.profile)
+
+
+def _plain(profile: Profile) -> dict[str, Any]:
+    """As the store gives it back."""
+    found: dict[str, Any] = json.loads(json.dumps(asdict(profile)))
+    return found
 
 
 def _base(number: int) -> str:
