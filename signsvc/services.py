@@ -18,6 +18,8 @@ if TYPE_CHECKING:
     from signsvc.keys.pins import Secret
     from signsvc.net import HttpClient, NetRules
     from signsvc.signing import SigningService
+    from signsvc.signing.appearance import Fonts
+    from signsvc.signing.appearance.images import Images
     from signsvc.signing.pool import SigningPool
     from signsvc.signing.sessions.service import SigningSessions
     from signsvc.store import Store
@@ -128,6 +130,8 @@ class Services:
             open_to_all = directory in (source.directory, *source.policy_directories)
             directory.mkdir(parents=True, exist_ok=True, mode=0o755 if open_to_all else 0o700)
         readable = (source.directory, *source.policy_directories, *source.indexes)
+        if write:
+            readable = (*readable, *(self.fonts.regular, self.fonts.italic))
         return Reach(readable, (spool,)) if write else Reach((*readable, spool))
 
     @part
@@ -210,6 +214,12 @@ class Services:
             seconds=rules.deadline_seconds,
         )
 
+    def _http_for(self, *urls: str | None) -> HttpClient:
+        """A client that may call what is named in the settings, private or not, and no other private address."""
+        from signsvc.net import HttpClient
+
+        return HttpClient(self._rules(*(place for url in urls if url and (place := _place(url)))))
+
     @part
     def keyring(self) -> Keyring:
         from signsvc.keys.configured import from_settings
@@ -232,6 +242,27 @@ class Services:
             fork=self._fork,
             reach=self._reach(write=False),
         )
+
+    @part
+    def fonts(self) -> Fonts:
+        """The fonts of visible signatures.  Raises `ConfigError` for what is no font that may be embedded."""
+        from signsvc.formats.pades.fonts import Font
+        from signsvc.signing.appearance import Fonts
+
+        site = self.settings.appearance
+        for path in (site.font, site.font_italic):
+            if path is not None:
+                Font.load(path)
+        regular = site.font or Fonts().regular
+        return Fonts(regular.absolute(), (site.font_italic or site.font or Fonts().italic).absolute())
+
+    @part
+    def images(self) -> Images:
+        """The pictures of signatures and seals."""
+        from signsvc.signing.appearance.images import Images
+
+        known = {one.id: (one.image, one.image_mm) for one in self.settings.credentials}
+        return Images(self.settings.appearance.image_dir, known)
 
     @property
     def signing_pool(self) -> SigningPool:
@@ -259,6 +290,7 @@ class Services:
                 limits=Limits(limits.memory_bytes, limits.cpu_seconds, limits.wall_seconds),
                 workers=limits.signing_workers,
                 reach=self._reach(write=True),
+                fonts=self.fonts,
             )
         from signsvc.signing import SigningService
 
@@ -267,6 +299,7 @@ class Services:
             verifier=self.verifier,
             fetch=None if self._offline else self.evidence.fetched,
             tsa=self.tsa if self.settings.tsa else None,
+            fonts=self.fonts,
         )
 
     @part

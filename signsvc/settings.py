@@ -116,6 +116,21 @@ class TokenSettings(_Section):
     pin: PinSource | None = None
 
 
+class CscSettings(_Section):
+    """A key that a remote service keeps (Cloud Signature Consortium API 1.0.4 or 2), and how to sign in there: with an
+    access token, a name and password, or an OAuth 2.0 client."""
+
+    url: str  # ends with /csc/v1 or /csc/v2
+    credential: str  # its credentialID
+    access_token: PinSource | None = None
+    username: str | None = None
+    password: PinSource | None = None
+    token_url: str | None = None
+    client_id: str | None = None
+    client_secret: PinSource | None = None
+    timeout_seconds: float = Field(30, gt=0)
+
+
 class CredentialSettings(_Section):
     """One signing key, found by any of its names."""
 
@@ -126,12 +141,23 @@ class CredentialSettings(_Section):
     label: str | None = None
     serial: str | None = None  # certificate serial, hex or decimal
     subject: str | None = None
+    csc: CscSettings | None = None
     pkcs12: Path | None = None
     password: PinSource | None = None
     pin: PinSource | None = None
     certificate: Path | None = None  # where the token holds a key without its certificate
     chain: tuple[Path, ...] = ()  # further certificates, where the token holds only the leaf
+    image: str | None = None  # of its signature or seal: a file name in [appearance] image_dir
+    image_mm: float | None = Field(None, gt=3, le=300)  # the real width of a seal
     disabled: bool = False
+
+
+class AppearanceSettings(_Section):
+    """What visible signatures are made of."""
+
+    image_dir: Path | None = None  # pictures of signatures and seals, by file name
+    font: Path | None = None  # TrueType or OpenType with Vietnamese; default: Tinos (Times metrics)
+    font_italic: Path | None = None
 
 
 class TsaSettings(_Section):
@@ -212,6 +238,7 @@ class Settings(BaseSettings):
     credentials: tuple[CredentialSettings, ...] = ()
     tsa: tuple[TsaSettings, ...] = ()
     limits: LimitSettings = LimitSettings()
+    appearance: AppearanceSettings = AppearanceSettings()
     timestamps: TimestampSettings = TimestampSettings()
     jobs: JobSettings = JobSettings()
     sessions: SessionSettings = SessionSettings()

@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import os
+import sys
+from dataclasses import replace
 from pathlib import Path
 
 import click
 
-from signsvc.cli import signing
+from signsvc.cli import batch, signing
 from signsvc.cli.root import EXIT_PASSED
+
+WAIT_TOKEN_SECONDS = 60.0
 
 
 @click.command()
@@ -23,7 +27,17 @@ from signsvc.cli.root import EXIT_PASSED
 @click.option("--role", help="The signer's position, e.g. 'PHÓ CHỦ TỊCH'.")
 @click.option("--commitment", metavar="approval|origin|creation|…", help="What it means; goes without --reason.")
 @click.option("--field", help="An existing empty signature field, or the name of a new one.")
-@click.option("--visible", metavar="PAGE,L,B,R,T", help="Show a stamp: page (-1: last) and rectangle in points.")
+@click.option("--visible", metavar="PAGE[,L,B,R,T]", help="Show a stamp: page (-1: last), rectangle in points.")
+@click.option("--template", metavar="ID", help="What the stamp shows, e.g. ky-phe-duyet, dong-dau, sao-y.")
+@click.option("--image", type=click.Path(exists=True, dir_okay=False, path_type=Path), help="Signature or seal, PNG.")
+@click.option("--anchor", metavar="TEXT", help="Put the stamp below these words, e.g. 'GIÁM ĐỐC'.")
+@click.option("--anchor-to", metavar="TEXT", help="… between them and these, e.g. the signer's name.")
+@click.option("--beside", metavar="FIELD", help="Put the stamp by this signature; a seal over its left third.")
+@click.option("--size", metavar="W,H", help="Size of the stamp in millimetres.")
+@click.option("--number", help="The document's number, e.g. 12/QĐ-UBND.")
+@click.option("--resume", is_flag=True, help="Keep a record of the batch, and sign nothing that is on it.")
+@click.option("--journal", type=click.Path(dir_okay=False, path_type=Path), help="Where the record of --resume is.")
+@click.option("--wait-token", metavar="SECONDS", type=click.FloatRange(0), help="Wait for a token that was removed.")
 @click.option("--jobs", type=click.IntRange(1, 64), default=1, show_default=True, help="Files at a time.")
 @signing.common
 def sign(
@@ -39,6 +53,16 @@ def sign(
     commitment: str | None,
     field: str | None,
     visible: str | None,
+    template: str | None,
+    image: Path | None,
+    anchor: str | None,
+    anchor_to: str | None,
+    beside: str | None,
+    size: str | None,
+    number: str | None,
+    resume: bool,
+    journal: Path | None,
+    wait_token: float | None,
     jobs: int,
     out: Path | None,
     out_dir: Path | None,
@@ -61,7 +85,7 @@ def sign(
     from signsvc.keys import Keyring, Pkcs12Config
     from signsvc.services import Services
     from signsvc.settings import Settings
-    from signsvc.signing import SignParams, SignResult, profiles
+    from signsvc.signing import SignParams, SignResult, Visible, profiles
     from signsvc.types import Certificate
 
     settings = Settings.load()
@@ -75,7 +99,8 @@ def sign(
             "role": role,
             "commitment": commitment,
             "field": field,
-            "visible": _visible(visible),
+            "visible": _visible(visible, template, anchor, anchor_to, beside, size, image is not None),
+            "metadata": {"doc_number": number} if number else {},
         }
     )
     with Services(settings, pin_source=pin_source, workers=min(jobs, os.cpu_count() or 1), fork=True) as services:
@@ -86,6 +111,11 @@ def sign(
             if settings.mode != "trial":
                 _warn_of_software_key()
         signer = services.keyring.get("pkcs12" if pkcs12 is not None else str(credential))
+        if image is not None:
+            from signsvc.signing.appearance import images
+
+            params = replace(params, visible=replace(params.visible or Visible(), picture=images.read(image)))
+        params = services.images.supplied(params, wanted.appearance, credential or "")
         authority = None
         if tsa is not None or anchors:
             extra = tuple(Certificate.from_der(a) for a in trust.trust_anchors)
@@ -96,7 +126,13 @@ def sign(
                 path, target, profile=wanted, signer=signer, params=params, trust=trust, tsa=authority
             )
 
-        return signing.run(todo, work, jobs=jobs, label="Đang ký", as_json=as_json)
+        asked = sys.stderr.isatty() and len(todo) > 1  # somebody looks on who can plug it in again
+        seconds = wait_token if wait_token is not None else WAIT_TOKEN_SECONDS if asked else 0.0
+        step = batch.patient(work, seconds) if seconds else work
+        if not resume and journal is None:
+            return signing.run(todo, step, jobs=jobs, label="Đang ký", as_json=as_json)
+        record = batch.Journal(journal or next(iter(todo.values())).absolute().parent / batch.NAME)
+        return signing.run(todo, batch.resumable(step, record), jobs=jobs, label="Đang ký", as_json=as_json)
 
 
 def _warn_of_software_key() -> None:
@@ -106,13 +142,30 @@ def _warn_of_software_key() -> None:
         click.echo(click.style(text("software_key_outside_trial", lang), fg="red", bold=True), err=True)
 
 
-def _visible(text: str | None) -> dict[str, object] | None:
-    if text is None:
-        return None
+def _visible(
+    place: str | None,
+    template: str | None,
+    anchor: str | None,
+    anchor_to: str | None,
+    beside: str | None,
+    size: str | None,
+    pictured: bool,
+) -> dict[str, object] | None:
+    found: dict[str, object] = {"template": template} if template else {}
     try:
-        page, *rect = text.split(",")
-        numbers = [float(part) for part in rect]
-        number = int(page)
+        if place is not None:
+            page, *rect = place.split(",")
+            found["page"] = int(page)
+            if rect:
+                found["rect"] = [float(part) for part in rect]
+        if size is not None:
+            found["size"] = [float(part) for part in size.split(",")]
     except ValueError:
-        raise click.UsageError("--visible takes PAGE,LEFT,BOTTOM,RIGHT,TOP") from None
-    return {"page": number, "rect": numbers}
+        raise click.UsageError("--visible takes PAGE or PAGE,LEFT,BOTTOM,RIGHT,TOP; --size takes W,H") from None
+    if anchor_to is not None and anchor is None:
+        raise click.UsageError("--anchor-to goes with --anchor")
+    if anchor is not None:
+        found["anchor"] = {"text": anchor, "to": anchor_to}
+    if beside is not None:
+        found["beside"] = beside
+    return found or ({} if pictured else None)

@@ -9,9 +9,10 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from signsvc.signing.model import SignParams, SignResult, TrustInput, Visible
+    from signsvc.signing.model import SignParams, SignResult, TrustInput
     from signsvc.signing.profiles import Profile
     from signsvc.signing.service import SigningService
+    from signsvc.signing.visible import Visible
 
 _WHERE = {
     "Profile": "profiles",
@@ -19,7 +20,7 @@ _WHERE = {
     "SignResult": "model",
     "SigningService": "service",
     "TrustInput": "model",
-    "Visible": "model",
+    "Visible": "visible",
 }
 
 

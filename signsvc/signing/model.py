@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -12,29 +11,29 @@ from typing import Any
 
 from signsvc.errors import RequestError
 from signsvc.formats.cms.claims import COMMITMENTS
+from signsvc.signing.visible import Visible
+from signsvc.signing.visible import parse as parse_visible
 from signsvc.types import Certificate, Finding
 
 # Longer texts are no metadata; PDF viewers cut them anyway.
 MAX_TEXT = 500
-TEMPLATES = ("simple",)
+TEMPLATES = (
+    "simple",
+    "ky-phe-duyet",
+    "dong-dau",
+    "phu-luc",
+    "sao-y",
+    "sao-luc",
+    "trich-sao",
+    "ban-sao",
+    "so-ngay",
+    "cong-van-den",
+)
 # TM. ỦY BAN NHÂN DÂN / KT. CHỦ TỊCH is two; no office has more.
 MAX_CAPACITY = 3
 _CAPACITY = re.compile(r"(?:TM|KT|TL|TUQ|Q)\. ?[^\W\d_][^\x00-\x1f]*")
 _TEXTS = ("reason", "location", "name", "contact", "field", "role")
 _MEMBERS = frozenset((*_TEXTS, "certify", "visible", "metadata", "capacity", "commitment"))
-
-
-@dataclass(frozen=True, slots=True)
-class Visible:
-    """A visible signature.
-
-    `page` counts from 1, or from the end with -1 as the last page.  `rect` is (left, bottom, right, top) in points on
-    the page as it is shown (rotated, cropped), from its lower left corner.
-    """
-
-    page: int
-    rect: tuple[float, float, float, float]
-    template: str | None = None  # None: the profile's
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,11 +89,17 @@ class SignParams:
             raise _invalid(f"commitment: one of {', '.join(COMMITMENTS)}")
         if commitment is not None and texts["reason"] is not None:
             raise _invalid("commitment and reason: one of them")
-        visible = data.get("visible")
+        visible, stands_in = None, None
+        if data.get("visible") is not None:
+            visible, stands_in = parse_visible(data["visible"], TEMPLATES)
+        if stands_in is not None:
+            if texts["field"] not in (None, stands_in):
+                raise _invalid("field and visible.field: one of them")
+            texts["field"] = stands_in
         return cls(
             **texts,
             certify=certify,
-            visible=None if visible is None else _visible(visible),
+            visible=visible,
             metadata=dict(metadata),
             capacity=_capacity(data.get("capacity")),
             commitment=commitment,
@@ -152,24 +157,3 @@ def _capacity(value: Any) -> tuple[str, ...]:
     ):
         raise _invalid(f"capacity: at most {MAX_CAPACITY} lines that begin with TM., KT., TL., TUQ. or Q.")
     return lines
-
-
-def _visible(value: Any) -> Visible:
-    if not isinstance(value, Mapping) or set(value) - {"page", "rect", "template"}:
-        raise _invalid("visible: page, rect and template")
-    page, rect, template = value.get("page", 1), value.get("rect"), value.get("template")
-    if isinstance(page, bool) or not isinstance(page, int) or page == 0:
-        raise _invalid("visible.page: a number from 1, or -1 for the last page")
-    if template is not None and template not in TEMPLATES:
-        raise _invalid(f"visible.template: no such template; known: {', '.join(TEMPLATES)}")
-    if not isinstance(rect, list | tuple) or len(rect) != 4:
-        raise _invalid("visible.rect: four numbers")
-    numbers = [float(n) for n in rect if isinstance(n, int | float) and not isinstance(n, bool) and math.isfinite(n)]
-    if (
-        len(numbers) != 4
-        or numbers[2] - numbers[0] < 10
-        or numbers[3] - numbers[1] < 10
-        or max(map(abs, numbers)) > 2e4
-    ):
-        raise _invalid("visible.rect: left, bottom, right, top in points, at least 10 by 10")
-    return Visible(page, (numbers[0], numbers[1], numbers[2], numbers[3]), template)

@@ -19,6 +19,7 @@ from signsvc.asn1 import DerError
 from signsvc.errors import ConfigError, InternalError, StorageError
 from signsvc.signing import wire
 from signsvc.signing.algorithm import choose
+from signsvc.signing.appearance.layout import Fonts
 from signsvc.signing.model import SignParams, SignResult, TrustInput
 from signsvc.signing.sessions.formats import Prepared
 from signsvc.signing.workfile import FULL
@@ -61,6 +62,7 @@ class SigningPool:
         reach: Reach | None = None,
         busy_after: float = 30.0,
         clock: Callable[[], datetime] = lambda: datetime.now(UTC),
+        fonts: Fonts | None = None,
     ) -> None:
         """`fetch`, `tsa` and `verifier` as in `SigningService`; `limits` per document, `reach` and
         `busy_after` as in `Verifier`."""
@@ -70,6 +72,7 @@ class SigningPool:
         self._tsa = tsa
         self._limits = limits or Limits()
         self._clock = clock
+        self._fonts = fonts or Fonts()
         self._pool = Pool("signsvc.signing.worker", workers, reach=reach, busy_after=busy_after)
 
     def close(self) -> None:
@@ -183,6 +186,7 @@ class SigningPool:
                     "tsa": desk.tsa is not None,
                     "memory_bytes": self._limits.memory_bytes,
                     "cpu_seconds": self._limits.cpu_seconds,
+                    "fonts": [str(self._fonts.regular), str(self._fonts.italic)],
                 }
                 answers = {
                     "fetch": fetching(self._fetch),

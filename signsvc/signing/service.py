@@ -18,6 +18,7 @@ from signsvc.asn1 import DerError
 from signsvc.errors import InternalError, RequestError, UpstreamError
 from signsvc.signing import appearance, precheck, selfcheck
 from signsvc.signing.algorithm import choose
+from signsvc.signing.appearance import Fonts
 from signsvc.signing.material import Gatherer, Stamping, Timestamper, TokenRoom, as_evidence
 from signsvc.signing.model import SignParams, SignResult, TrustInput
 from signsvc.signing.profiles import LEVELS, Profile
@@ -65,8 +66,11 @@ class SigningService:
         fetch: Fetch | None = None,
         tsa: Timestamper | None = None,
         clock: Callable[[], datetime] = lambda: datetime.now(UTC),
+        fonts: Fonts | None = None,
     ) -> None:
-        """`fetch` obtains revocation values and issuers (None: nothing is obtained), `tsa` timestamps."""
+        """`fetch` obtains revocation values and issuers (None: nothing is obtained), `tsa` timestamps; `fonts` are
+        those of visible signatures."""
+        self._fonts = fonts or Fonts()
         self._trust = trust
         self._verifier = verifier
         self._fetch = fetch
@@ -201,15 +205,10 @@ class SigningService:
         return self._prepare(profile, signer, trust, _claims(params))
 
     def spec(
-        self,
-        work: WorkFile,  # noqa: ARG002
-        params: SignParams,
-        profile: Profile,
-        certificate: Certificate,
-        now: datetime,
+        self, work: WorkFile, params: SignParams, profile: Profile, certificate: Certificate, now: datetime
     ) -> SignatureSpec:
         """What the signature dictionary and its field say."""
-        return _spec(params, profile, certificate, now)
+        return _spec(work.path, params, profile, certificate, now, self._fonts)
 
     def raised(self, work: WorkFile, settled: Settled, profile: Profile, signer: Signer, stamping: Stamping) -> None:
         """Add to a written signature what the levels from B-LT on need; raises `RoomTooSmallError` like the writer."""
@@ -296,7 +295,7 @@ class SigningService:
         written = sign_revision(
             work.stream,
             plan,
-            _spec(params, profile, signer.certificate, now),
+            _spec(work.path, params, profile, signer.certificate, now, self._fonts),
             lambda digest: signer.sign(digest, plan.algorithm, deadline=deadline),
             timestamp=stamping if profile.rank >= LEVELS.index("B-T") else None,
             timestamp_room=stamping.room.octets,
@@ -405,12 +404,14 @@ def _claims(params: SignParams) -> tuple[bytes, ...]:
     return tuple(found)
 
 
-def _spec(params: SignParams, profile: Profile, certificate: Certificate, now: datetime) -> SignatureSpec:
+def _spec(
+    path: Path, params: SignParams, profile: Profile, certificate: Certificate, now: datetime, fonts: Fonts
+) -> SignatureSpec:
     from signsvc.formats.pades.write import SignatureSpec
 
-    visible = params.visible
     local = now.astimezone(VIETNAM)
-    template = (visible.template if visible else None) or profile.appearance
+    made = appearance.stamp(profile.appearance, params, certificate, local, fonts=fonts)
+    spot = appearance.spot(path, params, made)
     return SignatureSpec(
         time=local,
         field=params.field,
@@ -419,10 +420,9 @@ def _spec(params: SignParams, profile: Profile, certificate: Certificate, now: d
         name=params.name,
         contact=params.contact,
         certify=params.certify,
-        page=visible.page if visible else 1,
-        rect=visible.rect if visible else None,
-        lines=appearance.lines(template, params, certificate, local),
-        font=appearance.FONT,
+        page=spot.page if spot else 1,
+        rect=spot.rect if spot else None,
+        appearance=spot.stamp if spot else made,
     )
 
 

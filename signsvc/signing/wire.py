@@ -9,7 +9,8 @@ from datetime import UTC, datetime
 from typing import Any
 
 from signsvc.signing.material import Token
-from signsvc.signing.model import SignParams, SignResult, TrustInput, Visible
+from signsvc.signing.model import SignParams, SignResult, TrustInput
+from signsvc.signing.visible import Visible
 from signsvc.types import Certificate, Finding, Level
 
 
@@ -27,14 +28,13 @@ def certificates_from_json(texts: Iterable[str]) -> tuple[Certificate, ...]:
 
 
 def params_to_json(params: SignParams) -> dict[str, Any]:
-    return asdict(params)
+    return {**asdict(params), "visible": params.visible.to_json() if params.visible else None}
 
 
 def params_from_json(data: Mapping[str, Any]) -> SignParams:
     values = dict(data)
-    if (visible := values["visible"]) is not None:
-        left, bottom, right, top = visible["rect"]
-        values["visible"] = Visible(visible["page"], (left, bottom, right, top), visible["template"])
+    if values["visible"] is not None:
+        values["visible"] = Visible.from_json(values["visible"])
     values["capacity"] = tuple(values["capacity"])
     return SignParams(**values)
 

@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any
 from signsvc.algorithms import SignatureAlgorithm
 from signsvc.errors import InternalError
 from signsvc.signing import wire
+from signsvc.signing.appearance.layout import Fonts
 from signsvc.signing.profiles import Profile
 from signsvc.signing.service import SigningService
 from signsvc.types import Certificate
@@ -92,7 +93,9 @@ def _run(services: dict[bool, SigningService], sock: socket.socket, job: dict[st
     if service is None:
         # Kept between jobs: it learns the size of tokens.
         fetch: Fetch | None = worker.fetcher(sock) if job["fetch"] else None
-        service = SigningService(TrustSource.from_json(job), verifier=parent, fetch=fetch)
+        service = SigningService(
+            TrustSource.from_json(job), verifier=parent, fetch=fetch, fonts=Fonts(*map(Path, job["fonts"]))
+        )
         services[job["fetch"]] = service
     trust = wire.trust_from_json(job["trust"])
     tsa = parent if job["tsa"] else None
@@ -141,6 +144,9 @@ def harden() -> None:
 def main() -> None:
     with worker.begin(_MOST_WRITTEN) as sock:
         # Now, while nobody waits: the writing library takes most of a second.
+        # now: where memory is limited, a library cannot be loaded any more
+        import pypdfium2 as _pypdfium2  # noqa: F401
+
         from signsvc.formats.pades import write as _write  # noqa: F401
 
         serve(sock)

@@ -31,12 +31,41 @@ UtcTime = Annotated[AwareDatetime, AfterValidator(_in_utc)]
 SuppliedDer = Annotated[tuple[Base64Bytes, ...], Field(max_length=64)]
 
 
-class Visible(_Strict):
-    """A visible signature: page from 1 (-1 is the last), rectangle in points from the lower left corner."""
+Offset = Annotated[tuple[float, float], Field(description="Right and up, in millimetres")]
 
-    page: int = 1
-    rect: tuple[float, float, float, float]
+
+class VisibleAnchor(_Strict):
+    """A place by words of the page; with `to`, between them and the next such words below."""
+
+    text: Text
+    to: Text | None = None
+    position: Literal["below", "above", "left", "right", "over", "between"] | None = None
+    occurrence: int | None = Field(None, description="From 1, or -1 for the last, which is the default")
+    offset: Offset | None = None
+
+
+class VisibleBeside(_Strict):
+    """A place by the field of a signature; `seal` covers the left third of it."""
+
+    field: Text
+    position: Literal["below", "above", "left", "right", "over", "seal"] | None = None
+    offset: Offset | None = None
+
+
+class Visible(_Strict):
+    """A visible signature: by one of rect, anchor, beside and field, else at its template's own place."""
+
+    page: int | None = Field(None, description="From 1, -1 is the last")
+    rect: tuple[float, float, float, float] | None = Field(
+        None, description="Left, bottom, right, top in points from the lower left corner of the page as shown"
+    )
+    anchor: VisibleAnchor | Text | None = None
+    beside: VisibleBeside | Text | None = None
+    field: Text | None = Field(None, description="An existing empty signature field")
     template: str | None = None
+    image: Text | None = Field(None, description="A picture of the installation; or send one as form file image")
+    size: tuple[float, float] | None = Field(None, description="Width and height in millimetres")
+    time_format: Literal["iso", "vgca"] | None = None
 
 
 class SignRequest(_Strict):

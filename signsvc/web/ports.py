@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
 if TYPE_CHECKING:
+    from signsvc.signing.appearance.images import Images
     from signsvc.signing.model import SignParams
     from signsvc.signing.profiles import Profile
     from signsvc.signing.sessions.service import SigningSessions
@@ -62,3 +63,5 @@ class AppServices(Protocol):
     def keyring(self) -> KeyringLike: ...
     @property
     def sessions(self) -> SigningSessions: ...
+    @property
+    def images(self) -> Images: ...

@@ -15,7 +15,6 @@ import threading
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
 from datetime import datetime
-from pathlib import Path
 from typing import Any, BinaryIO
 
 from asn1crypto import cms as asn1_cms
@@ -34,8 +33,9 @@ from signsvc.algorithms import SignatureScheme
 from signsvc.formats.cms.write import CmsPlan, room_for, signed_attributes, signed_data
 from signsvc.formats.pades.append_view import OwnWriter
 from signsvc.formats.pades.append_write import append_extension, append_signature
+from signsvc.formats.pades.drawing import Appearance
 from signsvc.formats.pades.pages import place, rotation_of
-from signsvc.formats.pades.stamp import LinesStyle
+from signsvc.formats.pades.stamp import AppearanceStyle
 from signsvc.formats.pades.write_access import get
 from signsvc.formats.pades.write_gate import check_may_sign, read_fields
 from signsvc.formats.pades.write_open import CHUNK, Opened, in_our_words, open_writer
@@ -61,9 +61,8 @@ class SignatureSpec:
     """What a new signature dictionary and its field say.
 
     `field`: an existing empty field or the name of a new one; None makes a new one with a free name.  `rect` makes a
-    new field visible: (left, bottom, right, top) in points on `page` (from 1; -1 is the last) as it is shown.  `lines`
-    are the text of a visible field, in `font` (1000 units per em).  `certify` is the DocMDP level (2 or 3) of a
-    certification signature.
+    new field visible: (left, bottom, right, top) in points on `page` (from 1; -1 is the last) as it is shown.
+    `appearance` is what a visible field shows.  `certify` is the DocMDP level (2 or 3) of a certification signature.
     """
 
     time: datetime
@@ -75,8 +74,7 @@ class SignatureSpec:
     certify: int | None = None
     page: int = 1
     rect: tuple[float, float, float, float] | None = None
-    lines: tuple[str, ...] = ()
-    font: Path | None = None
+    appearance: Appearance | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -198,7 +196,7 @@ def prepare_revision(
                 signing_cert=_certificate(plan.certificate.der),
                 prefer_pss=plan.algorithm.scheme is SignatureScheme.RSA_PSS,
             ),
-            stamp_style=LinesStyle(lines=spec.lines, font=spec.font, rotate=rotate) if spec.font else None,
+            stamp_style=AppearanceStyle(appearance=spec.appearance, rotate=rotate) if spec.appearance else None,
             new_field_spec=new_field,
         )
         session = stock.init_signing_session(writer)

@@ -7,6 +7,7 @@ import hashlib
 import re
 import secrets
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
@@ -51,6 +52,14 @@ _PROBLEMS = (
     "revocation_unavailable",
 )
 _KEY_PROBLEMS = (
+    "image_missing",
+    "image_not_found",
+    "image_unusable",
+    "anchor_not_found",
+    "signature_field_not_found",
+    "appearance_place_missing",
+    "appearance_incomplete",
+    "appearance_no_room",
     "profile_not_found",
     "credential_not_found",
     "credential_disabled",
@@ -79,6 +88,7 @@ def _form(model: str) -> dict[str, Any]:
         "properties": {
             "document": BINARY,
             "params": {"type": "string", "description": f"{model} as JSON; or give its members as form fields"},
+            **({"image": BINARY} if model == "SignRequest" else {}),
         },
     }
 
@@ -102,8 +112,9 @@ Model = TypeVar("Model", bound=BaseModel)
     )
 )
 def sign() -> Response:
-    def prepare(params: SignRequest) -> Work:
+    def prepare(params: SignRequest, image: bytes | None) -> Work:
         from signsvc.signing.model import SignParams
+        from signsvc.signing.visible import Visible
 
         profile = state().profiles().get(params.profile)
         if profile is None:
@@ -111,6 +122,9 @@ def sign() -> Response:
         wishes = params.model_dump(exclude={"profile", "credential", "raise_to"}, exclude_none=True)
         sign_params = SignParams.from_json(wishes)
         services = state().services
+        if image is not None:
+            sign_params = replace(sign_params, visible=replace(sign_params.visible or Visible(), picture=image))
+        sign_params = services.images.supplied(sign_params, profile.appearance, params.credential)
         signer = services.keyring.get(params.credential)
         return lambda source, target: services.signing.sign(
             source, target, profile=profile, signer=signer, params=sign_params
@@ -134,7 +148,7 @@ def sign() -> Response:
     )
 )
 def extend() -> Response:
-    def prepare(params: ExtendRequest) -> Work:
+    def prepare(params: ExtendRequest, _: bytes | None) -> Work:
         services = state().services
         policy = state().config.policy
         return lambda source, target: services.signing.extend(source, target, level=params.level, policy=policy)
@@ -142,21 +156,20 @@ def extend() -> Response:
     return _produce("extend", ExtendRequest, prepare)
 
 
-def _produce(kind: str, model: type[Model], prepare: Callable[[Model], Work]) -> Response:
+def _produce(kind: str, model: type[Model], prepare: Callable[[Model, bytes | None], Work]) -> Response:
     wants_json = _wants_json()
     key = _idempotency_key()
     config = state().config
     with state().slots.taken(), bodies.spooled(config.body) as directory:
         body = bodies.read(request, directory, config.body)
-        if body.supplied:
-            raise RequestError("invalid_request", reason="a form file with an unknown name")
+        image = _image(body.supplied, kind)
         params = checked(model, body.params)
-        ticket = claims.begin(kind, key, body.document.sha256, params)
+        ticket = claims.begin(kind, key, _content(body.document.sha256, image), params)
         if ticket.answer is not None:
             return _stored(dict(ticket.answer), wants_json)
         with claims.held(ticket, replayed=key is not None) as work:
             target = directory / "signed"
-            result = prepare(params)(body.document.path, target)
+            result = prepare(params, image)(body.document.path, target)
             answer = _answer(kind, result)
             later = _later(params, result.level) if isinstance(params, SignRequest) else None
             caller = current().caller
@@ -184,6 +197,19 @@ def _produce(kind: str, model: type[Model], prepare: Callable[[Model], Work]) ->
         metrics.SIGNATURES.labels(kind, result.level).inc()
         current().facts |= {"level": result.level, "octets": body.document.size, "signature": answer["id"]}
         return _respond(answer, target, wants_json)
+
+
+def _image(supplied: Mapping[str, tuple[bytes, ...]], kind: str) -> bytes | None:
+    """The picture that came with a request to sign."""
+    images = supplied.get("image", ()) if kind == "sign" else ()
+    if set(supplied) - ({"image"} if images else set()) or len(images) > 1:
+        raise RequestError("invalid_request", reason="a form file with an unknown name")
+    return images[0] if images else None
+
+
+def _content(sha256: str, image: bytes | None) -> str:
+    """What was sent, in short."""
+    return sha256 if image is None else f"{sha256}+{hashlib.sha256(image).hexdigest()}"
 
 
 def _later(params: SignRequest, level: str) -> dict[str, Any] | None:

@@ -15,6 +15,7 @@ import pytest
 import test_pki
 from signsvc.formats.pades.selfcheck import check_written
 from signsvc.formats.pades.write import RoomTooSmallError, SignatureSpec, Written, extend_revision, sign_revision
+from signsvc.signing.appearance import text_stamp
 from signsvc.types import EvidenceItem, EvidenceKind, Origin
 
 WHEN = datetime(2026, 11, 23, 9, 0, tzinfo=UTC)
@@ -223,7 +224,7 @@ def test_an_empty_field_is_used_with_its_rectangle(
     append_signature_field(writer, SigFieldSpec("GiamDoc", box=(300, 100, 500, 180)))
     writer.write_in_place()
     plan, sign = plan_for()
-    spec = SignatureSpec(WHEN, field="GiamDoc", rect=(1, 1, 50, 50), lines=("Người ký: A",), font=_font())
+    spec = SignatureSpec(WHEN, field="GiamDoc", rect=(1, 1, 50, 50), appearance=text_stamp(("Người ký: A",)))
     written = sign_revision(stream, plan, spec, sign)
     assert written.field == "GiamDoc"
     field = PdfFileReader(stream).root["/AcroForm"]["/Fields"][0]
@@ -245,9 +246,3 @@ def test_metadata_stands_in_the_signature_dictionary(
     assert (value["/Reason"], value["/Location"], value["/Name"]) == ("Ban hành", "Hà Nội", "Nguyễn Văn An")
     assert value["/ContactInfo"] == "vp@example.test"
     assert reader.root["/Perms"]["/DocMDP"]["/Reference"][0]["/TransformParams"]["/P"] == 2
-
-
-def _font() -> Path:
-    from signsvc.signing.appearance import FONT
-
-    return FONT

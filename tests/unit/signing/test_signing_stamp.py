@@ -13,10 +13,11 @@ import pytest
 
 import test_pki
 from signsvc.errors import RequestError
-from signsvc.formats.pades.stamp import wrap
 from signsvc.formats.pades.write import SignatureSpec, sign_revision
 from signsvc.signing import SignParams
-from signsvc.signing.appearance import FONT, lines
+from signsvc.signing.appearance import stamp, text_stamp
+from signsvc.signing.appearance.layout import wrap
+from signsvc.signing.appearance.values import filled
 from signsvc.signing.service import VIETNAM
 from signsvc.types import Certificate
 
@@ -28,7 +29,7 @@ RECT = (60.0, 40.0, 300.0, 120.0)
 def _sign(data: bytes, plan_for: Callable[..., Any], path: Path, text: tuple[str, ...], **spec: Any) -> None:
     plan, sign = plan_for()
     stream = io.BytesIO(data)
-    sign_revision(stream, plan, SignatureSpec(WHEN, lines=text, font=FONT, **spec), sign)
+    sign_revision(stream, plan, SignatureSpec(WHEN, appearance=text_stamp(text, frame=True), **spec), sign)
     path.write_bytes(stream.getvalue())
 
 
@@ -113,8 +114,9 @@ def test_the_last_page_and_object_streams(
 def test_the_simple_template(pki: test_pki.Pki) -> None:
     certificate = Certificate.from_der(pki.cert("person"))
     params = SignParams(reason="Phê\nduyệt", location="Hà Nội", metadata={"doc_number": "12/QĐ-UBND"})
-    found = lines("simple", params, certificate, WHEN)
-    assert found == (
+    made = stamp("simple", params, certificate, WHEN)
+    (text,) = made.template.texts
+    assert filled(text.lines, made.values) == (
         f"Người ký: {certificate.common_name}",
         f"Cơ quan: {certificate.organization}",
         "Số, ký hiệu: 12/QĐ-UBND",
@@ -123,7 +125,7 @@ def test_the_simple_template(pki: test_pki.Pki) -> None:
         "Nơi ký: Hà Nội",
     )
     with pytest.raises(RequestError):
-        lines("unknown", SignParams(), certificate, WHEN)
+        stamp("unknown", SignParams(), certificate, WHEN)
 
 
 def test_wrapping() -> None:

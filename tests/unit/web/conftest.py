@@ -19,6 +19,7 @@ from flask.testing import FlaskClient
 from signsvc.errors import CredentialError, DocumentError, SignsvcError
 from signsvc.keys.signer import CredentialInfo
 from signsvc.settings import AuthSettings, ServerSettings, Settings, StoreSettings
+from signsvc.signing.appearance.images import Images
 from signsvc.store import Scope, Store
 from signsvc.web import create_app
 
@@ -222,7 +223,13 @@ def staged(tmp_path: Path) -> Iterator[Staged]:
         )
         kept = Store(settings.database_url, settings.blob_dir)
         stores.append(kept)
-        services = SimpleNamespace(store=kept, verifier=FakeVerifier(), signing=FakeSigning(), keyring=FakeKeyring())
+        services = SimpleNamespace(
+            store=kept,
+            verifier=FakeVerifier(),
+            signing=FakeSigning(),
+            keyring=FakeKeyring(),
+            images=Images(tmp_path / "images"),
+        )
         app = create_app(settings, services)
         app.test_client_class = Client
         secrets = {str(s): kept.api_keys.create(f"key {s}", [s], now=datetime.now(UTC)).secret for s in Scope}
