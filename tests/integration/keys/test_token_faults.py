@@ -204,6 +204,18 @@ def test_a_key_that_wants_its_pin_for_each_signature(
     for _ in range(3):
         assert signer.sign(bytes(32), RSA)
     assert fault.count("C_Login") == 4
+    # The same at a PIN pad: nothing is asked here, and the token asks its holder each time.
+    monkeypatch.setenv("P11_PAD", "1234")
+    fault.control("flags 0 100")
+    signer = open_keyring(fault.module, pin=None).get("nine-c:9c")
+    fault.forget()
+    for scheme in (SignatureScheme.RSA_PKCS1, SignatureScheme.RSA_PSS):
+        assert signer.sign(bytes(32), SignatureAlgorithm(scheme, "sha256"))
+    assert fault.count("C_Login") == 3
+    fault.control("flags 0 100", "C_SignInit 0 200")  # refused at the device
+    assert code_of(lambda: signer.sign(bytes(32), RSA)) == "user_canceled"
+    fault.control("flags 0 100")
+    assert signer.sign(bytes(32), RSA)
 
 
 def test_a_pin_given_by_a_person_is_a_new_try(fault: Fault, softhsm: Token, open_keyring: Open, tmp_path: Path) -> None:
