@@ -1,0 +1,82 @@
+"""Signing keeps PDF/A-2 and later what it is, and PDF/A-1 where every field is visible: veraPDF before and after."""
+
+from __future__ import annotations
+
+import fcntl
+import subprocess
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+import pytest
+
+from signsvc.services import Services
+from signsvc.signing import SignParams, profiles
+from tests.interop.pdfa_bases import pdfa
+
+JAVA = Path(__file__).parent / "java" / "verapdf"
+
+
+@pytest.fixture(scope="session")
+def verapdf() -> Callable[[Sequence[Path]], list[tuple[str, str, str]]]:
+    """`verapdf(files)`: flavour, ``true`` or ``false``, and the rules that fail, of each file."""
+    with (JAVA.parent / ".lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        if not list((JAVA / "lib").glob("validation-model-*.jar")):
+            command = ["mvn", "-q", "-B", "dependency:copy-dependencies", "-DoutputDirectory=lib"]
+            subprocess.run(command, cwd=JAVA, check=True, timeout=600)
+        source, built = JAVA / "VeraHarness.java", JAVA / "classes" / "VeraHarness.class"
+        if not built.is_file() or built.stat().st_mtime < source.stat().st_mtime:
+            command = ["javac", "-cp", "lib/*", "-d", "classes", source.name]
+            subprocess.run(command, cwd=JAVA, check=True, timeout=300)
+
+    def ask(files: Sequence[Path]) -> list[tuple[str, str, str]]:
+        place = f"{JAVA / 'lib'}/*:{JAVA / 'classes'}"
+        command = ["java", "-XX:TieredStopAtLevel=1", "-XX:+UseSerialGC", "-cp", place, "VeraHarness", *map(str, files)]
+        done = subprocess.run(command, capture_output=True, check=True, timeout=300)
+        found = [tuple(line.split("\t")) for line in done.stdout.decode().splitlines()]
+        assert len(found) == len(files)
+        return [(flavour, complies, rules) for flavour, complies, rules in found]
+
+    return ask
+
+
+CLAIMS = ("1b", "2b", "2u", "2a", "3b")
+PLACE = {"page": 1, "rect": [60, 120, 270, 190]}
+
+
+def test_signing_keeps_pdfa(
+    tmp_path: Path, services: Services, verapdf: Callable[[Sequence[Path]], list[tuple[str, str, str]]]
+) -> None:
+    """Every part and conformance at every level; visible where the level is the lowest and the highest."""
+    files: dict[Path, str] = {}
+    for claim in CLAIMS:
+        base = tmp_path / f"{claim}.pdf"
+        base.write_bytes(pdfa(claim))
+        files[base] = claim
+        for level in profiles.LEVELS:
+            for shown in (False, True) if level in ("B-B", "B-LTA") else (False,):
+                target = tmp_path / f"{claim}-{level}-{shown}.pdf"
+                services.signing.sign(
+                    base,
+                    target,
+                    profile=profiles.load(f"pades-{level.lower()}"),
+                    signer=services.keyring.get("p12-person"),
+                    params=SignParams.from_json({"reason": "Phê duyệt", "visible": PLACE} if shown else {}),
+                )
+                files[target] = claim
+    wrong = {
+        path.name: said
+        for path, said in zip(files, verapdf(list(files)), strict=True)
+        if said != (files[path], "true", "")
+    }
+    # PDF/A-1 wants an appearance for every widget, and invisible fields have none (ISO 19005-1 §6.9).
+    unseen = {f"1b-{level}-False.pdf" for level in profiles.LEVELS} | {"1b-B-LTA-True.pdf"}
+    assert wrong == dict.fromkeys(unseen, ("1b", "false", "6.9-2"))
+
+
+def test_verapdf_can_say_no(tmp_path: Path, verapdf: Callable[[Sequence[Path]], list[tuple[str, str, str]]]) -> None:
+    path = tmp_path / "bad.pdf"
+    path.write_bytes(pdfa("2b").replace(b"/OutputIntents [11 0 R]", b"/OutputIntentz [11 0 R]"))
+    ((flavour, complies, rules),) = verapdf([path])
+    assert (flavour, complies) == ("2b", "false")
+    assert rules
