@@ -225,7 +225,11 @@ class Services:
         from signsvc.keys.configured import from_settings
 
         return from_settings(
-            self.settings, shared=self._shared_tokens, pin_source=self._pin_source, prompt=self._prompt
+            self.settings,
+            shared=self._shared_tokens,
+            pin_source=self._pin_source,
+            prompt=self._prompt,
+            http=self._http_for,
         )
 
     @part
