@@ -92,6 +92,39 @@ def test_dss_refuses_without_the_root(dss: Ask, signed: dict[tuple[str, str], Pa
     assert answer["signatures"][0]["indication"] == "INDETERMINATE"
 
 
+@pytest.mark.parametrize(("level", "credential"), [("b-t", "person"), ("b-lta", "ec")])
+def test_dss_accepts_claimed_roles_and_commitments(
+    level: str,
+    credential: str,
+    dss: Ask,
+    services: Services,
+    evidence: dict[str, tuple[Path, ...]],
+    tmp_path: Path,
+) -> None:
+    target = tmp_path / "claims.pdf"
+    params = SignParams.from_json({"capacity": ["KT. CHỦ TỊCH"], "role": "PHÓ CHỦ TỊCH", "commitment": "origin"})
+    signer = services.keyring.get(credential)
+    services.signing.sign(
+        sample("van-ban.pdf"), target, profile=profiles.load(f"pades-{level}"), signer=signer, params=params
+    )
+    bare = level == "b-t"
+    question = Question(
+        target,
+        evidence["anchors"],
+        evidence["intermediates"] if bare else (),
+        evidence["crls"] if bare else (),
+    )
+    (answer,) = dss([question])
+    (signature,) = answer["signatures"]
+    (ours,) = services.verifier.verify(target).signatures
+    assert signature["indication"] == "TOTAL_PASSED", answer
+    assert ours["indication"] == "TOTAL-PASSED"
+    assert signature["format"] == f"PAdES-BASELINE-{level[2:].upper()}", answer
+    assert ours["level"] == level.upper()
+    said = subprocess.run(["pdfsig", "-nocert", str(target)], capture_output=True, text=True, check=True).stdout
+    assert "Signature is Valid" in said
+
+
 def test_dss_sees_two_signatures_on_one_file(
     dss: Ask, services: Services, evidence: dict[str, tuple[Path, ...]], tmp_path: Path
 ) -> None:

@@ -54,7 +54,12 @@ def sign(plan_for: Callable[..., Any]) -> Callable[..., bytes]:
 
 
 def signed_with_pyhanko(
-    data: bytes, plan_for: Callable[..., Any], *, certify: int | None = None, lock: Any = None
+    data: bytes,
+    plan_for: Callable[..., Any],
+    *,
+    certify: int | None = None,
+    lock: Any = None,
+    lock_level: int | None = None,
 ) -> bytes:
     """A document signed by stock pyHanko with a lock or certification."""
     from asn1crypto import keys, x509
@@ -75,7 +80,7 @@ def signed_with_pyhanko(
     meta = PdfSignatureMetadata(
         field_name="First", certify=certify is not None, docmdp_permissions=MDPPerm(certify or 2)
     )
-    spec = SigFieldSpec("First", field_mdp_spec=lock)
+    spec = SigFieldSpec("First", field_mdp_spec=lock, doc_mdp_update_value=MDPPerm(lock_level) if lock_level else None)
     out = PdfSigner(meta, signer, new_field_spec=spec).sign_pdf(IncrementalPdfFileWriter(io.BytesIO(data)))
     return bytes(out.getvalue())
 
@@ -111,6 +116,42 @@ def test_locks_of_earlier_signatures(
     others = signed_with_pyhanko(make_pdf(), plan_for, lock=FieldMDPSpec(FieldMDPAction.EXCLUDE, ["VanThu"]))
     assert refused(others).data["reason"] == "field-locked"
     assert sign(others, field="VanThu")
+
+
+@pytest.mark.parametrize(
+    ("action", "fields", "level", "target", "reason"),
+    [
+        ("ALL", None, None, None, "field-locked"),
+        ("ALL", None, 2, "Next", "field-locked"),
+        ("INCLUDE", ["Other"], 1, None, "certified-no-changes"),
+        ("EXCLUDE", ["Next"], 1, "Next", "certified-no-changes"),
+        ("INCLUDE", ["Other"], 2, None, None),
+        ("INCLUDE", ["Next"], 2, "Next", "field-locked"),
+        ("INCLUDE", ["Nex"], 2, "Next", None),
+        ("EXCLUDE", ["Next"], 2, "Next", None),
+        ("EXCLUDE", ["Next"], 3, None, "field-locked"),
+    ],
+)
+def test_locks_of_approval_signatures(
+    action: str,
+    fields: list[str] | None,
+    level: int | None,
+    target: str | None,
+    reason: str | None,
+    make_pdf: Callable[..., bytes],
+    plan_for: Callable[..., Any],
+    refused: Callable[..., DocumentError],
+    sign: Callable[..., bytes],
+) -> None:
+    """An approval signature locks fields, and with /P the whole document (ISO 32000-2 §12.7.5.5, table 233)."""
+    from pyhanko.sign.fields import FieldMDPAction, FieldMDPSpec
+
+    lock = FieldMDPSpec(FieldMDPAction[action], fields)
+    data = signed_with_pyhanko(make_pdf(), plan_for, lock=lock, lock_level=level)
+    if reason is None:
+        assert sign(data, field=target).count(b"/ByteRange") == 2
+    else:
+        assert refused(data, field=target).data["reason"] == reason
 
 
 def test_a_certification_is_the_first_signature(
@@ -233,6 +274,28 @@ def test_permission_bits(make_pdf: Callable[..., bytes], refused: Callable[..., 
         make_pdf(), tmp_path, "--encrypt", "", "owner", "256", "--modify=none", "--annotate=n", "--form=n", "--"
     )
     assert refused(data).data["reason"] == "permissions"
+
+
+def test_permission_to_fill_forms_is_for_fields_that_stand_there(
+    make_pdf: Callable[..., bytes],
+    refused: Callable[..., DocumentError],
+    sign: Callable[..., bytes],
+    tmp_path: Path,
+) -> None:
+    """Bit 9 permits a signature in an existing field, and no new field (ISO 32000-2 table 22)."""
+    from pyhanko.pdf_utils.incremental_writer import IncrementalPdfFileWriter
+    from pyhanko.sign.fields import SigFieldSpec, append_signature_field
+
+    stream = io.BytesIO(make_pdf())
+    writer = IncrementalPdfFileWriter(stream)
+    append_signature_field(writer, SigFieldSpec("GiamDoc"))
+    writer.write_in_place()
+    limits = ["--modify=none", "--annotate=n", "--form=y"]
+    data = _qpdf(stream.getvalue(), tmp_path, "--encrypt", "", "owner", "256", *limits, "--")
+    assert refused(data).data["reason"] == "permissions"
+    assert sign(data, field="GiamDoc")
+    forbidden = _qpdf(stream.getvalue(), tmp_path, "--encrypt", "", "owner", "256", *limits[:2], "--form=n", "--")
+    assert refused(forbidden, field="GiamDoc").data["reason"] == "permissions"
 
 
 def test_an_owner_without_password_is_not_bound_by_permissions(
