@@ -82,11 +82,13 @@ def _writable(directory: Path, option: str) -> None:
 
 
 def run(
-    todo: dict[Path, Path], work: Callable[[Path, Path], SignResult], *, jobs: int, label: str, as_json: bool
+    todo: dict[Path, Path], work: Callable[[Path, Path], SignResult | None], *, jobs: int, label: str, as_json: bool
 ) -> int:
-    """Do `work` for every file; a file that fails does not stop the others.  Exit code 0 or 4."""
+    """Do `work` for every file (None: it was done before); a file that fails does not stop the others.
 
-    def one(path: Path) -> SignResult | SignsvcError:
+    Exit code 0 or 4."""
+
+    def one(path: Path) -> SignResult | SignsvcError | None:
         if not path.is_file():
             return DocumentError("not_found")
         try:
@@ -102,8 +104,10 @@ def run(
             if isinstance(result, SignsvcError):
                 status = EXIT_PROBLEM
                 _failed(path, result, as_json=as_json)
-            else:
+            elif result is not None:
                 _done(path, todo[path], result, as_json=as_json)
+            elif not as_json:
+                click.echo(f"{todo[path]}: đã ký từ trước / signed before")
             step()
     return status
 
