@@ -75,7 +75,18 @@ def now() -> datetime:
 def create_app(settings: Settings, services: AppServices | None = None) -> Flask:
     """The WSGI application.  Made in each worker after the fork; nothing heavy is opened before it is needed."""
     from signsvc.web import pages
-    from signsvc.web.api import catalogue, documents, health, jobs, revisions, sessions, sign, signatures, verify
+    from signsvc.web.api import (
+        catalogue,
+        documents,
+        health,
+        jobs,
+        revisions,
+        sessions,
+        sign,
+        signatures,
+        timestamp,
+        verify,
+    )
 
     if services is None:
         from signsvc.services import Services
@@ -97,7 +108,7 @@ def create_app(settings: Settings, services: AppServices | None = None) -> Flask
     problems.register(app)
     app.before_request(_begin)
     app.after_request(_finish)
-    for room in (health, sign, verify, revisions, documents, signatures, sessions, jobs, catalogue, pages):
+    for room in (health, sign, verify, revisions, documents, signatures, timestamp, sessions, jobs, catalogue, pages):
         app.register_blueprint(room.blueprint)
     return app
 

@@ -3,12 +3,16 @@ for each, and the next authority where there is one."""
 
 from __future__ import annotations
 
+import base64
+import hashlib
+import json
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
 import test_pki
+from signsvc.trust import tsa_token
 from test_pki.responders import Responders
 from tests.support.installation import install
 from tests.support.service import Answer, Service, running
@@ -97,3 +101,32 @@ def test_a_revoked_authority_is_refused_over_http(pki: test_pki.Pki, responders:
         responders.fault(path, "revoked", label="tsa1")
     with running(install(tmp_path, pki, responders), workers=1) as service:
         assert "TSA 2" in stamped_by(service, sign(service))
+
+
+def nonce_of(token: str) -> int:
+    """The nonce that the service sent: the token repeats it."""
+    from asn1crypto import cms, tsp  # noqa: F401
+
+    info = cms.ContentInfo.load(base64.b64decode(token))["content"]["encap_content_info"]["content"].parsed
+    return int(info["nonce"].native)
+
+
+def test_a_token_over_a_digest_and_how_authorities_do(service: Service, responders: Responders) -> None:
+    digest = hashlib.sha256(PDF).hexdigest()
+    sent = {"Content-Type": "application/json"}
+    answer = service.call("POST", "/v1/timestamp", json.dumps({"hash": digest}), sent)
+    assert answer.status == 200, answer.body
+    assert answer.json["tsa"] == "tsa1"
+    checked = tsa_token.check(
+        base64.b64decode(answer.json["token"]), bytes.fromhex(digest), "sha256", nonce=nonce_of(answer.json["token"])
+    )
+    assert checked.gen_time.isoformat().replace("+00:00", "Z") == answer.json["time"]
+    for body in ({"hash": digest[:-2]}, {"hash": digest, "hash_algorithm": "sha512"}, {"hash": "zz" * 32}, {}, []):
+        assert service.call("POST", "/v1/timestamp", json.dumps(body), sent).code == "invalid_request"
+    responders.fault("/tsa/1", "down")
+    for _ in range(3):
+        assert service.call("POST", "/v1/timestamp", json.dumps({"hash": digest}), sent).json["tsa"] == "tsa2"
+    first, second = service.call("GET", "/v1/timestamp-authorities").json["authorities"]
+    assert (first["name"], first["state"], first["failures"]) == ("tsa1", "resting", 2)
+    assert first["rests_until"]
+    assert (second["name"], second["state"], second["rests_until"]) == ("tsa2", "ready", None)
