@@ -86,6 +86,7 @@ def sign(
     from signsvc.services import Services
     from signsvc.settings import Settings
     from signsvc.signing import SignParams, SignResult, Visible, profiles
+    from signsvc.signing.profiles.apply import check_credential
     from signsvc.types import Certificate
 
     settings = Settings.load()
@@ -110,6 +111,8 @@ def sign(
             services.keyring = Keyring((), (), files, "trial")  # named for this call; the warning is ours
             if settings.mode != "trial":
                 _warn_of_software_key()
+        if pkcs12 is None:
+            check_credential(wanted, str(credential))
         signer = services.keyring.get("pkcs12" if pkcs12 is not None else str(credential))
         if image is not None:
             from signsvc.signing.appearance import images

@@ -117,6 +117,7 @@ Model = TypeVar("Model", bound=BaseModel)
 def sign() -> Response:
     def prepare(params: SignRequest, image: bytes | None) -> Work:
         from signsvc.signing.model import SignParams
+        from signsvc.signing.profiles.apply import check_credential
         from signsvc.signing.visible import Visible
 
         profile = state().profiles().get(params.profile)
@@ -128,6 +129,7 @@ def sign() -> Response:
         if image is not None:
             sign_params = replace(sign_params, visible=replace(sign_params.visible or Visible(), picture=image))
         sign_params = services.images.supplied(sign_params, profile.appearance, params.credential)
+        check_credential(profile, params.credential)
         signer = services.keyring.get(params.credential)
         return lambda source, target: services.signing.sign(
             source, target, profile=profile, signer=signer, params=sign_params
