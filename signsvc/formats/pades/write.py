@@ -39,6 +39,7 @@ from signsvc.formats.pades.stamp import AppearanceStyle
 from signsvc.formats.pades.write_access import get
 from signsvc.formats.pades.write_gate import check_may_sign, read_fields
 from signsvc.formats.pades.write_open import CHUNK, Opened, in_our_words, open_writer
+from signsvc.formats.pades.write_seed import check_seed
 from signsvc.types import EvidenceItem, EvidenceKind
 
 # Octets kept for a PDF MAC (ISO/TS 32004) beside the signature in encrypted PDF 2.0 files.
@@ -177,6 +178,8 @@ def prepare_revision(
     opened = opened or open_writer(stream)
     fields = check_may_sign(opened, spec.field, certify=spec.certify is not None)
     name = spec.field or _free_name(fields.names, "Signature")
+    with in_our_words():
+        check_seed(fields.empty.get(name), plan, spec)
     if isinstance(opened.writer, OwnWriter):
         signer = plan.certificate.common_name
         own = append_signature(

@@ -16,6 +16,7 @@ import pytest
 from signsvc.errors import DocumentError
 from signsvc.formats.pades.selfcheck import check_written
 from signsvc.formats.pades.write import SignatureSpec, sign_revision
+from signsvc.formats.pades.write_seed import check_seed
 
 WHEN = datetime(2026, 11, 23, 9, 0, tzinfo=UTC)
 
@@ -369,3 +370,65 @@ def test_damaged_documents_end_in_our_words(make_pdf: Callable[..., bytes], plan
             ends["signed"] += 1
     assert ends["signed"] > 10
     assert ends["document_unreadable"] > 10
+
+
+@pytest.mark.parametrize(
+    ("entries", "spec", "reason"),
+    [
+        ({"Ff": 1, "Filter": "/Other.Handler"}, {}, "seed-filter"),
+        ({"Ff": 1, "Filter": "/Adobe.PPKLite"}, {}, None),
+        ({"Ff": 2, "SubFilter": ["/adbe.pkcs7.detached"]}, {}, "seed-format"),
+        ({"Ff": 2, "SubFilter": ["/adbe.pkcs7.detached", "/ETSI.CAdES.detached"]}, {}, None),
+        ({"Ff": 0, "SubFilter": ["/adbe.pkcs7.detached"]}, {}, "a wish"),
+        ({"Ff": 64, "DigestMethod": ["SHA512"]}, {}, "seed-digest"),
+        ({"Ff": 64, "DigestMethod": ["SHA256"]}, {}, None),
+        ({"Ff": 8, "Reasons": ["Phê duyệt"]}, {}, "seed-reason"),
+        ({"Ff": 8, "Reasons": ["Phê duyệt"]}, {"reason": "Phê duyệt"}, None),
+        ({"Ff": 8, "Reasons": ["."]}, {"reason": "Phê duyệt"}, "seed-reason"),
+        ({"Ff": 0, "MDP": 2}, {}, "seed-certification"),
+        ({"Ff": 128, "LockDocument": "/true"}, {}, "seed-certification"),
+        ({"Ff": 32, "AddRevInfo": True}, {}, "seed-revocation"),
+    ],
+)
+def test_what_a_seed_value_requires(
+    entries: dict[str, Any], spec: dict[str, Any], reason: str | None, plan_for: Callable[..., Any]
+) -> None:
+    from pyhanko.pdf_utils import generic
+
+    def made(value: Any) -> Any:
+        if isinstance(value, bool):
+            return generic.BooleanObject(value)
+        if isinstance(value, int):
+            return generic.NumberObject(value)
+        if isinstance(value, list):
+            return generic.ArrayObject(map(made, value))
+        return generic.NameObject(value) if value.startswith("/") else generic.TextStringObject(value)
+
+    seed = generic.DictionaryObject({generic.NameObject(f"/{key}"): made(value) for key, value in entries.items()})
+    if "MDP" in entries:
+        level = {generic.NameObject("/P"): generic.NumberObject(entries["MDP"])}
+        seed[generic.NameObject("/MDP")] = generic.DictionaryObject(level)
+    field = generic.DictionaryObject({generic.NameObject("/SV"): seed})
+    plan, _ = plan_for()
+    if reason is None or reason == "a wish":
+        check_seed(field, plan, SignatureSpec(WHEN, **spec))
+        return
+    with pytest.raises(DocumentError) as caught:
+        check_seed(field, plan, SignatureSpec(WHEN, **spec))
+    assert caught.value.data["reason"] == reason
+    assert "seed" not in caught.value.text("vi")
+
+
+def test_a_seed_value_is_judged_before_the_key(
+    make_pdf: Callable[..., bytes], refused: Callable[..., DocumentError], sign: Callable[..., bytes]
+) -> None:
+    from pyhanko.pdf_utils.incremental_writer import IncrementalPdfFileWriter
+    from pyhanko.sign.fields import SigFieldSpec, SigSeedValFlags, SigSeedValueSpec, append_signature_field
+
+    seed = SigSeedValueSpec(flags=SigSeedValFlags.REASONS, reasons=["Phê duyệt"])
+    stream = io.BytesIO(make_pdf())
+    writer = IncrementalPdfFileWriter(stream)
+    append_signature_field(writer, SigFieldSpec("GiamDoc", seed_value_dict=seed))
+    writer.write_in_place()
+    assert refused(stream.getvalue(), field="GiamDoc").data["reason"] == "seed-reason"
+    assert sign(stream.getvalue(), field="GiamDoc", reason="Phê duyệt")
