@@ -151,9 +151,7 @@ def _check(
         raise TokenError("key_usage_not_critical")
     if not certificate.not_before <= info.gen_time <= certificate.not_after:
         raise TokenError("certificate_validity")
-    return CheckedToken(
-        token, info.gen_time, info.serial_number, info.policy_oid, certificate, carried, info.accuracy
-    )
+    return CheckedToken(token, info.gen_time, info.serial_number, info.policy_oid, certificate, carried, info.accuracy)
 
 
 class _Info:
