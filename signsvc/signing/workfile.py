@@ -9,9 +9,12 @@ import os
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
-from typing import BinaryIO
+from typing import TYPE_CHECKING, BinaryIO
 
 from signsvc.errors import DocumentError, InternalError, StorageError
+
+if TYPE_CHECKING:
+    from hashlib import _Hash as Hash
 
 CHUNK = 1 << 20
 FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
@@ -20,10 +23,11 @@ FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 class WorkFile:
     """A private copy of a document, opened for reading and writing."""
 
-    def __init__(self, stream: BinaryIO, path: Path, target: Path, size: int) -> None:
+    def __init__(self, stream: BinaryIO, path: Path, target: Path, size: int, state: Hash) -> None:
         self.stream = stream
         self.path = path
         self.base_size = size  # of the document without what is added here
+        self._state = state  # SHA-256 over the document, taken while it was copied
         self._target = target
         self.committed = False
 
@@ -32,14 +36,14 @@ class WorkFile:
         self.stream.seek(0)
         self.stream.truncate()
         with source.open("rb") as original:
-            _copy(original, self.stream)
+            self._state = _copy(original, self.stream)[1]
 
     def commit(self) -> tuple[str, int]:
         """Put it in the target's place, whole; its SHA-256 in hex and its size."""
         self.stream.flush()
         os.fsync(self.stream.fileno())
-        self.stream.seek(0)
-        state = hashlib.sha256()
+        self.stream.seek(self.base_size)
+        state = self._state.copy()
         while chunk := self.stream.read(CHUNK):
             state.update(chunk)
         size = self.stream.tell()
@@ -65,8 +69,8 @@ def work_file(source: Path, target: Path) -> Iterator[WorkFile]:
             stream = stack.enter_context(os.fdopen(descriptor, "r+b"))
             # mkstemp makes private files; the result is as readable as the document it comes from
             os.fchmod(stream.fileno(), os.fstat(original.fileno()).st_mode & 0o666)
-            size = _copy(original, stream)
-            work = WorkFile(stream, path, target, size)
+            size, state = _copy(original, stream)
+            work = WorkFile(stream, path, target, size, state)
             yield work
     except OSError as error:
         if error.errno in FULL:
@@ -84,10 +88,11 @@ def _opened(source: Path) -> BinaryIO:
         raise DocumentError("document_unreadable") from None
 
 
-def _copy(original: BinaryIO, stream: BinaryIO) -> int:
-    size = 0
+def _copy(original: BinaryIO, stream: BinaryIO) -> tuple[int, Hash]:
+    size, state = 0, hashlib.sha256()
     while chunk := original.read(CHUNK):
         stream.write(chunk)
+        state.update(chunk)
         size += len(chunk)
     stream.flush()
-    return size
+    return size, state

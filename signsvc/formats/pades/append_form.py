@@ -8,7 +8,9 @@ from datetime import datetime
 from typing import Protocol
 
 from signsvc.formats.pades.append_update import NotCoveredError, Placeholder, Update
+from signsvc.formats.pades.drawing import Appearance
 from signsvc.formats.pades.fields import Visits, rectangle, walk
+from signsvc.formats.pades.pages import geometry_of, index_of, placed
 from signsvc.formats.pdf import Document, LimitError, Name, PdfDict, PdfError, PdfObject, PdfString, Ref, Stream
 from signsvc.formats.pdf.emit import NewObject, NewStream
 from signsvc.types import EvidenceItem, EvidenceKind
@@ -35,7 +37,11 @@ class Spec(Protocol):
     @property
     def certify(self) -> int | None: ...
     @property
+    def page(self) -> int: ...
+    @property
     def rect(self) -> tuple[float, float, float, float] | None: ...
+    @property
+    def appearance(self) -> Appearance | None: ...
 
 
 class Form:
@@ -69,7 +75,7 @@ class Form:
             entries["Reference"] = [
                 {"Type": Name("SigRef"), "TransformMethod": Name("DocMDP"), "TransformParams": params}
             ]
-        field = self._existing(name) if existing else self._new(name, spec)
+        field = self._existing(name, spec) if existing else self._new(name, spec)
         held = self.update.add(Placeholder(entries, room))
         self._hold(field, held)
         if spec.certify is not None:
@@ -133,7 +139,7 @@ class Form:
         entries["V"] = value
         self.update.replace(ref, entries)
 
-    def _existing(self, name: str) -> tuple[Ref, dict[str, NewObject]]:
+    def _existing(self, name: str, spec: Spec) -> tuple[Ref, dict[str, NewObject]]:
         revision = self.update.revision
         tree = walk(revision, Visits(self._document.limits.fields))
         found = [field for field in tree.fields if field.name == name]
@@ -144,31 +150,58 @@ class Form:
             raise NotCoveredError
         entries: dict[str, NewObject] = dict(self.update.dictionary(found[0].ref))
         box = rectangle(revision, found[0].widget)
-        if box is not None and box[0] != box[2] and box[1] != box[3]:
-            raise NotCoveredError  # it may have to show something
+        if box is not None and spec.appearance is not None and box[0] != box[2] and box[1] != box[3]:
+            page = found[0].widget.get("P")
+            shown = revision.dictionary(page) if isinstance(page, Ref) else None
+            if shown is None:
+                raise NotCoveredError
+            entries["AP"] = self._drawn(spec.appearance, box, geometry_of(revision, shown).rotate)
         self._flags(None)
         return found[0].ref, entries
 
     def _new(self, name: str, spec: Spec) -> tuple[Ref, dict[str, NewObject]]:
-        if spec.rect is not None:
-            raise NotCoveredError
-        return self._invisible(name)
+        if spec.rect is None:
+            return self._invisible(name)
+        pages = self.update.revision.pages()
+        index = index_of(spec.page, len(pages))
+        ref, page = pages[index]
+        place = placed(geometry_of(self.update.revision, page), index, spec.rect)
+        return self._widget(name, ref, place.rect, spec.appearance, place.rotate)
 
     def _invisible(self, name: str) -> tuple[Ref, dict[str, NewObject]]:
         pages = self.update.revision.pages()
-        page = pages[0][0] if pages else None
+        if not pages:
+            raise NotCoveredError
+        return self._widget(name, pages[0][0], (0, 0, 0, 0), None, 0)
+
+    def _widget(
+        self,
+        name: str,
+        page: Ref | None,
+        rect: tuple[float, float, float, float],
+        appearance: Appearance | None,
+        rotate: int,
+    ) -> tuple[Ref, dict[str, NewObject]]:
         if page is None:
             raise NotCoveredError
         entries: dict[str, NewObject] = {
             "FT": Name("Sig"), "T": text(name), "Type": Name("Annot"), "Subtype": Name("Widget"),
-            "F": _PRINT_LOCKED, "Rect": [0, 0, 0, 0], "P": page,
+            "F": _PRINT_LOCKED, "Rect": list(rect), "P": page,
         }  # fmt: skip
+        if appearance is not None and rect[0] != rect[2] and rect[1] != rect[3]:
+            entries["AP"] = self._drawn(appearance, rect, rotate)
         ref = self.update.add(None)
         holder = self.update.dictionary(page)
         if self._append(holder, "Annots", ref):
             self.update.replace(page, holder)
         self._flags(ref)
         return ref, entries
+
+    def _drawn(self, appearance: Appearance, box: tuple[float, float, float, float], rotate: int) -> NewObject:
+        width, height = box[2] - box[0], box[3] - box[1]
+        if rotate in (90, 270):
+            width, height = height, width
+        return {"N": self.update.add(appearance.draw(width, height, rotate).form)}
 
     def _append(self, holder: PdfDict, key: str, ref: Ref) -> bool:
         """Append `ref` to the array at `key`, which may be an object of its own; whether `holder` itself changed."""

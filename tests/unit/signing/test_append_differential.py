@@ -20,6 +20,7 @@ from signsvc.formats.pades.selfcheck import check_written
 from signsvc.formats.pades.write import SignatureSpec, extend_revision, sign_revision
 from signsvc.formats.pades.write_open import open_writer
 from signsvc.formats.pdf import Document
+from signsvc.signing.appearance import text_stamp
 from signsvc.types import EvidenceItem, EvidenceKind, Grade, Origin
 from tests.pdf_writer import PdfWriter
 
@@ -68,6 +69,11 @@ SHAPES: dict[str, Callable[[], bytes]] = {
     "old-version": lambda: PdfWriter().data.replace(b"%PDF-1.7", b"%PDF-1.4"),
     "catalog-version": lambda: PdfWriter(catalog=b" /Version /2.0").data,
     "extensions": lambda: PdfWriter(catalog=b" /Extensions << /ADBE << /BaseVersion /1.7 /ExtensionLevel 8 >> >>").data,
+    "shown-field": lambda: _field_in(
+        "table",
+        o21=EMPTY.replace(b"/Rect [0 0 0 0]", b"/Rect [100 100 300 180]"),
+        o3=_page(b" /Annots [21 0 R] /Rotate 270 "),
+    ),
     "rotated": lambda: PdfWriter(extra={3: _page(b" /Rotate 90 ")}).data,
 }
 SPECS = {
@@ -142,6 +148,24 @@ def test_an_existing_field_is_filled(shape: str, plan_for: Callable[..., Any], p
     assert _seen(ours) == _seen(theirs)
     (tmp_path / "ours.pdf").write_bytes(ours)
     assert "Signature is Valid" in pdfsig(tmp_path / "ours.pdf")
+
+
+@pytest.mark.parametrize("shape", ["table", "streams", "rotated", "three-pages", "form-in-streams", "shown-field"])
+def test_a_visible_signature_looks_the_same(shape: str, plan_for: Callable[..., Any], tmp_path: Path) -> None:
+    data, (plan, sign) = SHAPES[shape](), plan_for()
+    where: dict[str, Any] = {"field": "Empty"} if shape == "shown-field" else {"rect": (50, 60, 250, 140), "page": -1}
+    spec = SignatureSpec(WHEN, appearance=text_stamp(("Người ký: Nguyễn Văn Á",), frame=True), **where)
+    shown = []
+    for own in (True, False):
+        path = tmp_path / f"{own}.pdf"
+        path.write_bytes(_signed(data, plan, sign, spec, own=own)[0])
+        command: list[str] = ["pdftoppm", "-r", "50", str(path)]
+        shown.append(subprocess.run(command, capture_output=True, timeout=60, check=True).stdout)
+        checked = subprocess.run(["qpdf", "--check", path], capture_output=True, timeout=60, check=False)
+        assert checked.returncode == 0, checked.stderr
+    path.write_bytes(data)
+    assert shown[0] == shown[1]
+    assert shown[0] != subprocess.run(command, capture_output=True, timeout=60, check=True).stdout
 
 
 @pytest.mark.parametrize("extra", [b" /Lock << /Type /SigFieldLock /Action /All >>", b" /SV << /Ff 0 >>"])
