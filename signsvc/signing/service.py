@@ -258,9 +258,7 @@ class SigningService:
         )
 
     # signing ---------------------------------------------------------------------------------------------------
-    def _prepare(
-        self, profile: Profile, signer: Signer, trust: TrustInput, claims: tuple[bytes, ...] = ()
-    ) -> Settled:
+    def _prepare(self, profile: Profile, signer: Signer, trust: TrustInput, claims: tuple[bytes, ...] = ()) -> Settled:
         from signsvc.formats.cms.write import CmsPlan
 
         gatherer = self._gatherer(profile.policy, trust)
