@@ -114,3 +114,14 @@ def test_on_the_command_line(pki: test_pki.Pki, tmp_path: Path, monkeypatch: pyt
     assert json.loads(done.stdout)["signature"]["level"] == "B-B"
     images = run("pdfimages", "-list", tmp_path / "a-signed.pdf").decode().splitlines()
     assert [line.split()[2] for line in images[2:]] == ["image", "smask"]
+
+
+def test_profiles_of_copies_are_visible_unasked(shared: Services, place: Path) -> None:
+    path = place / "ban-sao.pdf"
+    path.write_bytes(document())
+    result = sign(shared, path, "agency", SignParams(metadata=METADATA), profile="sao-y")
+    assert result.level == "B-LT"
+    lines = run("pdftotext", "-y", "0", "-x", "300", "-W", "300", "-H", "60", path, "-").decode().split("\n")
+    assert lines[:2] == ["Sao y", "SỞ NỘI VỤ"]
+    with pytest.raises(RequestError, match="image_missing"):
+        sign(shared, path, "agency", SignParams(), profile="van-ban-dong-dau")

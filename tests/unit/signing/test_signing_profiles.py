@@ -21,9 +21,10 @@ from signsvc.types import Certificate
 
 def test_built_in_profiles() -> None:
     found = profiles.builtin()
-    assert list(found) == [f"{family}-b-{end}" for family in ("cong-vu", "pades") for end in ("b", "t", "lt", "lta")]
+    families = [f"{family}-{level.lower()}" for family in ("cong-vu", "pades") for level in profiles.LEVELS]
+    assert [name for name in found if name in families] == families
     assert {p.level for p in found.values()} == set(profiles.LEVELS)
-    assert all(p.require_path == (p.policy == "cong-vu") == p.id.startswith("cong-vu") for p in found.values())
+    assert all(p.require_path == (p.policy == "cong-vu") == (not p.id.startswith("pades")) for p in found.values())
     assert all(len(p.sha256) == 64 and p.title_vi and p.title_en for p in found.values())
 
 
