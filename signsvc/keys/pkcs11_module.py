@@ -32,6 +32,7 @@ from signsvc.keys.pkcs11_raw import RawModule
 from signsvc.keys.refusals import Identity, Refusals
 
 _START_TRIES = 6
+_REINITIALIZE_SECONDS = 2.0  # at most this often is a module that shows no token started afresh
 
 
 class Pkcs11Module:
@@ -193,7 +194,7 @@ class Pkcs11Module:
                 time.sleep(0.05 * 2**attempt)
                 continue
             # Some modules read their slots at C_Initialize only: look afresh while no session would suffer.
-            if found or self._open or time.monotonic() - self._reinitialized < 5:
+            if found or self._open or time.monotonic() - self._reinitialized < _REINITIALIZE_SECONDS:
                 if not found and failed is not None:
                     raise failed
                 return found
