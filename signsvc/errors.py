@@ -173,6 +173,7 @@ PROBLEMS: dict[str, ProblemSpec] = {
     "signing_time_stale": ProblemSpec(409),
     "base_in_signing": ProblemSpec(409, retryable=True),
     "base_changed": ProblemSpec(409),
+    "attributes_mismatch": ProblemSpec(409),
     "document_too_large": ProblemSpec(413, csc="invalid_request"),
     "unsupported_format": ProblemSpec(415, csc="invalid_request"),
     "wrong_content_type": ProblemSpec(415, csc="invalid_request"),

@@ -28,6 +28,7 @@ VERBS: dict[str, tuple[str, str, str]] = {
     "profile": ("signsvc.cli.profile", "profile", "List and show signing profiles."),
     "revision": ("signsvc.cli.revision", "revision", "Write the document as it was signed."),
     "serve": ("signsvc.cli.serve", "serve", "Run the HTTP service."),
+    "session": ("signsvc.cli.session", "session", "Sign with a key of this machine through a service."),
     "sign": ("signsvc.cli.sign", "sign", "Sign files."),
     "token": ("signsvc.cli.token", "token", "Show PKCS#11 modules, tokens and certificates; test keys."),
     "trust": ("signsvc.cli.trust", "trust", "Install, list and remove trusted certificates."),

@@ -86,6 +86,20 @@ class HttpClient:
         """POST `body`; as `get`, but only 307 and 308 are followed."""
         return self._call("POST", url, body, kind, {**(headers or {}), "Content-Type": content_type}, deadline)
 
+    def send(
+        self,
+        method: str,
+        url: str,
+        body: bytes,
+        *,
+        content_type: str,
+        kind: str = "other",
+        headers: Mapping[str, str] | None = None,
+        deadline: float | None = None,
+    ) -> Response:
+        """PUT, DELETE and the like, as `post`."""
+        return self._call(method, url, body, kind, {**(headers or {}), "Content-Type": content_type}, deadline)
+
     def close(self) -> None:
         """Close idle connections."""
         with self._lock:
@@ -104,7 +118,7 @@ class HttpClient:
             location = response.headers.get("location")
             if response.status not in (301, 302, 303, 307, 308) or not location:
                 return response
-            if method == "POST" and response.status not in (307, 308):
+            if method != "GET" and response.status not in (307, 308):
                 raise refused("redirect")
             if target.scheme == "https" and location.lower().startswith("http:"):
                 raise refused("redirect")
