@@ -122,6 +122,20 @@ class SigningPool:
         desk = _Desk(self._clock, tsa or self._tsa, self._verifier, trust or TrustInput(), policy)
         return self._run(job, source, target, desk, lambda answer: wire.result_from_json(answer, None))
 
+    def timestamp(
+        self,
+        source: Path,
+        target: Path,
+        *,
+        policy: str = "hon-hop",
+        trust: TrustInput | None = None,
+        tsa: Timestamper | None = None,
+    ) -> SignResult:
+        """See `SigningService.timestamp`; besides, what `sign` raises."""
+        job = {"op": "timestamp", "policy": policy, "chain": []}
+        desk = _Desk(self._clock, tsa or self._tsa, self._verifier, trust or TrustInput(), policy)
+        return self._run(job, source, target, desk, lambda answer: wire.result_from_json(answer, None))
+
     def prepare(
         self,
         source: Path,

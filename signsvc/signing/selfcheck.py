@@ -31,13 +31,28 @@ def extension(report: dict[str, Any], *, level: str, revisions_before: int) -> s
     """The lowest level of the report's signatures.  An extension must reach its purpose: document timestamps that
     hold, and at B-LTA that level for every signature that has not failed.  Raises like `signature`."""
     _nothing_broken(report, revisions_before)
-    added = [t for t in report["timestamps"] if (t["scope"] or {}).get("revision", 0) > revisions_before]
+    added = _added(report, revisions_before)
     if any(t["indication"] == Indication.TOTAL_FAILED for t in added) or (level == "B-LTA" and not added):
         raise _failed("timestamp")
     sound = [s for s in report["signatures"] if s["indication"] != Indication.TOTAL_FAILED]
     if not sound:
         raise _failed("no sound signature")
     return min((str(s["level"]) for s in sound), key=_rank)
+
+
+def timestamped(report: dict[str, Any], revisions_before: int) -> str:
+    """The lowest level of the report's sound signatures, ``timestamp`` where there are none.  There must be a new
+    document timestamp that holds.  Raises like `signature`."""
+    _nothing_broken(report, revisions_before)
+    added = _added(report, revisions_before)
+    if not added or any(t["indication"] == Indication.TOTAL_FAILED for t in added):
+        raise _failed("timestamp")
+    sound = [s for s in report["signatures"] if s["indication"] != Indication.TOTAL_FAILED]
+    return min((str(s["level"]) for s in sound), key=_rank, default="timestamp")
+
+
+def _added(report: dict[str, Any], revisions_before: int) -> list[dict[str, Any]]:
+    return [t for t in report["timestamps"] if (t["scope"] or {}).get("revision", 0) > revisions_before]
 
 
 def _nothing_broken(report: dict[str, Any], revisions_before: int, but: str | None = None) -> None:

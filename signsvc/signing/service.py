@@ -152,20 +152,60 @@ class SigningService:
 
         Raises like `sign`; `RequestError` (``invalid_request``) for a document without signatures.
         """
-        from signsvc.formats.pades.write import RoomTooSmallError
-
         if level not in LEVELS[1:]:
             raise RequestError("invalid_request", reason="level is one of B-T, B-LT, B-LTA")
         trust = trust or TrustInput()
         gatherer = self._gatherer(policy, trust)
-        with work_file(source, target) as work:
-            seen = precheck.document(work, None)
+
+        def add(work: WorkFile, stamping: Stamping, seen: precheck.Document) -> None:
             if not seen.signers:
                 raise RequestError("invalid_request", reason="the document has no signature")
-            stamping = Stamping(tsa or self._tsa, self._clock, self._room)
+            self._extend(work, gatherer, level, stamping, seen)
+
+        def check(report: dict[str, Any], revisions: int) -> str:
+            return selfcheck.extension(report, level=level, revisions_before=revisions)
+
+        return self._added(source, target, policy, trust, tsa, add, check)
+
+    def timestamp(
+        self,
+        source: Path,
+        target: Path,
+        *,
+        policy: str = "hon-hop",
+        trust: TrustInput | None = None,
+        tsa: Timestamper | None = None,
+    ) -> SignResult:
+        """Add a document timestamp (EN 319 142-1 §5.4.3) to the document at `source`, signed or not, into `target`.
+
+        Answers the lowest level of its signatures, ``timestamp`` where it has none.  Raises like `sign`.
+        """
+        from signsvc.formats.pades.write import extend_revision
+
+        def add(work: WorkFile, stamping: Stamping, _: precheck.Document) -> None:
+            extend_revision(work.stream, timestamp=stamping, timestamp_room=stamping.room.octets)
+
+        return self._added(source, target, policy, trust or TrustInput(), tsa, add, selfcheck.timestamped)
+
+    def _added(
+        self,
+        source: Path,
+        target: Path,
+        policy: str,
+        trust: TrustInput,
+        tsa: Timestamper | None,
+        add: Callable[[WorkFile, Stamping, precheck.Document], None],
+        check: Callable[[dict[str, Any], int], str],
+    ) -> SignResult:
+        """`add` to a copy of the document, have it verified, `check` the report and how many revisions there were."""
+        from signsvc.formats.pades.write import RoomTooSmallError
+
+        with work_file(source, target) as work:
+            seen = precheck.document(work, None)
             for attempt in (1, 2):
+                stamping = Stamping(tsa or self._tsa, self._clock, self._room)
                 try:
-                    self._extend(work, gatherer, level, stamping, seen)
+                    add(work, stamping, seen)
                     break
                 except RoomTooSmallError as error:
                     self._room.learn(error.needed)
@@ -174,7 +214,7 @@ class SigningService:
                     work.restart(source)
             work.stream.flush()
             report = self._verified(work.path, policy, trust)
-            reached = selfcheck.extension(report, level=level, revisions_before=seen.revisions)
+            reached = check(report, seen.revisions)
             sha256, size = work.commit()
         return SignResult(
             level=reached,

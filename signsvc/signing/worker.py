@@ -101,6 +101,8 @@ def _run(services: dict[bool, SigningService], sock: socket.socket, job: dict[st
     tsa = parent if job["tsa"] else None
     if job["op"] == "extend":
         result = service.extend(source, target, level=job["level"], policy=job["policy"], trust=trust, tsa=tsa)
+    elif job["op"] == "timestamp":
+        result = service.timestamp(source, target, policy=job["policy"], trust=trust, tsa=tsa)
     elif job["op"] in ("prepare", "complete"):
         return _step(service, source, target, job, parent, tsa)
     else:

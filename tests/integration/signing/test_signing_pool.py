@@ -116,6 +116,12 @@ def test_a_service_signs_and_extends_through_workers(shared: Services, place: Pa
     assert not list(place.glob(".signsvc-*"))
 
 
+def test_a_document_timestamp_through_workers(shared: Services, place: Path) -> None:
+    assert shared.signing.timestamp(place / "van-ban.pdf", place / "out.pdf").level == "timestamp"
+    (found,) = shared.verifier.verify(place / "out.pdf").report["timestamps"]
+    assert found["indication"] == "TOTAL-PASSED"
+
+
 def test_many_threads_on_a_fresh_pool(installation: Installation, place: Path) -> None:
     """All of them are the first ones: libraries that complete themselves on first use must not meet each other."""
     with Services(installation.settings, shared_tokens=True, workers=2) as fresh:

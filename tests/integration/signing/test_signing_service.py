@@ -398,6 +398,38 @@ def test_what_cannot_be_extended(document: Path, services: Services, tmp_path: P
         assert caught.value.code == "invalid_request"
 
 
+@pytest.mark.parametrize("start", [None, "b-b", "b-lta"])
+def test_a_document_timestamp(
+    start: str | None, document: Path, sign: Sign, services: Services, tmp_path: Path
+) -> None:
+    source = document
+    if start is not None:
+        sign(document, f"pades-{start}", "p12-person", "start.pdf")
+        source = tmp_path / "start.pdf"
+    before = services.verifier.verify(source).report
+    result = services.signing.timestamp(source, tmp_path / "out.pdf")
+    report = services.verifier.verify(tmp_path / "out.pdf").report
+    assert len(report["timestamps"]) == len(before["timestamps"]) + 1
+    assert {t["indication"] for t in report["timestamps"]} == {"TOTAL-PASSED"}
+    assert (tmp_path / "out.pdf").read_bytes().startswith(source.read_bytes())
+    assert result.best_signature_time is not None
+    assert result.tsa == "tsa1"
+    assert result.level == (report["signatures"][0]["level"] if start else "timestamp")
+    shown = subprocess.run(["pdfsig", "-nocert", tmp_path / "out.pdf"], capture_output=True, text=True, check=False)
+    last = shown.stdout.rpartition("Signature #")[2]
+    assert "Total document signed" in last
+
+
+def test_a_file_without_the_timestamp_that_was_asked_for_is_not_handed_out(
+    document: Path, services: Services, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("signsvc.formats.pades.write.extend_revision", lambda *_, **__: None)
+    with pytest.raises(InternalError) as caught:
+        services.signing.timestamp(document, tmp_path / "out.pdf")
+    assert caught.value.code == "self_check_failed"
+    assert not (tmp_path / "out.pdf").exists()
+
+
 def test_every_error_is_one_of_ours(document: Path, sign: Sign, tmp_path: Path) -> None:
     """Cut anywhere, the document is refused in our words or signed and verified."""
     data = document.read_bytes()
