@@ -156,6 +156,8 @@ class Form:
             if shown is None:
                 raise NotCoveredError
             entries["AP"] = self._drawn(spec.appearance, box, geometry_of(revision, shown).rotate)
+        elif "AP" not in entries and (box is None or box[0] == box[2] or box[1] == box[3]):
+            entries["AP"] = self._nothing()
         self._flags(None)
         return found[0].ref, entries
 
@@ -190,6 +192,8 @@ class Form:
         }  # fmt: skip
         if appearance is not None and rect[0] != rect[2] and rect[1] != rect[3]:
             entries["AP"] = self._drawn(appearance, rect, rotate)
+        else:
+            entries["AP"] = self._nothing()
         ref = self.update.add(None)
         holder = self.update.dictionary(page)
         if self._append(holder, "Annots", ref):
@@ -202,6 +206,13 @@ class Form:
         if rotate in (90, 270):
             width, height = height, width
         return {"N": self.update.add(appearance.draw(width, height, rotate).form)}
+
+    def _nothing(self) -> NewObject:
+        """What an invisible field shows: PDF/A-1 wants an appearance for every field (ISO 19005-1 §6.9)."""
+        form: dict[str, NewObject] = {
+            "Type": Name("XObject"), "Subtype": Name("Form"), "BBox": [0, 0, 0, 0], "Resources": {},
+        }  # fmt: skip
+        return {"N": self.update.add(NewStream(form, b""))}
 
     def _append(self, holder: PdfDict, key: str, ref: Ref) -> bool:
         """Append `ref` to the array at `key`, which may be an object of its own; whether `holder` itself changed."""
