@@ -11,7 +11,7 @@ import click
 if TYPE_CHECKING:
     from signsvc.store import Item, Job, Store
 
-STATES = ("waiting", "running", "succeeded", "failed", "canceled")
+STATES = ("waiting", "running", "succeeded", "failed", "canceled", "stopped")
 
 
 @click.group(help="List, show and retry jobs.")

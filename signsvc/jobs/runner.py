@@ -64,22 +64,27 @@ class Runner:
         line = {"job": lease.job_id, "item": lease.position, "kind": lease.kind, "attempt": lease.attempts}
         try:
             done = self._find(lease.kind)(self._services, lease, self._clock())
-            kept = self._ledger.succeed(lease, done.result, now=self._clock(), also=done.also)
+            kept = done.said or self._ledger.succeed(lease, done.result, now=self._clock(), also=done.also)
             _log().info("done" if kept else "lease lost", **line)
         except SignsvcError as error:
             self._failed(lease, error)
             _log().info("not done", problem=error.code, **line)
+        except handlers.WholeJobError as whole:
+            self._failed(lease, whole.error, all_of_it=True, seconds=whole.seconds)
+            _log().info("not done", problem=whole.error.code, whole_job=True, **line)
         except Exception:  # noqa: BLE001 - one item must not end the worker
             self._failed(lease, InternalError())
             _log().error("unexpected", exc_info=True, **line)
 
-    def _failed(self, lease: Lease, error: SignsvcError) -> None:
+    def _failed(
+        self, lease: Lease, error: SignsvcError, *, all_of_it: bool = False, seconds: float | None = None
+    ) -> None:
         failure, now = Failure(error.code, error.data), self._clock()
         if error.retryable or error.code in _PASSING:
-            wait = timedelta(seconds=backoff(self._settings, lease.attempts))
-            self._ledger.put_off(lease, failure, now=now, due_at=now + wait)
+            wait = timedelta(seconds=backoff(self._settings, lease.attempts) if seconds is None else seconds)
+            self._ledger.put_off(lease, failure, now=now, due_at=now + wait, all_of_it=all_of_it)
         else:
-            self._ledger.fail(lease, failure, now=now)
+            self._ledger.fail(lease, failure, now=now, all_of_it=all_of_it)
 
     def _keep(self) -> None:
         """Renew the leases of what is in work, three times in the time that one lasts."""

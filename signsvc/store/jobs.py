@@ -32,6 +32,7 @@ class ItemState(StrEnum):
     SUCCEEDED = "succeeded"
     FAILED = "failed"
     CANCELED = "canceled"
+    STOPPED = "stopped"  # not tried: another item met what would meet this one as well
 
 
 OPEN = (ItemState.WAITING, ItemState.RUNNING)
@@ -41,7 +42,7 @@ class JobState(StrEnum):
     QUEUED = "queued"  # nothing was tried yet
     RUNNING = "running"
     SUCCEEDED = "succeeded"  # every item
-    FAILED = "failed"  # all is done, and some items failed
+    FAILED = "failed"  # all is done, and some items failed or were stopped
     CANCELED = "canceled"
 
 
@@ -93,7 +94,8 @@ class Job:
             return JobState.RUNNING if self.attempted else JobState.QUEUED
         if self.counts[ItemState.CANCELED]:
             return JobState.CANCELED
-        return JobState.FAILED if self.counts[ItemState.FAILED] else JobState.SUCCEEDED
+        failed = self.counts[ItemState.FAILED] or self.counts[ItemState.STOPPED]
+        return JobState.FAILED if failed else JobState.SUCCEEDED
 
 
 @dataclass(frozen=True, slots=True)
@@ -294,28 +296,44 @@ class Jobs:
         """Say that the item is done, and write what `also` writes in the same transaction; False, and nothing is
         written, where the lease is lost."""
         with self._database.write() as connection:
-            values = {"state": ItemState.SUCCEEDED, "result": _dump(result), "error": None}
-            if not _word(connection, lease, holder=None, updated_at=now, crashes=0, **values):
+            if not self.settle(connection, lease, result, now=now):
                 return False
             if also is not None:
                 also(connection)
             return True
 
-    def put_off(self, lease: Lease, failure: Failure, *, now: datetime, due_at: datetime) -> bool:
-        """Say that the item is to be tried again at `due_at`, or that it failed where that is too late."""
+    def settle(self, connection: Connection, lease: Lease, result: Mapping[str, Any], *, now: datetime) -> bool:
+        """Say that the item is done, as part of the caller's transaction; False where the lease is lost, and then the
+        transaction is to be rolled back."""
+        values = {"state": ItemState.SUCCEEDED, "result": _dump(result), "error": None}
+        return _word(connection, lease, holder=None, updated_at=now, crashes=0, **values)
+
+    def put_off(
+        self, lease: Lease, failure: Failure, *, now: datetime, due_at: datetime, all_of_it: bool = False
+    ) -> bool:
+        """Say that the item is to be tried again at `due_at`, or that it failed where that is too late; with
+        `all_of_it` no other item of the job is begun before."""
         if lease.give_up_at is not None and due_at > lease.give_up_at:
             return self.fail(lease, failure, now=now)
         with self._database.write() as connection:
             canceled = connection.execute(select(jobs.c.canceled_at).where(jobs.c.id == lease.job_id)).scalar()
             state = ItemState.WAITING if canceled is None else ItemState.CANCELED
             values = {"state": state, "due_at": due_at, "error": _failure(failure), "crashes": 0}
-            return _word(connection, lease, holder=None, updated_at=now, **values)
+            said = _word(connection, lease, holder=None, updated_at=now, **values)
+            if said and all_of_it:
+                early = _waiting(lease) & (job_items.c.due_at < due_at)
+                connection.execute(update(job_items).where(early).values(due_at=due_at))
+            return said
 
-    def fail(self, lease: Lease, failure: Failure, *, now: datetime) -> bool:
-        """Say that the item failed for good."""
+    def fail(self, lease: Lease, failure: Failure, *, now: datetime, all_of_it: bool = False) -> bool:
+        """Say that the item failed for good; with `all_of_it` the items that wait are stopped for the same reason."""
         with self._database.write() as connection:
             values = {"state": ItemState.FAILED, "error": _failure(failure), "crashes": 0}
-            return _word(connection, lease, holder=None, updated_at=now, **values)
+            said = _word(connection, lease, holder=None, updated_at=now, **values)
+            if said and all_of_it:
+                values = {"state": ItemState.STOPPED, "error": _failure(failure), "updated_at": now}
+                connection.execute(update(job_items).where(_waiting(lease)).values(**values))
+            return said
 
     # control ----------------------------------------------------------------------------------------------------
     def cancel(self, identifier: str, *, now: datetime) -> Job:
@@ -332,10 +350,10 @@ class Jobs:
         return self.get(identifier)
 
     def retry(self, identifier: str, *, now: datetime, give_up_at: datetime | None = None) -> int:
-        """Make failed and canceled items due again, and waiting ones due now; how many.  Raises `RequestError`
+        """Make failed, stopped and canceled items due again, and waiting ones due now; how many.  Raises `RequestError`
         (not_found)."""
         self.get(identifier)
-        again = (ItemState.FAILED, ItemState.CANCELED, ItemState.WAITING)
+        again = (ItemState.FAILED, ItemState.STOPPED, ItemState.CANCELED, ItemState.WAITING)
         with self._database.write() as connection:
             connection.execute(update(jobs).where(jobs.c.id == identifier).values(canceled_at=None))
             return int(
@@ -389,6 +407,11 @@ def _due(now: datetime) -> ColumnElement[bool]:
 
 def _same(row: Row[Any]) -> ColumnElement[bool]:
     return and_(job_items.c.job_id == row.job_id, job_items.c.position == row.position)
+
+
+def _waiting(lease: Lease) -> ColumnElement[bool]:
+    """Items of the same job that were not begun or wait for another try."""
+    return and_(job_items.c.job_id == lease.job_id, job_items.c.state == ItemState.WAITING)
 
 
 def _word(connection: Connection, lease: Lease, **values: Any) -> bool:

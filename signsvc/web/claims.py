@@ -2,23 +2,27 @@
 
 from __future__ import annotations
 
-import hashlib
-import json
+import re
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from flask import request
 from pydantic import BaseModel
 
 from signsvc.errors import BusyError, RequestError
+from signsvc.signing import answers
 from signsvc.store import Claim, LostClaimError, StoredDocument, Ticket
 from signsvc.web.app import now, state
 from signsvc.web.context import current
 
 if TYPE_CHECKING:
     from sqlalchemy import Connection
+
+# IETF draft: a structured string; the bare form is taken too.
+_KEY = re.compile(r'"?([A-Za-z0-9._:~+/=-]{1,255})"?\Z')
 
 
 @dataclass(slots=True)
@@ -55,6 +59,17 @@ class Held:
         return kept
 
 
+def key() -> str | None:
+    """The idempotency key of the request in work.  Raises `RequestError` (invalid_request)."""
+    given = request.headers.get("Idempotency-Key")
+    if given is None:
+        return None
+    match = _KEY.match(given.strip())
+    if match is None:
+        raise RequestError("invalid_request", reason="Idempotency-Key: 1 to 255 plain characters")
+    return match[1]
+
+
 def begin(kind: str, key: str | None, sha256: str, params: BaseModel) -> Ticket:
     """Put on record that a document is going to be signed; with a key, a ticket that may hold the answer given before.
 
@@ -63,10 +78,8 @@ def begin(kind: str, key: str | None, sha256: str, params: BaseModel) -> Ticket:
     caller = current().caller
     name = caller.id if caller else ""
     wanted = params.model_dump(mode="json")
-    content = json.dumps([name, kind, sha256, wanted], sort_keys=True, ensure_ascii=False)
-    fingerprint = hashlib.sha256(content.encode()).hexdigest()
-    about = {"kind": kind, "document": sha256, "caller": name, "request_id": current().request_id}
-    about |= {member: wanted[member] for member in ("profile", "credential", "level") if member in wanted}
+    fingerprint = answers.fingerprint(name, kind, sha256, wanted)
+    about = answers.about(kind, sha256, name, wanted) | {"request_id": current().request_id}
     ticket = state().services.store.idempotency.claim(name, key, fingerprint, now=now(), about=about)
     if ticket.claim is Claim.BUSY:
         raise BusyError("idempotency_in_progress")
@@ -91,4 +104,4 @@ def held(ticket: Ticket, *, replayed: bool) -> Iterator[Held]:
             state().services.store.idempotency.release(ticket)
 
 
-__all__ = ["Held", "begin", "held"]
+__all__ = ["Held", "begin", "held", "key"]

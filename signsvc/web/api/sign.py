@@ -4,11 +4,8 @@ from __future__ import annotations
 
 import base64
 import hashlib
-import re
-import secrets
 from collections.abc import Callable, Mapping
 from dataclasses import replace
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -16,6 +13,7 @@ from flask import Blueprint, Response, jsonify, request, send_file
 from pydantic import BaseModel
 
 from signsvc.errors import RequestError
+from signsvc.signing import answers
 from signsvc.store import Scope
 from signsvc.web import body as bodies
 from signsvc.web import claims, metrics
@@ -32,16 +30,13 @@ if TYPE_CHECKING:
 
 blueprint = Blueprint("sign", __name__, url_prefix="/v1")
 
-# IETF draft: a structured string; the bare form is taken too.
-_KEY = re.compile(r'"?([A-Za-z0-9._:~+/=-]{1,255})"?\Z')
-
-_HEADERS = {
+HEADERS = {
     "Idempotency-Key": "The same key and request give the same stored answer for 24 hours",
     "Content-Digest": "RFC 9530 digest of the body",
     "Accept": "application/pdf (default) or application/json",
 }
 _ANSWERS: dict[int, dict[str, Media]] = {200: {PDF: BINARY, "application/json": SignAnswer}}
-_PROBLEMS = (
+PROBLEMS = (
     "not_acceptable",
     "idempotency_in_progress",
     "idempotency_key_reused",
@@ -84,7 +79,7 @@ _KEY_PROBLEMS = (
 )
 
 
-def _form(model: str) -> dict[str, Any]:
+def form(model: str) -> dict[str, Any]:
     return {
         "type": "object",
         "required": ["document"],
@@ -107,11 +102,11 @@ Model = TypeVar("Model", bound=BaseModel)
         "Sign a document with a key of the service",
         "documents",
         scopes=(Scope.SIGN,),
-        bodies={"multipart/form-data": _form("SignRequest"), PDF: BINARY, "application/json": SignJson},
+        bodies={"multipart/form-data": form("SignRequest"), PDF: BINARY, "application/json": SignJson},
         answers=_ANSWERS,
         with_raw=SignRequest,
-        headers=_HEADERS,
-        problems=(*_PROBLEMS, *_KEY_PROBLEMS),
+        headers=HEADERS,
+        problems=(*PROBLEMS, *_KEY_PROBLEMS),
     )
 )
 def sign() -> Response:
@@ -135,7 +130,7 @@ def sign() -> Response:
             source, target, profile=profile, signer=signer, params=sign_params
         )
 
-    return _produce("sign", SignRequest, prepare)
+    return produce("sign", SignRequest, prepare)
 
 
 @blueprint.post("/extend")
@@ -145,11 +140,11 @@ def sign() -> Response:
         "Raise the level of a signed document",
         "documents",
         scopes=(Scope.SIGN,),
-        bodies={"multipart/form-data": _form("ExtendRequest"), PDF: BINARY, "application/json": ExtendJson},
+        bodies={"multipart/form-data": form("ExtendRequest"), PDF: BINARY, "application/json": ExtendJson},
         answers=_ANSWERS,
         with_raw=ExtendRequest,
-        headers=_HEADERS,
-        problems=_PROBLEMS,
+        headers=HEADERS,
+        problems=PROBLEMS,
     )
 )
 def extend() -> Response:
@@ -158,12 +153,13 @@ def extend() -> Response:
         policy = state().config.policy
         return lambda source, target: services.signing.extend(source, target, level=params.level, policy=policy)
 
-    return _produce("extend", ExtendRequest, prepare)
+    return produce("extend", ExtendRequest, prepare)
 
 
-def _produce(kind: str, model: type[Model], prepare: Callable[[Model, bytes | None], Work]) -> Response:
+def produce(kind: str, model: type[Model], prepare: Callable[[Model, bytes | None], Work]) -> Response:
+    """Answer one request with the document that the work prepared from its parameters makes of the one sent."""
     wants_json = _wants_json()
-    key = _idempotency_key()
+    key = claims.key()
     config = state().config
     with state().slots.taken(), bodies.spooled(config.body) as directory:
         body = bodies.read(request, directory, config.body)
@@ -175,20 +171,23 @@ def _produce(kind: str, model: type[Model], prepare: Callable[[Model, bytes | No
         with claims.held(ticket, replayed=key is not None) as work:
             target = directory / "signed"
             result = prepare(params, image)(body.document.path, target)
-            answer = _answer(kind, result)
-            later = _later(params, result.level) if isinstance(params, SignRequest) else None
+            answer = answers.answer(kind, result)
+            later = None
+            if isinstance(params, SignRequest):
+                later = answers.later(state().profiles()[params.profile], params.raise_to, result.level)
             caller = current().caller
             owner = caller.id if caller else None
 
             def complete(sha256: str, size: int) -> dict[str, Any]:
-                answer["document"] = _document(sha256, size, f"/v1/documents/{sha256}")
+                answer["document"] = answers.document(sha256, size, f"/v1/documents/{sha256}")
                 if later is not None:
                     answer["state"] = "raising"
                 return answer
 
             def keep(connection: Connection, _: str) -> None:
                 if kind == "sign":
-                    _keep(connection, answer, owner, later)
+                    store, within = state().services.store, config.raising_time
+                    answers.keep(store, connection, answer, now=now(), owner=owner, later=later, within=within)
 
             if config.keep_documents or key is not None or later is not None:
                 target = work.keep(target, complete, media_type=PDF, report=result.report, also=keep).path
@@ -197,7 +196,7 @@ def _produce(kind: str, model: type[Model], prepare: Callable[[Model, bytes | No
                     state().services.store.reports.add(result.report, now=now(), owner=owner)
                 with target.open("rb") as file:
                     sha256 = hashlib.file_digest(file, "sha256").hexdigest()
-                answer["document"] = _document(sha256, target.stat().st_size, None)
+                answer["document"] = answers.document(sha256, target.stat().st_size, None)
         state().services.store.sessions.signed_elsewhere(body.document.sha256, now=now())
         metrics.SIGNATURES.labels(kind, result.level).inc()
         current().facts |= {"level": result.level, "octets": body.document.size, "signature": answer["id"]}
@@ -215,66 +214,6 @@ def _image(supplied: Mapping[str, tuple[bytes, ...]], kind: str) -> bytes | None
 def _content(sha256: str, image: bytes | None) -> str:
     """What was sent, in short."""
     return sha256 if image is None else f"{sha256}+{hashlib.sha256(image).hexdigest()}"
-
-
-def _later(params: SignRequest, level: str) -> dict[str, Any] | None:
-    """The level that a job has to raise the signature to, and the policy for it."""
-    from signsvc.signing.profiles import LEVELS
-
-    profile = state().profiles()[params.profile]
-    wanted = params.raise_to or getattr(profile, "raise_to", None)
-    if wanted is None or level not in LEVELS or LEVELS.index(wanted) <= LEVELS.index(level):
-        return None
-    return {"level": wanted, "policy": profile.policy}
-
-
-def _keep(connection: Connection, answer: Mapping[str, Any], owner: str | None, later: dict[str, Any] | None) -> None:
-    """Keep what is answered, in one transaction with the job that raises the level."""
-    store, moment, job = state().services.store, now(), None
-    if later is not None:
-        item = {"signature": answer["id"], "document": answer["document"]["sha256"], **later}
-        until = moment + state().config.raising_time
-        job = store.jobs.insert(connection, "raise", [item], now=moment, owner=owner, give_up_at=until, priority=1)
-    store.signatures.insert(connection, answer, now=moment, owner=owner, job_id=job)
-
-
-def _answer(kind: str, result: Any) -> dict[str, Any]:
-    from signsvc.reports.build import certificate_summary
-
-    report = result.report
-    certificate = result.certificate
-    stamp = {"time": _time(result.best_signature_time), "tsa": result.tsa} if getattr(result, "tsa", None) else None
-    return {
-        "id": f"{'sig' if kind == 'sign' else 'ext'}_{secrets.token_hex(16)}",
-        "state": "succeeded",
-        "document": None,
-        "signature": {
-            "level": f"PAdES-{result.level}" if result.level.startswith("B-") else result.level,
-            "field": getattr(result, "field", None),
-            "signed_at": _time(getattr(result, "signed_at", None)),
-            "best_signature_time": _time(getattr(result, "best_signature_time", None)),
-            "certificate": certificate_summary(certificate) if certificate is not None else None,
-            "timestamp": stamp,
-        },
-        "warnings": [_warning(finding) for finding in getattr(result, "warnings", ())],
-        "report": None
-        if report is None
-        else {"href": f"/v1/reports/{report['id']}", "indication": report["indication"]},
-    }
-
-
-def _warning(finding: Any) -> dict[str, str]:
-    from signsvc.messages import text
-
-    return {
-        "code": finding.code,
-        "text": text(finding.code, "en", finding.data),
-        "text_vi": text(finding.code, "vi", finding.data),
-    }
-
-
-def _document(sha256: str, size: int, href: str | None) -> dict[str, Any]:
-    return {"href": href, "sha256": sha256, "size": size, "media_type": PDF}
 
 
 def _stored(answer: dict[str, Any], wants_json: bool) -> Response:
@@ -312,18 +251,4 @@ def _wants_json() -> bool:
     return best == "application/json"
 
 
-def _idempotency_key() -> str | None:
-    given = request.headers.get("Idempotency-Key")
-    if given is None:
-        return None
-    match = _KEY.match(given.strip())
-    if match is None:
-        raise RequestError("invalid_request", reason="Idempotency-Key: 1 to 255 plain characters")
-    return match[1]
-
-
-def _time(value: datetime | None) -> str | None:
-    return value.astimezone(UTC).isoformat().replace("+00:00", "Z") if value else None
-
-
-__all__ = ["blueprint", "digest_header"]
+__all__ = ["HEADERS", "PROBLEMS", "blueprint", "digest_header", "form", "produce"]

@@ -23,6 +23,7 @@ _STATES = {
     ItemState.SUCCEEDED: "succeeded",
     ItemState.FAILED: "raise_failed",
     ItemState.CANCELED: "raise_canceled",
+    ItemState.STOPPED: "raise_failed",
 }
 
 

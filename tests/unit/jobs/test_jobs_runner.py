@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from signsvc.errors import ConfigError, DocumentError, InternalError, UpstreamError
+from signsvc.errors import ConfigError, DocumentError, InternalError, TokenError, UpstreamError
 from signsvc.jobs import handlers, queue, spool, worker
 from signsvc.jobs.handlers import Done
 from signsvc.jobs.runner import Runner, backoff
@@ -57,6 +57,42 @@ def test_what_fails_is_put_off_or_given_up(services: Any, error: Exception, stat
     assert "secret" not in str(item)
     if state is ItemState.WAITING:
         assert 1 < (item.due_at - now()).total_seconds() <= 2
+
+
+@pytest.mark.parametrize(
+    ("error", "first", "others"),
+    [
+        (TokenError("pin_incorrect", tries_left="few"), ItemState.FAILED, ItemState.STOPPED),
+        (TokenError("token_removed"), ItemState.WAITING, ItemState.WAITING),
+    ],
+)
+def test_what_befalls_all_of_a_job_is_met_once(services: Any, error: Exception, first: str, others: str) -> None:
+    other = services.store.jobs.add("x", [{}], now=now())
+    job = services.store.jobs.add("x", [{}] * 5, now=now(), priority=1)
+    tried: list[int] = []
+
+    def handle(_: object, lease: Any, __: object) -> Done:
+        if lease.job_id == other:
+            return Done()
+        tried.append(lease.position)
+        raise handlers.WholeJobError(error, 1.0)  # type: ignore[arg-type]
+
+    runner = Runner(services, find=lambda _: handle)
+    while runner.one():
+        pass
+    runner.close()
+    assert tried == [0]
+    items = services.store.jobs.items(job)
+    assert [item.state for item in items] == [first] + [others] * 4
+    assert services.store.jobs.get(other).state == "succeeded"
+    if others is ItemState.WAITING:
+        assert min(item.due_at for item in items) > now()
+        return
+    assert {item.error.code for item in items} == {"pin_incorrect"}
+    assert [item.attempts for item in items] == [1, 0, 0, 0, 0]
+    assert services.store.jobs.get(job).state == "failed"
+    assert services.store.jobs.retry(job, now=now()) == 5
+    assert services.store.jobs.get(job).counts[ItemState.WAITING] == 5
 
 
 def test_a_long_item_keeps_its_lease(services: Any) -> None:
