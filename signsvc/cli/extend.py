@@ -14,11 +14,13 @@ from signsvc.cli.root import EXIT_PASSED
 @click.argument("paths", metavar="FILE…", nargs=-1, required=True, type=click.Path(path_type=Path))
 @click.option("--level", type=click.Choice(["B-T", "B-LT", "B-LTA"]), required=True, help="The level to reach.")
 @click.option("--policy", help="Validation policy that the result must pass its own check under.")
+@signing.wait
 @signing.common
 def extend(
     paths: tuple[Path, ...],
     level: str,
     policy: str | None,
+    wait_seconds: float,
     out: Path | None,
     out_dir: Path | None,
     anchors: tuple[Path, ...],
@@ -52,4 +54,5 @@ def extend(
                 path, target, level=level, policy=policy or settings.policy, trust=trust, tsa=authority
             )
 
-        return signing.run(todo, work, jobs=1, label="Đang gia hạn", as_json=as_json)
+        step = signing.asking_again(work, wait_seconds)
+        return signing.run(todo, step, jobs=1, label="Đang gia hạn", as_json=as_json)

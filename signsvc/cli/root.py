@@ -30,6 +30,7 @@ VERBS: dict[str, tuple[str, str, str]] = {
     "serve": ("signsvc.cli.serve", "serve", "Run the HTTP service."),
     "session": ("signsvc.cli.session", "session", "Sign with a key of this machine through a service."),
     "sign": ("signsvc.cli.sign", "sign", "Sign files."),
+    "timestamp": ("signsvc.cli.timestamp", "timestamp", "Timestamp files: in a PDF, or beside any file."),
     "token": ("signsvc.cli.token", "token", "Show PKCS#11 modules, tokens and certificates; test keys."),
     "trust": ("signsvc.cli.trust", "trust", "Install, list and remove trusted certificates."),
     "verify": ("signsvc.cli.verify", "verify", "Verify files."),

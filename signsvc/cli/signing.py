@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
@@ -12,12 +13,13 @@ import click
 
 from signsvc.cli import files
 from signsvc.cli.root import EXIT_PASSED, EXIT_PROBLEM, show_error
-from signsvc.errors import DocumentError, SignsvcError
+from signsvc.errors import DocumentError, SignsvcError, UpstreamError
 
 if TYPE_CHECKING:
     from signsvc.signing import SignResult, TrustInput
 
 F = TypeVar("F", bound=Callable[..., Any])
+FIRST_PAUSE, LONGEST_PAUSE = 1.0, 60.0
 _INPUT = click.Path(exists=True, dir_okay=False, path_type=Path)
 
 
@@ -79,6 +81,36 @@ def _writable(directory: Path, option: str) -> None:
         raise click.UsageError(f"{option}: there is no directory {directory}")
     if not os.access(directory, os.W_OK):
         raise click.UsageError(f"{option}: {directory} is not writable")
+
+
+wait = click.option(
+    "--wait",
+    "wait_seconds",
+    metavar="SECONDS",
+    type=click.FloatRange(0),
+    default=0.0,
+    help="Ask again for so long where no timestamp authority has a usable answer.",
+)
+
+
+def asking_again(work: Callable[[Path, Path], SignResult], seconds: float) -> Callable[[Path, Path], SignResult]:
+    """`work`, tried again for `seconds` over all files while authorities are away; pauses grow to a minute."""
+    deadline = time.monotonic() + seconds
+
+    def step(path: Path, target: Path) -> SignResult:
+        pause = FIRST_PAUSE
+        while True:
+            try:
+                return work(path, target)
+            except UpstreamError as error:
+                left = deadline - time.monotonic()
+                if left <= 0:
+                    raise
+                show_error(error, str(path))
+            time.sleep(min(pause, left))
+            pause = min(2 * pause, LONGEST_PAUSE)
+
+    return step
 
 
 def run(

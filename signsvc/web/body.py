@@ -174,6 +174,11 @@ def read_several(
 
 def read_json(request: Request, limits: BodyLimits) -> dict[str, Any]:
     """A small JSON object.  Raises `RequestError` like `read`."""
+    return loads(read_small(request, limits))
+
+
+def read_small(request: Request, limits: BodyLimits) -> bytes:
+    """The octets of a small body of JSON.  Raises `RequestError` like `read`."""
     if request.mimetype != "application/json" or request.headers.get("Content-Encoding", "identity") != "identity":
         raise RequestError("wrong_content_type")
     limit = min(MAX_SMALL_JSON, limits.max_json_bytes)
@@ -187,7 +192,7 @@ def read_json(request: Request, limits: BodyLimits) -> dict[str, Any]:
         except TimeoutError:
             raise RequestError("request_timeout") from None
     stream.compare_digests()
-    return loads(data)
+    return data
 
 
 class _Counted:

@@ -139,6 +139,28 @@ def test_dss_sees_two_signatures_on_one_file(
     assert [s["indication"] for s in ours.signatures] == ["TOTAL-PASSED", "TOTAL-PASSED"]
 
 
+def test_dss_accepts_document_timestamps(
+    dss: Ask,
+    services: Services,
+    signed: dict[tuple[str, str], Path],
+    evidence: dict[str, tuple[Path, ...]],
+    tmp_path: Path,
+) -> None:
+    """In a document that nobody signed, and over a signature at B-B, which is B-T then."""
+    alone, over = tmp_path / "alone.pdf", tmp_path / "over.pdf"
+    services.signing.timestamp(sample("van-ban.pdf"), alone)
+    services.signing.timestamp(signed["b-b", "rsa"], over)
+    rest = evidence["anchors"], evidence["intermediates"], evidence["crls"]
+    first, second = dss([Question(alone, *rest), Question(over, *rest)])
+    for answer in (first, second):
+        (stamp,) = answer["document_timestamps"]
+        assert stamp["intact"], answer
+        assert stamp["valid"], answer
+        assert stamp["scopes"] == ["FULL"], answer
+    assert first["signatures"] == []
+    assert second["signatures"][0]["indication"] == "TOTAL_PASSED", second
+
+
 # Without "pss-only": NSS, which pdfsig uses, does not take keys declared id-RSASSA-PSS (DSS and openssl do).
 @pytest.mark.parametrize("level", LEVELS)
 @pytest.mark.parametrize("kind", ["rsa", "rsa3072", "ec", "rsa-pss"])

@@ -1,22 +1,29 @@
-"""``POST /v1/timestamp``: a checked RFC 3161 token over a digest; ``GET /v1/timestamp-authorities``: how they do."""
+"""``POST /v1/timestamp``: a checked RFC 3161 token over a digest, or a document timestamp in a PDF; ``GET
+/v1/timestamp-authorities``: how they do."""
 
 from __future__ import annotations
 
 import base64
+import io
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 from flask import Blueprint, Response, jsonify, request
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, RootModel
 
 from signsvc.errors import ConfigError, RequestError
 from signsvc.store import Scope
+from signsvc.web import body as bodies
+from signsvc.web.api.sign import HEADERS, PROBLEMS, form, produce
 from signsvc.web.app import now, state
-from signsvc.web.contract import Operation, operation
+from signsvc.web.contract import BINARY, PDF, Operation, operation
+from signsvc.web.jsonbody import loads
+from signsvc.web.models import JsonDocument, SignAnswer
 from signsvc.web.problems import checked
 
 if TYPE_CHECKING:
     from signsvc.trust import TsaClient
+    from signsvc.web.api.sign import Work
 
 blueprint = Blueprint("timestamp", __name__, url_prefix="/v1")
 
@@ -41,6 +48,24 @@ class TimestampAnswer(BaseModel):
     tsa: str
 
 
+class TimestampParams(BaseModel):
+    """A document takes nothing beside it."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, hide_input_in_errors=True)
+
+
+class TimestampJson(TimestampParams):
+    document: JsonDocument
+
+
+class TimestampBody(RootModel[TimestampRequest | TimestampJson]):
+    """A digest, or a document."""
+
+
+class TimestampOutput(RootModel[TimestampAnswer | SignAnswer]):
+    """A token over the digest; or where the document with its timestamp is, without octets."""
+
+
 class Authority(BaseModel):
     name: str
     state: Literal["ready", "failing", "resting"] = Field(description="resting: asked last for a while")
@@ -56,21 +81,39 @@ class AuthorityList(BaseModel):
 @operation(
     Operation(
         "timestamp",
-        "A timestamp over a digest",
+        "A timestamp over a digest or in a document",
         "documents",
         scopes=(Scope.SIGN,),
-        description="The token is checked in all its parts before it is handed on.",
-        bodies={"application/json": TimestampRequest},
-        answers={200: {"application/json": TimestampAnswer}},
-        problems=("tsa_unavailable", "tsa_invalid_token", "configuration_invalid"),
+        description=(
+            "The token is checked in all its parts before it is handed on. A PDF, signed or not, comes back with a "
+            "document timestamp."
+        ),
+        bodies={"application/json": TimestampBody, "multipart/form-data": form("TimestampParams"), PDF: BINARY},
+        answers={200: {PDF: BINARY, "application/json": TimestampOutput}},
+        headers=HEADERS,
+        problems=(*PROBLEMS, "configuration_invalid"),
     )
 )
 def timestamp() -> Response:
-    if not request.is_json:
-        raise RequestError("wrong_content_type")
-    if request.content_length is None or request.content_length > _MOST_OCTETS:
-        raise RequestError("document_too_large", limit=_MOST_OCTETS)
-    wanted = checked(TimestampRequest, request.get_json())
+    if request.mimetype == "application/json" and 0 < (request.content_length or 0) <= _MOST_OCTETS:
+        data = bodies.read_small(request, state().config.body)
+        value = loads(data)
+        if "document" not in value:
+            return _over_digest(value)
+        request.environ["wsgi.input"] = io.BytesIO(data)  # a very small document, read as any other
+    return _in_document()
+
+
+def _in_document() -> Response:
+    def prepare(_: TimestampParams, __: bytes | None) -> Work:
+        services, policy = state().services, state().config.policy
+        return lambda source, target: services.signing.timestamp(source, target, policy=policy)
+
+    return produce("timestamp", TimestampParams, prepare)
+
+
+def _over_digest(value: dict[str, Any]) -> Response:
+    wanted = checked(TimestampRequest, value)
     digest = bytes.fromhex(wanted.hash)
     if len(digest) != _SIZES[wanted.hash_algorithm]:
         raise RequestError("invalid_request", reason="digest and algorithm do not go together")
