@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import errno
 import hashlib
+import os
 import resource
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
 from signsvc.errors import DocumentError, InternalError, StorageError
-from signsvc.signing.workfile import work_file
+from signsvc.signing.workfile import mark, work_file
 
 
 @pytest.fixture
@@ -89,3 +91,60 @@ def test_a_source_that_cannot_be_read(tmp_path: Path) -> None:
     with pytest.raises(DocumentError), work_file(tmp_path / "absent.pdf", tmp_path / "target.pdf"):
         pass
     assert list(tmp_path.iterdir()) == []
+
+
+def test_a_base_of_another_hash_is_refused(source: Path, tmp_path: Path) -> None:
+    sha256 = hashlib.sha256(source.read_bytes()).hexdigest()
+    for wanted in (sha256, sha256.upper()):
+        with work_file(source, tmp_path / "target.pdf", wanted):
+            mark(source, wanted)
+    for refused in ("0" * 64, "", sha256[:-1]):
+        with pytest.raises(DocumentError, match="base_changed"), work_file(source, tmp_path / "target.pdf", refused):
+            pytest.fail("it was opened")
+        with pytest.raises(DocumentError, match="base_changed"):
+            mark(source, refused)
+    assert [p.name for p in tmp_path.iterdir()] == ["source.pdf"]
+
+
+def _appended(path: Path) -> None:
+    with path.open("ab") as file:
+        file.write(b"x")
+
+
+def _replaced(path: Path) -> None:
+    other = path.with_name("other")
+    other.write_bytes(path.read_bytes())
+    other.replace(path)
+
+
+def _rewritten(path: Path) -> None:
+    before = path.stat()
+    path.write_bytes(bytes(before.st_size))
+    os.utime(path, ns=(before.st_atime_ns, before.st_mtime_ns + 1))
+
+
+@pytest.mark.parametrize("same", [True, False])
+@pytest.mark.parametrize("change", [_appended, _replaced, _rewritten, Path.unlink])
+def test_a_source_that_changes_meanwhile_is_not_signed(
+    source: Path, tmp_path: Path, change: Callable[[Path], object], same: bool
+) -> None:
+    target = source if same else tmp_path / "target.pdf"
+    with work_file(source, target) as work:
+        work.stream.seek(0, 2)
+        work.stream.write(b"more")
+        change(source)
+        kept = source.read_bytes() if source.exists() else None
+        with pytest.raises(DocumentError, match="base_changed"):
+            work.commit()
+    assert (source.read_bytes() if source.exists() else None) == kept
+    assert [p.name for p in tmp_path.iterdir()] == (["source.pdf"] if kept is not None else [])
+
+
+def test_a_source_that_changes_is_not_begun_anew(source: Path, tmp_path: Path) -> None:
+    with work_file(source, tmp_path / "target.pdf") as work:
+        _appended(source)
+        with pytest.raises(DocumentError, match="base_changed"):
+            work.restart(source)
+        source.unlink()
+        with pytest.raises(DocumentError, match="unreadable"):
+            work.restart(source)
