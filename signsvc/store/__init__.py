@@ -9,7 +9,8 @@ Nothing is opened before first use, and everything may be used from many threads
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import ExitStack
 from datetime import datetime
 from pathlib import Path
 from typing import Any, Self
@@ -118,6 +119,32 @@ class Store:
                 self.documents.register(connection, staged, media_type=media_type, now=now, owner=owner)
             self.idempotency.let_go(ticket)
         return self.documents.get(staged.sha256)
+
+    def accept(
+        self,
+        ticket: Ticket,
+        sources: Sequence[Path],
+        begin: Callable[[Connection, tuple[str, ...]], Mapping[str, Any]],
+        *,
+        media_type: str,
+        now: datetime,
+        owner: str | None = None,
+        replayed: bool = True,
+    ) -> Mapping[str, Any]:
+        """Keep documents that are to be worked on and what begins the work, all of it or nothing.
+
+        `begin` writes the rows that say what is to be done, gets the SHA-256 of each of `sources` in their order, and
+        gives the answer, which is returned; with `replayed` it is kept under the claim.  Raises like `keep`.
+        """
+        with ExitStack() as copies:
+            staged = [copies.enter_context(self.documents.staged(source)) for source in sources]
+            with self.database.write(durable=True) as connection:
+                answer = begin(connection, tuple(one.sha256 for one in staged))
+                self.idempotency.conclude(connection, ticket, answer if replayed else None)
+                for one in {one.sha256: one for one in staged}.values():
+                    self.documents.register(connection, one, media_type=media_type, now=now, owner=owner)
+            self.idempotency.let_go(ticket)
+        return answer
 
     def sweep(self, *, now: datetime) -> int:
         """Settle what killed processes left: half-stored files and claims on work that nobody does any more.

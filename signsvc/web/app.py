@@ -76,6 +76,7 @@ def create_app(settings: Settings, services: AppServices | None = None) -> Flask
     """The WSGI application.  Made in each worker after the fork; nothing heavy is opened before it is needed."""
     from signsvc.web import pages
     from signsvc.web.api import (
+        batches,
         catalogue,
         documents,
         health,
@@ -108,7 +109,8 @@ def create_app(settings: Settings, services: AppServices | None = None) -> Flask
     problems.register(app)
     app.before_request(_begin)
     app.after_request(_finish)
-    for room in (health, sign, verify, revisions, documents, signatures, timestamp, sessions, jobs, catalogue, pages):
+    about_documents = (sign, batches, verify, revisions, documents, signatures, timestamp, sessions, jobs)
+    for room in (health, *about_documents, catalogue, pages):
         app.register_blueprint(room.blueprint)
     return app
 

@@ -93,6 +93,11 @@ class SignRequest(_Strict):
     )
 
 
+# Documents of one batch.
+MAX_BATCH = 1000
+_WISHES = "What to say in the signature: the members of SignRequest without profile and credential"
+
+
 class ExtendRequest(_Strict):
     level: Literal["B-T", "B-LT", "B-LTA"]
 
@@ -200,6 +205,7 @@ class SignAnswer(_Open):
 
 class LastError(_Open):
     code: str
+    retryable: bool
     text: str
     text_vi: str
 
@@ -242,8 +248,12 @@ class JobAnswer(_Open):
 
 
 class JobItem(_Open):
+    """`stopped`: not tried, because another item met what would meet this one as well (its `last_error`)."""
+
     position: int
-    state: Literal["waiting", "running", "succeeded", "failed", "canceled"]
+    name: str | None
+    document: str | None = Field(description="SHA-256 of what was handed in")
+    state: Literal["waiting", "running", "succeeded", "failed", "canceled", "stopped"]
     attempts: int
     next_try: datetime | None
     updated_at: datetime
@@ -254,6 +264,29 @@ class JobItem(_Open):
 class JobItems(_Open):
     items: list[JobItem]
     next: int | None = Field(description="`cursor` of the next call; null at the end")
+
+
+class BatchDocument(_Strict):
+    """One document of a batch: `content`, `sha256` of a stored document, or neither for the next file of the form."""
+
+    sha256: str | None = Field(None, pattern=r"^[0-9a-f]{64}$", description="A stored document that the caller owns")
+    content: str | None = Field(
+        None, description="The document in base64", json_schema_extra={"contentEncoding": "base64"}
+    )
+    file_name: Annotated[str, Field(max_length=255)] | None = None
+    params: dict[str, Any] = Field(default_factory=dict, description=_WISHES)
+    idempotency_key: Annotated[str, Field(pattern=r"^[A-Za-z0-9._:~+/=-]{1,255}$")] | None = Field(
+        None, description="As the header of POST /v1/sign: this document is signed once under it"
+    )
+
+
+class BatchRequest(_Strict):
+    """A closed list of documents to sign with one key of the service."""
+
+    profile: Identifier = Field(description="Signing profile, see GET /v1/profiles")
+    credential: Identifier = Field(description="Signing key, see GET /v1/credentials")
+    params: dict[str, Any] = Field(default_factory=dict, description=f"For every document. {_WISHES}")
+    documents: list[BatchDocument] = Field(default_factory=list, max_length=MAX_BATCH)
 
 
 class Check(_Open):

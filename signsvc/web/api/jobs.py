@@ -84,6 +84,25 @@ def cancel(job: str) -> Response:
     return jsonify(job_json(state().services.store.jobs.cancel(job, now=now())))
 
 
+@blueprint.post("/jobs/<job>/retry")
+@operation(
+    Operation(
+        "retryJob",
+        "Try again what failed, was stopped or cancelled, and at once what waits",
+        "jobs",
+        scopes=(Scope.SIGN,),
+        description=_MINE,
+        answers={200: {"application/json": JobAnswer}},
+        problems=("not_found",),
+    )
+)
+def retry(job: str) -> Response:
+    _mine(job)
+    moment = now()
+    state().services.store.jobs.retry(job, now=moment, give_up_at=moment + state().config.raising_time)
+    return jsonify(job_json(state().services.store.jobs.get(job)))
+
+
 def _mine(identifier: str) -> Job:
     found = state().services.store.jobs.get(identifier)
     caller = current().caller
@@ -108,6 +127,8 @@ def item_json(item: Item) -> dict[str, Any]:
     waiting = item.state is ItemState.WAITING
     return {
         "position": item.position,
+        "name": item.data.get("name"),
+        "document": item.data.get("document"),
         "state": item.state,
         "attempts": item.attempts,
         "next_try": time(item.due_at) if waiting else None,
@@ -123,7 +144,7 @@ def error_json(item: Item) -> dict[str, Any] | None:
         return None
     code = item.error.code if item.error.code in PROBLEMS else "internal_error"
     error = SignsvcError(code, **item.error.data)
-    return {"code": code, "text": error.text("en"), "text_vi": error.text("vi")}
+    return {"code": code, "retryable": error.retryable, "text": error.text("en"), "text_vi": error.text("vi")}
 
 
 def time(value: datetime) -> str:
