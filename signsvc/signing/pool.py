@@ -9,7 +9,7 @@ from __future__ import annotations
 import os
 import stat
 import tempfile
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -20,6 +20,8 @@ from signsvc.errors import ConfigError, InternalError, StorageError
 from signsvc.signing import wire
 from signsvc.signing.algorithm import choose
 from signsvc.signing.appearance.layout import Fonts
+from signsvc.signing.fields import FieldsResult
+from signsvc.signing.fields import to_json as fields_to_json
 from signsvc.signing.model import SignParams, SignResult, TrustInput
 from signsvc.signing.sessions.formats import Prepared
 from signsvc.signing.workfile import FULL
@@ -28,6 +30,7 @@ from signsvc.verification.pool import fetching
 from signsvc.verification.processes import Pool, Reach
 
 if TYPE_CHECKING:
+    from signsvc.formats.pades.prepare_fields import NewField
     from signsvc.keys.signer import Signer
     from signsvc.signing.material import Timestamper
     from signsvc.signing.profiles import Profile
@@ -135,6 +138,12 @@ class SigningPool:
         job = {"op": "timestamp", "policy": policy, "chain": []}
         desk = _Desk(self._clock, tsa or self._tsa, self._verifier, trust or TrustInput(), policy)
         return self._run(job, source, target, desk, lambda answer: wire.result_from_json(answer, None))
+
+    def prepare_fields(self, source: Path, target: Path, *, fields: Sequence[NewField]) -> FieldsResult:
+        """See `SigningService.prepare_fields`; besides, what `sign` raises."""
+        job = {"op": "fields", "fields": fields_to_json(fields), "chain": []}
+        desk = _Desk(self._clock, None, self._verifier, TrustInput(), "")
+        return self._run(job, source, target, desk, FieldsResult.from_json)
 
     def prepare(
         self,

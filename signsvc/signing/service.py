@@ -8,7 +8,7 @@ place.
 from __future__ import annotations
 
 import itertools
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta, timezone
 from pathlib import Path
@@ -28,9 +28,11 @@ from signsvc.verification import Outcome, TrustSource, VerifyRequest
 
 if TYPE_CHECKING:
     from signsvc.formats.cms.write import CmsPlan
+    from signsvc.formats.pades.prepare_fields import NewField
     from signsvc.formats.pades.write import SignatureSpec, Written
     from signsvc.formats.pades.write_open import Opened
     from signsvc.keys.signer import Signer
+    from signsvc.signing.fields import FieldsResult
     from signsvc.trust import Fetch
 
 # Of the signatures at B-B, which have their own exact check, one in so many goes through the whole verifier as well.
@@ -186,6 +188,13 @@ class SigningService:
             extend_revision(work.stream, timestamp=stamping, timestamp_room=stamping.room.octets)
 
         return self._added(source, target, policy, trust or TrustInput(), tsa, add, selfcheck.timestamped)
+
+    def prepare_fields(self, source: Path, target: Path, *, fields: Sequence[NewField]) -> FieldsResult:
+        """Lay out `fields` in the document at `source`, before its first signature, into `target`; see
+        `signing.fields.prepare`."""
+        from signsvc.signing.fields import prepare
+
+        return prepare(source, target, fields, fonts=self._fonts)
 
     def _added(
         self,

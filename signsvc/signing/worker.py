@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 
 from signsvc.algorithms import SignatureAlgorithm
 from signsvc.errors import InternalError
-from signsvc.signing import wire
+from signsvc.signing import fields, wire
 from signsvc.signing.appearance.layout import Fonts
 from signsvc.signing.profiles import Profile
 from signsvc.signing.service import SigningService
@@ -103,6 +103,8 @@ def _run(services: dict[bool, SigningService], sock: socket.socket, job: dict[st
         result = service.extend(source, target, level=job["level"], policy=job["policy"], trust=trust, tsa=tsa)
     elif job["op"] == "timestamp":
         result = service.timestamp(source, target, policy=job["policy"], trust=trust, tsa=tsa)
+    elif job["op"] == "fields":
+        return service.prepare_fields(source, target, fields=fields.parse(job["fields"])).to_json()
     elif job["op"] in ("prepare", "complete"):
         return _step(service, source, target, job, parent, tsa)
     else:

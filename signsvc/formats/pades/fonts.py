@@ -26,6 +26,8 @@ _ALWAYS = frozenset(string.digits + "+-.,:/TZ ")
 _MOST_OCTETS = 32 * 1024 * 1024
 _MISSING = "?"  # stands for a character that the font has not
 _SYMBOLIC, _SERIF, _ITALIC = 4, 2, 64
+_NOT_SYMBOLIC = 32
+_FIRST = 18  # code of a form's font
 _MOST_SUBSETS = 64
 
 # fontTools keeps state in its fonts while it reads them.
@@ -120,6 +122,56 @@ class Font:
             self._subsets[wanted] = made
             return made
 
+    def for_forms(self) -> Indirect:
+        """A simple font of the whole program whose codes are Windows' Latin ones and all Vietnamese letters, so that
+        any viewer can write in a text field with it (ISO 32000-2 §9.6.3, §12.7.4.3).
+
+        Raises `ConfigError` for outlines that are not TrueType.
+        """
+        from fontTools import agl, ttLib
+
+        with _lock:
+            font: Any = ttLib.TTFont(io.BytesIO(self._data), recalcTimestamp=False, lazy=True)
+            capital = getattr(font["OS/2"], "sCapHeight", 0) or font["hhea"].ascent
+            unicode_map = font["cmap"].getcmap(3, 1)
+        if self._cff or unicode_map is None:
+            raise ConfigError("configuration_invalid", reason=f"{self._where}: text fields need a TrueType font")
+        names = {value[0]: name for name, value in agl.LEGACY_AGL2UV.items() if len(value) == 1}
+        codes = form_codes()
+        widths = [round(self._widths.get(ord(codes[code]), 0)) if code in codes else 0 for code in range(_FIRST, 256)]
+        differences: list[PdfObject] = []
+        for code, character in sorted(codes.items()):
+            if character != bytes([code]).decode("cp1252", "replace"):
+                differences += (code, Name(names[ord(character)]))
+        name = Name("".join(c for c in self.name if c.isascii() and (c.isalnum() or c in "-_")))
+        descriptor: dict[str, PdfObject | NewStream | Indirect] = {
+            "Type": Name("FontDescriptor"),
+            "FontName": name,
+            "Flags": _NOT_SYMBOLIC | _SERIF | (_ITALIC if self._angle else 0),
+            "FontBBox": list(self._box),
+            "ItalicAngle": round(self._angle),
+            "Ascent": round(self.ascent),
+            "Descent": round(self.descent),
+            "CapHeight": round(capital * self._scale),
+            "StemV": 80,
+            "FontFile2": Indirect(NewStream.deflated({"Length1": len(self._data)}, self._data)),
+        }
+        encoding: dict[str, PdfObject] = {
+            "Type": Name("Encoding"), "BaseEncoding": Name("WinAnsiEncoding"), "Differences": differences,
+        }  # fmt: skip
+        return Indirect(
+            {
+                "Type": Name("Font"),
+                "Subtype": Name("TrueType"),
+                "BaseFont": name,
+                "FirstChar": _FIRST,
+                "LastChar": 255,
+                "Widths": list(widths),
+                "FontDescriptor": Indirect(descriptor),
+                "Encoding": encoding,
+            }
+        )
+
     def _cut(self, characters: frozenset[str]) -> Subset:
         from fontTools import ttLib
 
@@ -198,6 +250,19 @@ class Font:
         )
 
 
+@functools.lru_cache(maxsize=1)
+def form_codes() -> dict[int, str]:
+    """The characters of a form's font by code: Windows' Latin ones, whose foreign letters and signs made room for the
+    102 Vietnamese letters that they lack."""
+    letters = "àáâãèéêìíòóôõùúýăđĩũơư" + "".join(map(chr, range(0x1EA1, 0x1EFA, 2)))
+    wanted = sorted({*letters, *letters.upper()})
+    kept = {*range(32, 127), 133, *range(145, 149), 150, 151, 160}
+    codes = {code: bytes([code]).decode("cp1252") for code in kept}
+    codes |= {ord(c): c for c in wanted if ord(c) < 256}
+    free = (code for code in (*range(128, 256), *range(_FIRST, 32)) if code not in codes)
+    return codes | {code: c for c, code in zip((c for c in wanted if ord(c) > 255), free, strict=False)}
+
+
 @functools.lru_cache(maxsize=16)
 def _loaded(path: Path, changed: int, size: int) -> Font:  # noqa: ARG001
     return Font(path.read_bytes(), path.name)
@@ -230,4 +295,4 @@ def _by_code(entry: tuple[str, int]) -> int:
     return entry[1]
 
 
-__all__ = ["Font", "Subset"]
+__all__ = ["Font", "Subset", "form_codes"]
