@@ -143,9 +143,10 @@ class CredentialSettings(_Section):
     subject: str | None = None
     csc: CscSettings | None = None
     pkcs12: Path | None = None
+    key: Path | None = None  # a private key file (PKCS#8, PEM or DER) beside `certificate`
     password: PinSource | None = None
     pin: PinSource | None = None
-    certificate: Path | None = None  # where the token holds a key without its certificate
+    certificate: Path | None = None  # of a key file, or where the token holds a key alone
     chain: tuple[Path, ...] = ()  # further certificates, where the token holds only the leaf
     image: str | None = None  # of its signature or seal: a file name in [appearance] image_dir
     image_mm: float | None = Field(None, gt=3, le=300)  # the real width of a seal
@@ -242,7 +243,7 @@ class Settings(BaseSettings):
     timestamps: TimestampSettings = TimestampSettings()
     jobs: JobSettings = JobSettings()
     sessions: SessionSettings = SessionSettings()
-    allow_software_keys: bool = False  # PKCS#12 credentials in production mode
+    allow_software_keys: bool = False  # keys of files (pkcs12, key) in production mode
 
     @property
     def database_url(self) -> str:

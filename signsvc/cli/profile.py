@@ -54,7 +54,7 @@ def show(name: str, as_json: bool) -> int:
     click.echo(f"  SHA-256 {found['sha256']}")
     for base in found["extends"]:
         click.echo(f"  extends: {base['id']} {base['version']} {base['sha256']}")
-    for key in ("format", "level", "digest", "scheme", "require_path", "policy", "result"):
+    for key in ("format", "level", "digest", "scheme", "require_path", "experimental", "policy", "result"):
         click.echo(f"  {key}: {_shown(found[key])}")
     for table in ("appearance", "metadata", "credential", "certify", "field", "pdfa"):
         for key, value in found[table].items():

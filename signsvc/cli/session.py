@@ -174,10 +174,11 @@ def _values(
     import base64
     import hashlib
 
+    from signsvc.formats.cms.write import digest_of
     from signsvc.signing.sessions import signer_side
 
     algorithm = signer_side.algorithm(found["algorithm"]["scheme"], found["algorithm"]["digest"])
-    name = str(algorithm.digest)
+    name = digest_of(algorithm)
     asked: list[tuple[int, bytes]] = []
     for source, document in zip(sources, found["documents"], strict=True):
         if document["state"] != "prepared":
@@ -187,9 +188,10 @@ def _values(
         added = remote.get(revision["href"])
         gap = (int(revision["gap"]["start"]), int(revision["gap"]["end"]))
         signer_side.check(source, added, gap, attributes, signer.certificate, name)
-        asked.append((document["id"], hashlib.new(name, attributes).digest()))
+        signed = hashlib.new(name, attributes).digest() if algorithm.digest else attributes
+        asked.append((document["id"], signed))
     # All of them are compared before the first is signed.
-    return [{"id": number, "value": _b64(signer.sign(digest, algorithm))} for number, digest in asked]
+    return [{"id": number, "value": _b64(signer.sign(signed, algorithm))} for number, signed in asked]
 
 
 def _take(remote: Remote, source: Path, target: Path, document: Mapping[str, Any], *, as_json: bool) -> int:

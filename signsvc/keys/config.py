@@ -74,6 +74,22 @@ class Pkcs12Config:
         return self.id or self.path.stem
 
 
+@dataclass(frozen=True, slots=True)
+class KeyFileConfig:
+    """A private key file (PKCS#8) with the file of its certificate, for trials; the rest as in `Pkcs12Config`."""
+
+    path: Path
+    certificate: Path
+    id: str = ""
+    chain: tuple[Path, ...] = ()
+    password_source: str | None = None
+    enabled: bool = True
+
+    @property
+    def name(self) -> str:
+        return self.id or self.path.stem
+
+
 def present_modules(candidates: tuple[str, ...] = DEFAULT_MODULES) -> tuple[ModuleConfig, ...]:
     """The usual modules that are installed here, each file once."""
     seen: dict[Path, str] = {}

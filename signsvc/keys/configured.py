@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
 from signsvc.errors import ConfigError, CredentialError
-from signsvc.keys.config import CredentialConfig, ModuleConfig, Pkcs12Config
+from signsvc.keys.config import CredentialConfig, KeyFileConfig, ModuleConfig, Pkcs12Config
 from signsvc.keys.keyring import Keyring
 
 if TYPE_CHECKING:
@@ -53,7 +53,7 @@ def from_settings(
     if pin_source is not None:
         tokens = tuple(ModuleConfig(m.path, m.token, pin_source) for m in tokens)
     credentials: list[CredentialConfig] = []
-    files: list[Pkcs12Config] = []
+    files: list[Pkcs12Config | KeyFileConfig] = []
     remotes: dict[str, Callable[[], Signer]] = {}
     for item in settings.credentials:
         if item.csc is not None:
@@ -61,6 +61,13 @@ def from_settings(
         elif item.pkcs12 is not None:
             source = pin_source or item.password or item.pin
             files.append(Pkcs12Config(item.pkcs12, item.id, source, enabled=not item.disabled))
+        elif item.key is not None:
+            if item.certificate is None:
+                raise ConfigError(reason=f"credential {item.id}: key needs certificate, the file of its certificate")
+            source = pin_source or item.password or item.pin
+            files.append(
+                KeyFileConfig(item.key, item.certificate, item.id, item.chain, source, enabled=not item.disabled)
+            )
         else:
             credentials.append(
                 CredentialConfig(

@@ -1,4 +1,4 @@
-"""All keys of an installation under names: tokens through their processes, remote services, PKCS#12 files."""
+"""All keys of an installation under names: tokens through their processes, remote services, files."""
 
 from __future__ import annotations
 
@@ -10,9 +10,9 @@ from pathlib import Path
 from typing import Any
 
 from signsvc.errors import ConfigError, CredentialError, SignsvcError, TokenError
-from signsvc.keys import pkcs12, selection
+from signsvc.keys import key_file, pkcs12, selection
 from signsvc.keys.client import PinPrompt, TokenClient
-from signsvc.keys.config import CredentialConfig, ModuleConfig, Pkcs12Config
+from signsvc.keys.config import CredentialConfig, KeyFileConfig, ModuleConfig, Pkcs12Config
 from signsvc.keys.launch import Launcher, LaunchOptions, PrivateProcess, TokenServer
 from signsvc.keys.pins import PinSource, Secret
 from signsvc.keys.selection import TokenCertificate
@@ -38,7 +38,7 @@ class Keyring:
         self,
         modules: Sequence[ModuleConfig] = (),
         credentials: Sequence[CredentialConfig] = (),
-        pkcs12s: Sequence[Pkcs12Config] = (),
+        files: Sequence[Pkcs12Config | KeyFileConfig] = (),
         mode: str = "trial",
         *,
         runtime_dir: Path | None = None,
@@ -48,13 +48,13 @@ class Keyring:
     ) -> None:
         paths = list(dict.fromkeys(os.path.abspath(m.path) for m in modules))  # noqa: PTH100 - links stay
         self._credentials = {c.id: c for c in credentials}
-        self._pkcs12s = {p.name: p for p in pkcs12s}
+        self._files = {f.name: f for f in files}
         self._mode = mode
         self._allow_software_keys = allow_software_keys
         self._signers: dict[str, tuple[float, Signer]] = {}
         self._lock = threading.Lock()
         self._remotes = dict(remotes or {})
-        names = [c.id for c in credentials] + [p.name for p in pkcs12s] + list(self._remotes)
+        names = [c.id for c in credentials] + [f.name for f in files] + list(self._remotes)
         if len(set(names)) != len(names):
             raise ConfigError(reason="two credentials have one id")
         self._clients = {path: _client(path, modules, runtime_dir, prompt) for path in paths}
@@ -68,8 +68,8 @@ class Keyring:
             found += [self._configured_info(c, items) for c in self._credentials.values()]
         else:
             found += [info(name, item) for name, item in selection.identified(items).items()]
-        elsewhere = [(name, "pkcs12") for name in self._pkcs12s] + [(name, "csc") for name in self._remotes]
-        for name, kind in elsewhere:
+        elsewhere = {name: "pkcs12" if isinstance(f, Pkcs12Config) else "file" for name, f in self._files.items()}
+        for name, kind in (*elsewhere.items(), *((name, "csc") for name in self._remotes)):
             try:
                 signer = self.get(name)
             except SignsvcError as error:
@@ -141,8 +141,11 @@ class Keyring:
 
     # inner parts -----------------------------------------------------------------------------------------------
     def _find(self, name: str) -> Signer:
-        if name in self._pkcs12s:
-            return pkcs12.load(self._pkcs12s[name], mode=self._mode, allow_software_keys=self._allow_software_keys)
+        file = self._files.get(name)
+        if isinstance(file, Pkcs12Config):
+            return pkcs12.load(file, mode=self._mode, allow_software_keys=self._allow_software_keys)
+        if file is not None:
+            return key_file.load(file, mode=self._mode, allow_software_keys=self._allow_software_keys)
         if name in self._remotes:
             return self._remotes[name]()
         config = self._credentials.get(name)

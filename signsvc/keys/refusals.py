@@ -1,6 +1,6 @@
 """Memory of wrong PINs, so that none is offered to a token twice.
 
-In the process it holds for every source.  With a directory it also outlives the process, for PINs from files: a
+In the process it holds for every source, and for a file until that is written anew.  With a directory it also outlives the process, for PINs from files: a
 service that is restarted with the same wrong file must not use up the token's tries.  What is kept is when the file
 was written, never anything made from the PIN.
 """
@@ -22,6 +22,7 @@ class Refusals:
     def __init__(self, directory: Path | None) -> None:
         self._directory = directory
         self._bands: dict[Identity, str] = {}
+        self._stamps: dict[Identity, str] = {}  # of the files that the PINs were in
 
     def __bool__(self) -> bool:
         return bool(self._bands)
@@ -32,26 +33,32 @@ class Refusals:
     def known(self, identity: Identity, source: PinSource | None) -> str | None:
         """How many tries were left when the PIN that `source` still holds was refused; None where it was not."""
         band = self._bands.get(identity)
-        if band is None and (mark := self._mark(identity)) is not None and (stamp := _stamp(source)) is not None:
+        if band is not None and self._stamps.get(identity, stamped := stamp(source)) != stamped:
+            self.forget(identity)
+            band = None
+        if band is None and (mark := self._mark(identity)) is not None and (found := stamp(source)) is not None:
             try:
                 written, _, kept = mark.read_text("utf-8").partition(" ")
             except (OSError, UnicodeDecodeError):
                 return None
-            if written == stamp:
+            if written == found:
                 band = kept if kept in ("many", "few", "last") else "few"
         return band
 
     def add(self, identity: Identity, band: str, source: PinSource | None) -> None:
         """`source` is None where a person gave the PIN."""
+        self.forget(identity)
         self._bands[identity] = band
-        if (mark := self._mark(identity)) is not None and (stamp := _stamp(source)) is not None:
+        if (found := stamp(source)) is not None:
+            self._stamps[identity] = found
+        if (mark := self._mark(identity)) is not None and (found := stamp(source)) is not None:
             try:
-                mark.write_text(f"{stamp} {band}", "utf-8")
+                mark.write_text(f"{found} {band}", "utf-8")
             except OSError:
                 pass  # this process remembers at least
 
     def clear(self, identity: Identity) -> None:
-        self._bands.pop(identity, None)
+        self.forget(identity)
         if (mark := self._mark(identity)) is not None:
             try:
                 mark.unlink(missing_ok=True)
@@ -59,8 +66,9 @@ class Refusals:
                 pass
 
     def forget(self, identity: Identity) -> None:
-        """The configuration names another source now."""
+        """The configuration names another source now, or the file has another PIN."""
         self._bands.pop(identity, None)
+        self._stamps.pop(identity, None)
 
     def _mark(self, identity: Identity) -> Path | None:
         if self._directory is None:
@@ -68,7 +76,8 @@ class Refusals:
         return self._directory / f"r{hashlib.sha256(repr(identity).encode()).hexdigest()[:24]}"
 
 
-def _stamp(source: PinSource | None) -> str | None:
+def stamp(source: PinSource | None) -> str | None:
+    """When the file of `source` was written, in a form that is another for another content; None: it is no file."""
     if source is None or source.kind != "file":
         return None
     try:

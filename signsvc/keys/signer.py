@@ -6,7 +6,14 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Protocol, runtime_checkable
 
-from signsvc.algorithms import DIGESTS, SignatureAlgorithm, SignatureCheck, SignatureScheme, verify_value
+from signsvc.algorithms import (
+    DIGESTS,
+    EXPERIMENTAL,
+    SignatureAlgorithm,
+    SignatureCheck,
+    SignatureScheme,
+    verify_value,
+)
 from signsvc.asn1 import der
 from signsvc.errors import CredentialError, RequestError
 from signsvc.types import Certificate
@@ -27,6 +34,8 @@ class Signer(Protocol):
     def sign(self, digest: bytes, algorithm: SignatureAlgorithm, *, deadline: float | None = None) -> bytes:
         """The signature value over `digest` (of `algorithm.digest`): for ECDSA the DER of (r, s), RFC 3279 §2.2.3.
 
+        Where the algorithm has no digest `digest` is the message itself (ML-DSA, FIPS 204 §5.2, software keys alone).
+
         `deadline` is an instant of `time.monotonic()`.  The value has been verified with the certificate.
         Raises `TokenError` (pin_incorrect, pin_locked, pin_required, token_not_present, token_removed,
         token_timeout, token_error), `CredentialError` (signature_mismatch) or `RequestError` where the algorithm does
@@ -43,7 +52,7 @@ class CredentialInfo:
     """
 
     id: str
-    kind: str  # "pkcs11" | "pkcs12"
+    kind: str  # "pkcs11", "pkcs12", "file" or "csc"
     status: str
     token_label: str | None = None
     token_serial: str | None = None
@@ -65,17 +74,30 @@ _SCHEMES: dict[str, tuple[SignatureScheme, ...]] = {
     "rsa-pss": (SignatureScheme.RSA_PSS,),
     "ec": (SignatureScheme.ECDSA,),
 }
+# Of software keys: they take the message itself, which no token and no remote service is asked to.
+_PLAIN = {str(scheme): scheme for scheme in EXPERIMENTAL}
 _OFFERED = ("sha256", "sha384", "sha512")
 _SIZES = {d.name: d.size for d in DIGESTS}
+# The signed attributes of a signature have below one kilobyte; with claimed roles a few.
+MAX_MESSAGE = 64 * 1024
 
 
-def offered_algorithms(certificate: Certificate) -> tuple[str, ...]:
-    """Names of the algorithms that this key can be asked for, such as ``rsa-pss-sha256``."""
-    return tuple(f"{scheme}-{digest}" for scheme in _SCHEMES.get(certificate.key_type, ()) for digest in _OFFERED)
+def offered_algorithms(certificate: Certificate, *, plain: bool = False) -> tuple[str, ...]:
+    """Names of the algorithms that this key can be asked for, such as ``rsa-pss-sha256``; with `plain` also of those
+    that take the message itself, such as ``ml-dsa-65``."""
+    kind = certificate.key_type
+    if plain and kind in _PLAIN:
+        return (kind,)
+    return tuple(f"{scheme}-{digest}" for scheme in _SCHEMES.get(kind, ()) for digest in _OFFERED)
 
 
 def default_algorithm(certificate: Certificate, digest: str = "sha256") -> SignatureAlgorithm:
-    """RSA PKCS#1 v1.5, PSS for keys restricted to it, or ECDSA.  Raises `RequestError` for other keys."""
+    """RSA PKCS#1 v1.5, PSS for keys restricted to it, or ECDSA; ML-DSA, which takes the message, for its keys.
+
+    Raises `RequestError` for other keys.
+    """
+    if certificate.key_type in _PLAIN:
+        return SignatureAlgorithm(_PLAIN[certificate.key_type], None)
     schemes = _SCHEMES.get(certificate.key_type)
     if not schemes:
         raise RequestError(reason="the key type cannot sign digests")
@@ -84,8 +106,15 @@ def default_algorithm(certificate: Certificate, digest: str = "sha256") -> Signa
     return SignatureAlgorithm(schemes[0], digest)
 
 
-def check_request(certificate: Certificate, digest: bytes, algorithm: SignatureAlgorithm) -> None:
-    """Raises `RequestError` where `algorithm` does not fit the key or the digest's length."""
+def check_request(
+    certificate: Certificate, digest: bytes, algorithm: SignatureAlgorithm, *, plain: bool = False
+) -> None:
+    """Raises `RequestError` where `algorithm` does not fit the key or the digest's length; algorithms that take the
+    message itself fit no key unless `plain`."""
+    if plain and algorithm.digest is None and _PLAIN.get(certificate.key_type) is algorithm.scheme:
+        if not 0 < len(digest) <= MAX_MESSAGE:
+            raise RequestError(reason="the message to be signed is too long or empty")
+        return
     if algorithm.digest is None or algorithm.scheme not in _SCHEMES.get(certificate.key_type, ()):
         raise RequestError(reason="the signature algorithm does not fit the key")
     if len(digest) != _SIZES.get(algorithm.digest):
@@ -94,7 +123,8 @@ def check_request(certificate: Certificate, digest: bytes, algorithm: SignatureA
 
 def check_value(certificate: Certificate, digest: bytes, algorithm: SignatureAlgorithm, value: bytes) -> None:
     """Raises `CredentialError` ``signature_mismatch`` unless `value` verifies: a wrong one must never go out."""
-    if verify_value(certificate, algorithm, value, digest=digest) is not SignatureCheck.VALID:
+    signed = {"digest" if algorithm.digest else "message": digest}
+    if verify_value(certificate, algorithm, value, **signed) is not SignatureCheck.VALID:
         raise CredentialError("signature_mismatch")
 
 
@@ -149,6 +179,6 @@ def describe(
         key_type=certificate.key_type,
         key_bits=certificate.key_bits,
         key_usage=usage,
-        algorithms=offered_algorithms(certificate),
+        algorithms=offered_algorithms(certificate, plain=kind in ("pkcs12", "file")),
         certificate=certificate,
     )

@@ -127,7 +127,7 @@ def add_signers(pki: test_pki.Pki, count: int = 30) -> list[str]:
 
 
 def _sign_all(directory: Path, count: int, signers: int, levels: Sequence[str]) -> None:
-    from signsvc.keys.pkcs12 import Pkcs12Signer
+    from signsvc.keys import SoftwareSigner
     from signsvc.services import Services
     from signsvc.signing import profiles
     from signsvc.types import Certificate
@@ -136,7 +136,7 @@ def _sign_all(directory: Path, count: int, signers: int, levels: Sequence[str]) 
     makers = []
     for label in add_signers(pki, signers):
         chain = tuple(Certificate.from_der(der) for der in pki.chain(label)[:-1])
-        makers.append(Pkcs12Signer(pki.key(label), chain))
+        makers.append(SoftwareSigner(pki.key(label), chain))
     source = directory / "source.pdf"
     with Responders(pki) as responders:
         installation = install(directory, pki, responders)

@@ -11,7 +11,7 @@ import hashlib
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
-from signsvc.algorithms import SignatureAlgorithm, SignatureScheme, digest_by_name
+from signsvc.algorithms import EXPERIMENTAL, SignatureAlgorithm, SignatureScheme, digest_by_name
 from signsvc.asn1 import encode, encode_integer, encode_oid
 from signsvc.types import Certificate
 
@@ -35,6 +35,14 @@ _ECDSA_OIDS = {
     "sha384": "1.2.840.10045.4.3.3",
     "sha512": "1.2.840.10045.4.3.4",
 }
+# ML-DSA (RFC 9882 §3.1): its identifier has no parameters; a value has this many octets (FIPS 204 table 2).
+_ML_DSA = {
+    SignatureScheme.ML_DSA_44: ("2.16.840.1.101.3.4.3.17", 2420),
+    SignatureScheme.ML_DSA_65: ("2.16.840.1.101.3.4.3.18", 3309),
+    SignatureScheme.ML_DSA_87: ("2.16.840.1.101.3.4.3.19", 4627),
+}
+# Beside algorithms that take the message itself: the one that RFC 9882 §3.3 wants everybody to know.
+_DIGEST_BESIDE = "sha512"
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,10 +60,13 @@ class CmsPlan:
 
     @property
     def digest_name(self) -> str:
-        """hashlib name of the digest over the document and over the signed attributes."""
-        if self.algorithm.digest is None:
-            raise ValueError("the algorithm has no digest")
-        return self.algorithm.digest
+        """hashlib name of the digest over the document, and over the signed attributes where these are hashed."""
+        return digest_of(self.algorithm)
+
+
+def digest_of(algorithm: SignatureAlgorithm) -> str:
+    """hashlib name of the digest over the content that goes with a signature algorithm."""
+    return algorithm.digest or _DIGEST_BESIDE
 
 
 def digest_identifier(name: str) -> bytes:
@@ -67,7 +78,7 @@ def digest_identifier(name: str) -> bytes:
 
 
 def signature_identifier(algorithm: SignatureAlgorithm) -> bytes:
-    """AlgorithmIdentifier of a signature algorithm (RFC 4055 §3.1 and §5, RFC 5754 §3).
+    """AlgorithmIdentifier of a signature algorithm (RFC 4055 §3.1 and §5, RFC 5754 §3, RFC 9882 §3.1).
 
     Raises `ValueError` for a scheme or digest that new signatures do not use.
     """
@@ -83,6 +94,8 @@ def signature_identifier(algorithm: SignatureAlgorithm) -> bytes:
         salt = algorithm.salt_length if algorithm.salt_length is not None else hashlib.new(digest).digest_size
         parameters = encode(_SEQUENCE, encode(0xA0, hashed), encode(0xA1, mask), encode(0xA2, encode_integer(salt)))
         return encode(_SEQUENCE, encode_oid(_PSS), parameters)
+    if algorithm.scheme in _ML_DSA and algorithm.digest is None:
+        return encode(_SEQUENCE, encode_oid(_ML_DSA[algorithm.scheme][0]))
     raise ValueError("no algorithm identifier for this signature algorithm")
 
 
@@ -104,6 +117,13 @@ def signed_attributes(plan: CmsPlan, document_digest: bytes) -> bytes:
             *plan.attributes,
         ),
     )
+
+
+def to_be_signed(plan: CmsPlan, attributes: bytes) -> bytes:
+    """What the key gets for signed `attributes`: their digest, or for ML-DSA themselves (RFC 9882 §3.2)."""
+    if plan.algorithm.digest is None:
+        return attributes
+    return hashlib.new(plan.digest_name, attributes).digest()
 
 
 def signed_data(plan: CmsPlan, attributes: bytes, value: bytes, timestamps: Sequence[bytes] = ()) -> bytes:
@@ -133,6 +153,8 @@ def signed_data(plan: CmsPlan, attributes: bytes, value: bytes, timestamps: Sequ
 
 def largest_value(certificate: Certificate) -> int:
     """The most octets a signature value of this certificate's key can take (ECDSA as DER ``r, s``)."""
+    if certificate.key_type in EXPERIMENTAL:
+        return _ML_DSA[SignatureScheme(certificate.key_type)][1]
     bits = certificate.key_bits or 8192
     octets = (bits + 7) // 8
     return 2 * octets + 16 if certificate.key_type == "ec" else octets

@@ -30,7 +30,7 @@ from pyhanko.sign.signers.pdf_signer import PdfSignatureMetadata, PdfSigner, add
 from pyhanko.sign.validation.dss import DocumentSecurityStore
 
 from signsvc.algorithms import SignatureScheme
-from signsvc.formats.cms.write import CmsPlan, room_for, signed_attributes, signed_data
+from signsvc.formats.cms.write import CmsPlan, room_for, signed_attributes, signed_data, to_be_signed
 from signsvc.formats.pades.append_view import OwnWriter
 from signsvc.formats.pades.append_write import append_extension, append_signature
 from signsvc.formats.pades.drawing import Appearance
@@ -45,7 +45,7 @@ from signsvc.types import EvidenceItem, EvidenceKind
 # Octets kept for a PDF MAC (ISO/TS 32004) beside the signature in encrypted PDF 2.0 files.
 _MAC_ROOM = 1024
 
-Sign = Callable[[bytes], bytes]  # digest of the signed attributes -> signature value
+Sign = Callable[[bytes], bytes]  # `to_be_signed` of the signed attributes -> signature value
 Timestamp = Callable[[bytes, str], bytes]  # digest and its hashlib name -> verified TimeStampToken, DER
 
 
@@ -158,7 +158,7 @@ def sign_revision(
     room = room_for(plan) + (timestamp_room if timestamp else 0)
     prepared = prepare_revision(stream, plan, spec, room=room, opened=opened)
     attributes = signed_attributes(plan, prepared.document_digest)
-    value = sign(_digest(plan.digest_name, attributes))
+    value = sign(to_be_signed(plan, attributes))
     tokens = (timestamp(_digest(plan.digest_name, value), plan.digest_name),) if timestamp else ()
     contents = signed_data(plan, attributes, value, tokens)
     if len(contents) > room:

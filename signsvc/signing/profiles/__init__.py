@@ -2,6 +2,7 @@
 
     format, level, digest, scheme     what kind of signature
     require_path                      refuse where the certificate's path or status cannot be established
+    experimental                      keys of algorithms that no list names yet (ML-DSA) may sign
     policy, result                    the validation policy, and what the result must be under it
     [appearance]                      template and place of a visible signature, whether it is shown unasked
     [metadata]                        reason, location, name, contact: defaults, fixed or required

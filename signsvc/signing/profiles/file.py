@@ -58,7 +58,7 @@ from signsvc.toml_files import (
 )
 from signsvc.types.certificate import KEY_USAGE_BITS
 
-_KEY_TYPES = ("rsa", "rsa-pss", "ec")
+_KEY_TYPES = ("rsa", "rsa-pss", "ec", "ml-dsa-44", "ml-dsa-65", "ml-dsa-87")
 _TEXT = text_of(MAX_TEXT)
 
 
@@ -140,6 +140,7 @@ _PLAIN: dict[str, Check] = {
     "digest": one_of(*DIGESTS),
     "scheme": one_of(*SCHEMES),
     "require_path": is_bool,
+    "experimental": is_bool,
     "policy": identifier,
     "result": one_of(*RESULTS),
 }

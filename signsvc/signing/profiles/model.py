@@ -105,6 +105,7 @@ class Profile:
     field: FieldRule = FieldRule()
     pdfa: PdfaRule = PdfaRule()
     raise_to: str | None = None  # the level that a job raises the signature to, later
+    experimental: bool = False  # keys of algorithms that no list names yet (ML-DSA) may sign
 
     def __post_init__(self) -> None:
         """Take the plain values of `asdict`, which a JSON document brings back as lists and objects, as well."""
@@ -142,6 +143,7 @@ class Profile:
             "digest": self.digest,
             "scheme": self.scheme,
             "require_path": self.require_path,
+            "experimental": self.experimental,
             "policy": self.policy,
             "result": self.result,
             "appearance": {

@@ -111,7 +111,6 @@ def complete(
         size=int(place["size"]),
         document_digest=bytes.fromhex(place["digest"]),
         room=int(place["room"]),
-        digest_name=profile.digest,
         mac_needed=bool(place["mac"]),
     )
     stamped = profile.rank >= LEVELS.index("B-T")
@@ -119,6 +118,7 @@ def complete(
     with work_file(source, target) as work:
         settled = service.settled(profile, signer, params, TrustInput())
         plan = replace(settled.plan, chain=embedded)
+        waiting = replace(waiting, digest_name=plan.digest_name)
         settled = replace(settled, plan=plan)
         if signed_attributes(plan, waiting.document_digest) != prepared.attributes:
             raise InternalError  # prepared by a program that says other things in a signature

@@ -9,7 +9,7 @@ from __future__ import annotations
 import hashlib
 from pathlib import Path
 
-from signsvc.algorithms import SignatureAlgorithm, SignatureScheme
+from signsvc.algorithms import EXPERIMENTAL, SignatureAlgorithm, SignatureScheme
 from signsvc.asn1 import DerError, children, decode_oid, encode, read_all
 from signsvc.asn1.der import OCTET_STRING, SEQUENCE, SET
 from signsvc.errors import DocumentError
@@ -21,14 +21,17 @@ _SIGNING_CERTIFICATE_V2 = "1.2.840.113549.1.9.16.2.47"
 _DATA = encode(0x06, bytes.fromhex("2a864886f70d010701"))
 _DIGESTS = {"sha256": 32, "sha384": 48, "sha512": 64}
 _SCHEMES = (SignatureScheme.RSA_PKCS1, SignatureScheme.RSA_PSS, SignatureScheme.ECDSA)
+_PLAIN = tuple(sorted(EXPERIMENTAL))
 _CHUNK = 1 << 20
 
 
-def algorithm(scheme: str, digest: str) -> SignatureAlgorithm:
-    """The algorithm that a service asks for; none with a digest below SHA-256.
+def algorithm(scheme: str, digest: str | None) -> SignatureAlgorithm:
+    """The algorithm that a service asks for; none with a digest below SHA-256, without one ML-DSA alone.
 
     Raises `DocumentError` (``attributes_mismatch``).
     """
+    if digest is None and scheme in _PLAIN:
+        return SignatureAlgorithm(SignatureScheme(scheme), None)
     if digest not in _DIGESTS or scheme not in _SCHEMES:
         raise DocumentError("attributes_mismatch", reason="attributes-algorithm")
     if scheme == SignatureScheme.RSA_PSS:

@@ -108,6 +108,7 @@ def get(session: str) -> Response:
             "certificate_path_unknown",
             "certificate_status_unknown",
             "key_not_acceptable",
+            "key_experimental",
             "revocation_unavailable",
         ),
     )
@@ -331,7 +332,12 @@ def _item(session: Session, item: SessionItem) -> dict[str, Any]:
 
 
 def _to_be_signed(session: Session, prepared: Mapping[str, Any]) -> dict[str, str]:
-    name = str(session.profile["digest"])
+    from signsvc.formats.cms.write import digest_of
+    from signsvc.signing.algorithm import choose
+    from signsvc.signing.sessions.service import profile_of
+    from signsvc.types import Certificate
+
+    name = digest_of(choose(profile_of(session), Certificate.from_der(session.chain[0])))
     digest = hashlib.new(name, base64.b64decode(prepared["attributes"])).digest()
     return {
         "attributes": prepared["attributes"],

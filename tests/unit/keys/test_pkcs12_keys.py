@@ -9,7 +9,7 @@ import pytest
 
 from signsvc.algorithms import SignatureAlgorithm, SignatureScheme
 from signsvc.errors import SignsvcError
-from signsvc.keys import Keyring, Pkcs12Config, Pkcs12Signer, Signer, SoftwareKeyWarning, default_algorithm
+from signsvc.keys import Keyring, Pkcs12Config, Signer, SoftwareKeyWarning, SoftwareSigner, default_algorithm
 from signsvc.types import Certificate
 from test_pki import PASSWORD, Pki
 
@@ -21,7 +21,7 @@ def source(monkeypatch: pytest.MonkeyPatch) -> str:
 
 
 def test_signs_and_shows_its_chain(pki: Pki, source: str) -> None:
-    with Keyring(pkcs12s=[Pkcs12Config(pki.p12("person"), "me", source)]) as keyring:
+    with Keyring(files=[Pkcs12Config(pki.p12("person"), "me", source)]) as keyring:
         signer = keyring.get("me")
         assert isinstance(signer, Signer)
         assert [c.der for c in signer.certificate_chain] == list(pki.chain("person"))[:2]  # no root in the file
@@ -32,14 +32,14 @@ def test_signs_and_shows_its_chain(pki: Pki, source: str) -> None:
 
 
 def test_ec(pki: Pki, source: str) -> None:
-    with Keyring(pkcs12s=[Pkcs12Config(pki.p12("ec"), password_source=source)]) as keyring:
+    with Keyring(files=[Pkcs12Config(pki.p12("ec"), password_source=source)]) as keyring:
         signer = keyring.get(pki.p12("ec").stem)
         assert signer.sign(bytes(32), default_algorithm(signer.certificate))[0] == 0x30
 
 
 def test_refused_outside_trial_mode(pki: Pki, source: str) -> None:
     with (
-        Keyring(pkcs12s=[Pkcs12Config(pki.p12("person"), "me", source)], mode="production") as keyring,
+        Keyring(files=[Pkcs12Config(pki.p12("person"), "me", source)], mode="production") as keyring,
         pytest.raises(SignsvcError) as caught,
     ):
         keyring.get("me")
@@ -49,7 +49,7 @@ def test_refused_outside_trial_mode(pki: Pki, source: str) -> None:
 def test_loud_where_it_is_allowed(pki: Pki, source: str, caplog: pytest.LogCaptureFixture) -> None:
     config = Pkcs12Config(pki.p12("person"), "me", source)
     with (
-        Keyring(pkcs12s=[config], mode="production", allow_software_keys=True) as keyring,
+        Keyring(files=[config], mode="production", allow_software_keys=True) as keyring,
         caplog.at_level(logging.WARNING),
         pytest.warns(SoftwareKeyWarning, match="me is a software key"),
     ):
@@ -73,7 +73,7 @@ def test_bad_files_and_passwords(
     path.write_bytes(pki.p12("person").read_bytes() if content is None else content)
     monkeypatch.setenv("SIGNSVC_TEST_P12", password or "")
     config = Pkcs12Config(path, "me", "env:SIGNSVC_TEST_P12" if password else None)
-    with Keyring(pkcs12s=[config]) as keyring:
+    with Keyring(files=[config]) as keyring:
         with pytest.raises(SignsvcError) as caught:
             keyring.get("me")
         assert caught.value.code == code
@@ -81,7 +81,7 @@ def test_bad_files_and_passwords(
 
 
 def test_a_key_that_is_not_its_certificates_gives_nothing_away(pki: Pki) -> None:
-    signer = Pkcs12Signer(pki.key("person2"), (Certificate.from_der(pki.cert("person")),))
+    signer = SoftwareSigner(pki.key("person2"), (Certificate.from_der(pki.cert("person")),))
     with pytest.raises(SignsvcError) as caught:
         signer.sign(bytes(32), default_algorithm(signer.certificate))
     assert caught.value.code == "signature_mismatch"
@@ -90,5 +90,5 @@ def test_a_key_that_is_not_its_certificates_gives_nothing_away(pki: Pki) -> None
 def test_two_credentials_of_one_id(pki: Pki) -> None:
     config = Pkcs12Config(pki.p12("person"), "me")
     with pytest.raises(SignsvcError) as caught:
-        Keyring(pkcs12s=[config, config])
+        Keyring(files=[config, config])
     assert caught.value.code == "configuration_invalid"
