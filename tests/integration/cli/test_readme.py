@@ -112,13 +112,24 @@ def test_exit_codes() -> None:
     assert tuple(map(int, order.groups())) == verify._WORST
 
 
-def test_the_configuration_is_valid(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    (text,) = (body for kind, body in BLOCKS if kind == "toml")
+def _configured(text: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Settings:
     (tmp_path / "signsvc.toml").write_text(re.sub("^   ", "", text, flags=re.MULTILINE), "utf-8")
     monkeypatch.setenv("SIGNSVC_CONFIG", str(tmp_path / "signsvc.toml"))
     monkeypatch.delenv("SIGNSVC_DATA_DIR", raising=False)
-    settings = Settings.load()
+    return Settings.load()
+
+
+def test_the_configuration_is_valid(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (text,) = (body for kind, body in BLOCKS if kind == "toml" and "mode = " in body)
+    settings = _configured(text, tmp_path, monkeypatch)
     assert (settings.mode, settings.credentials[0].id, settings.tsa[0].name) == ("production", "office-seal", "vgca")
+
+
+def test_parts_of_a_configuration_are_valid(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    parts = [body for kind, body in BLOCKS if kind == "toml" and "[[credentials]]" in body and "mode = " not in body]
+    found = [_configured(text, tmp_path, monkeypatch).credentials[0] for text in parts]
+    assert {item.id for item in found} >= {"ky-tu-xa", "office-seal"}
+    assert any(item.csc is not None and item.csc.credential == "abc-123" for item in found)
 
 
 @pytest.fixture(scope="module")
@@ -202,6 +213,7 @@ def test_the_answers_over_http(installation: Installation, services: Services, s
 
 
 def test_it_is_short_and_names_no_placeholder() -> None:
-    assert len(README.splitlines()) < 240
+    assert len(README.splitlines()) < 420
+    assert README.index("make demo") < 2000
     assert not re.search(r"@[A-Z]+@|TODO|FIXME", README)
     assert "Dịch vụ ký số" in README[:400]

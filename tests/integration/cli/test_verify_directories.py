@@ -82,6 +82,7 @@ def test_ctrl_c_ends_it_clean(folder: Path, environment: dict[str, str], jobs: i
         env=environment,
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
+        bufsize=0,  # what a buffer had read ahead would be missing from what comes later
         start_new_session=True,
         # The tests themselves may have been started in the background, where interrupts are ignored.
         preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),  # noqa: PLW1509
