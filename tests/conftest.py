@@ -11,6 +11,7 @@ from signsvc.services import Services
 from test_pki import softhsm as softhsm_tokens
 from test_pki.responders import Responders
 from tests.support.installation import Installation, install
+from tests.support.postgres import Postgres, cluster
 
 
 @pytest.fixture(scope="session")
@@ -44,6 +45,13 @@ def softhsm(pki: test_pki.Pki, tmp_path_factory: pytest.TempPathFactory) -> Iter
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("SOFTHSM2_CONF", str(token.conf))
         yield token
+
+
+@pytest.fixture(scope="session")
+def postgres() -> Iterator[Postgres]:
+    """A PostgreSQL that makes empty databases."""
+    with cluster() as found:
+        yield found
 
 
 @pytest.fixture(scope="session")
