@@ -295,6 +295,8 @@ class Services:
                 workers=limits.signing_workers,
                 reach=self._reach(write=True),
                 fonts=self.fonts,
+                generation=self.evidence.generation,
+                standing_seconds=limits.standing_seconds,
             )
         from signsvc.signing import SigningService
 
@@ -304,6 +306,8 @@ class Services:
             fetch=None if self._offline else self.evidence.fetched,
             tsa=self.tsa if self.settings.tsa else None,
             fonts=self.fonts,
+            generation=self.evidence.generation,
+            standing_seconds=self.settings.limits.standing_seconds,
         )
 
     @part

@@ -181,6 +181,8 @@ class LimitSettings(_Section):
     workers: int = Field(default_factory=lambda: os.cpu_count() or 2, ge=1)  # that verify
     # that write; mostly they wait for timestamps, of which an authority is asked for four at a time
     signing_workers: int = Field(4, ge=1, le=256)
+    # how long what was established of a signer's certificate serves for further signatures; 0: not at all
+    standing_seconds: float = Field(60, ge=0, le=300)
 
 
 class TimestampSettings(_Section):

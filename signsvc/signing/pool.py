@@ -24,7 +24,8 @@ from signsvc.signing.fields import FieldsResult
 from signsvc.signing.fields import to_json as fields_to_json
 from signsvc.signing.model import SignParams, SignResult, TrustInput
 from signsvc.signing.sessions.formats import Prepared
-from signsvc.signing.workfile import FULL
+from signsvc.signing.standing import SECONDS
+from signsvc.signing.workfile import FULL, check_unchanged, mark
 from signsvc.verification import Limits, TrustSource, VerifyRequest
 from signsvc.verification.pool import fetching
 from signsvc.verification.processes import Pool, Reach
@@ -66,9 +67,11 @@ class SigningPool:
         busy_after: float = 30.0,
         clock: Callable[[], datetime] = lambda: datetime.now(UTC),
         fonts: Fonts | None = None,
+        generation: Callable[[], object] | None = None,
+        standing_seconds: float = SECONDS,
     ) -> None:
-        """`fetch`, `tsa` and `verifier` as in `SigningService`; `limits` per document, `reach` and
-        `busy_after` as in `Verifier`."""
+        """`fetch`, `tsa`, `verifier`, `generation` and `standing_seconds` as in `SigningService`; `limits` per
+        document, `reach` and `busy_after` as in `Verifier`."""
         self._trust = trust
         self._verifier = verifier
         self._fetch = fetch
@@ -76,6 +79,8 @@ class SigningPool:
         self._limits = limits or Limits()
         self._clock = clock
         self._fonts = fonts or Fonts()
+        self._generation = generation
+        self._standing_seconds = standing_seconds
         self._pool = Pool("signsvc.signing.worker", workers, reach=reach, busy_after=busy_after)
 
     def close(self) -> None:
@@ -97,6 +102,7 @@ class SigningPool:
         trust: TrustInput | None = None,
         tsa: Timestamper | None = None,
         deadline: float | None = None,
+        base_sha256: str | None = None,
     ) -> SignResult:
         """See `SigningService.sign`; besides, `DocumentError` (``document_too_complex``) where a limit was hit and
         `BusyError` where no worker was free in time."""
@@ -108,7 +114,9 @@ class SigningPool:
         }
         trust = trust or TrustInput()
         desk = _Desk(self._clock, tsa or self._tsa, self._verifier, trust, profile.policy, signer, profile, deadline)
-        return self._run(job, source, target, desk, lambda answer: wire.result_from_json(answer, signer.certificate))
+        return self._run(
+            job, source, target, desk, lambda answer: wire.result_from_json(answer, signer.certificate), base_sha256
+        )
 
     def extend(
         self,
@@ -119,11 +127,12 @@ class SigningPool:
         policy: str = "hon-hop",
         trust: TrustInput | None = None,
         tsa: Timestamper | None = None,
+        base_sha256: str | None = None,
     ) -> SignResult:
         """See `SigningService.extend`; besides, what `sign` raises."""
         job = {"op": "extend", "level": level, "policy": policy, "chain": []}
         desk = _Desk(self._clock, tsa or self._tsa, self._verifier, trust or TrustInput(), policy)
-        return self._run(job, source, target, desk, lambda answer: wire.result_from_json(answer, None))
+        return self._run(job, source, target, desk, lambda answer: wire.result_from_json(answer, None), base_sha256)
 
     def timestamp(
         self,
@@ -194,7 +203,9 @@ class SigningPool:
         target: Path,
         desk: _Desk,
         read: Callable[[Any], T],
+        base_sha256: str | None = None,
     ) -> T:
+        before = mark(source, base_sha256)
         try:
             # Whatever becomes of the worker, what it left goes with this directory.
             with tempfile.TemporaryDirectory(prefix=".signsvc-", dir=target.parent) as name:
@@ -207,6 +218,8 @@ class SigningPool:
                     "trust": wire.trust_to_json(desk.trust),
                     "fetch": self._fetch is not None,
                     "tsa": desk.tsa is not None,
+                    "generation": self._generation() if self._generation is not None else None,
+                    "standing_seconds": self._standing_seconds,
                     "memory_bytes": self._limits.memory_bytes,
                     "cpu_seconds": self._limits.cpu_seconds,
                     "fonts": [str(self._fonts.regular), str(self._fonts.italic)],
@@ -224,6 +237,8 @@ class SigningPool:
                         raise ValueError
                 except (KeyError, TypeError, ValueError, AttributeError, DerError, FileNotFoundError):
                     raise InternalError from None
+                # Looked at here too: this process does not take a worker's word for it.
+                check_unchanged(source, before)
                 made.replace(target)
                 return result
         except OSError as error:

@@ -14,6 +14,7 @@ from signsvc.errors import PROBLEMS, CredentialError, DocumentError, RequestErro
 from signsvc.signing.material import Gatherer
 from signsvc.signing.model import SignParams
 from signsvc.signing.profiles import LEVELS, Profile, apply
+from signsvc.signing.standing import Ground, Standings
 from signsvc.signing.workfile import WorkFile
 from signsvc.types import Certificate, DocumentView, EvidenceItem, EvidenceKind, Finding, Level, SignerView
 
@@ -110,7 +111,14 @@ def _pdfa(view: DocumentView, profile: Profile) -> tuple[Finding, ...]:
 
 
 def certificate(
-    signer: Signer, profile: Profile, gatherer: Gatherer, *, directories: Iterable[Path], now: datetime
+    signer: Signer,
+    profile: Profile,
+    gatherer: Gatherer,
+    *,
+    directories: Iterable[Path],
+    now: datetime,
+    standings: Standings | None = None,
+    known: tuple[object, ...] | None = None,
 ) -> Checked:
     """The chain of a certificate that may sign under `profile` now.
 
@@ -118,22 +126,36 @@ def certificate(
     credential rule asks for.  Where path or status cannot be
     established: refused if the profile requires the path or its level embeds it, otherwise a warning.
 
-    Raises `CredentialError` with the problem code.
+    `standings` serve while all that they rest on is the same; `known` tells one state of the revocation data that
+    `gatherer` obtains from others (None: nothing does).  Raises `CredentialError` with the problem code.
     """
     from signsvc import validation
     from signsvc.validation import policies
 
     rule = profile.credential
     pool = signer.certificate_chain
-    evidence = gatherer.evidence((signer.certificate,), pool=pool, now=now)
-    verdict = validation.check_certificate(
-        signer.certificate,
-        pool=pool,
-        material=gatherer.material,
-        evidence=evidence,
-        policy=policies.load(profile.policy, tuple(directories)),
-        now=now,
-    )
+    policy = policies.load(profile.policy, tuple(directories))
+    ground = Ground((signer.certificate, *pool), policy, gatherer.material, (gatherer.fetch is None, known))
+    usable = standings if known is not None and not gatherer.supplied else None
+    found = usable.find(ground, now) if usable is not None else None
+    if found is not None:
+        verdict, evidence = found.verdict, found.evidence
+    else:
+        evidence = gatherer.evidence((signer.certificate,), pool=pool, now=now)
+
+        def judge(moment: datetime) -> validation.CertificateVerdict:
+            return validation.check_certificate(
+                signer.certificate,
+                pool=pool,
+                material=gatherer.material,
+                evidence=evidence,
+                policy=policy,
+                now=moment,
+            )
+
+        verdict = judge(now)
+        if usable is not None:
+            usable.keep(ground, verdict, evidence, now, judge)
     if verdict.code is not None:
         # which authorities stand above a certificate is known only where its path is
         demanded = profile.require_path or profile.rank >= LEVELS.index("B-LT") or bool(rule.issuers)

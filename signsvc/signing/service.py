@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 from signsvc.asn1 import DerError
 from signsvc.errors import InternalError, RequestError, UpstreamError
-from signsvc.signing import appearance, precheck, selfcheck
+from signsvc.signing import appearance, precheck, selfcheck, standing
 from signsvc.signing.algorithm import choose
 from signsvc.signing.appearance import Fonts
 from signsvc.signing.material import Gatherer, Stamping, Timestamper, TokenRoom, as_evidence
@@ -69,9 +69,15 @@ class SigningService:
         tsa: Timestamper | None = None,
         clock: Callable[[], datetime] = lambda: datetime.now(UTC),
         fonts: Fonts | None = None,
+        generation: Callable[[], object] | None = None,
+        standing_seconds: float = standing.SECONDS,
     ) -> None:
         """`fetch` obtains revocation values and issuers (None: nothing is obtained), `tsa` timestamps; `fonts` are
-        those of visible signatures."""
+        those of visible signatures.  What is established of a certificate serves for `standing_seconds`, while
+        `generation` says that what `fetch` keeps is the same (None, or an answer of None: it is established for each
+        signature)."""
+        self._generation = generation
+        self._standings = standing.Standings(standing_seconds)
         self._fonts = fonts or Fonts()
         self._trust = trust
         self._verifier = verifier
@@ -92,11 +98,14 @@ class SigningService:
         trust: TrustInput | None = None,
         tsa: Timestamper | None = None,
         deadline: float | None = None,
+        base_sha256: str | None = None,
     ) -> SignResult:
         """Sign the document at `source` under `profile` into `target` (which may be the same path).
 
         Refused before the key is used: documents that do not permit it, certificates that may not sign.  `tsa` takes
         the place of the configured authorities for this call; `deadline` (`time.monotonic`) is for the key.
+        The document has to be the one with the SHA-256 `base_sha256` (hex), if given, and to stay what it is until
+        `target` is written: `DocumentError` (``base_changed``).
 
         Raises `DocumentError`, `RequestError`, `CredentialError`, `TokenError`, `UpstreamError`, `ConfigError`,
         `StorageError`, and `InternalError` (``self_check_failed``).  On any error `target` is as it was.
@@ -105,7 +114,7 @@ class SigningService:
 
         params = params or SignParams()
         trust = trust or TrustInput()
-        with work_file(source, target) as work:
+        with work_file(source, target, base_sha256) as work:
             seen = precheck.document(work, params, profile)
             params = seen.params or params
             prepared = self._prepare(profile, signer, trust, _claims(params))
@@ -144,6 +153,7 @@ class SigningService:
         policy: str = "hon-hop",
         trust: TrustInput | None = None,
         tsa: Timestamper | None = None,
+        base_sha256: str | None = None,
     ) -> SignResult:
         """Raise the signatures of the document at `source` to `level`, or renew their archive timestamp, into
         `target`.
@@ -167,7 +177,7 @@ class SigningService:
         def check(report: dict[str, Any], revisions: int) -> str:
             return selfcheck.extension(report, level=level, revisions_before=revisions)
 
-        return self._added(source, target, policy, trust, tsa, add, check)
+        return self._added(source, target, policy, trust, tsa, add, check, base_sha256)
 
     def timestamp(
         self,
@@ -205,11 +215,12 @@ class SigningService:
         tsa: Timestamper | None,
         add: Callable[[WorkFile, Stamping, precheck.Document], None],
         check: Callable[[dict[str, Any], int], str],
+        base_sha256: str | None = None,
     ) -> SignResult:
         """`add` to a copy of the document, have it verified, `check` the report and how many revisions there were."""
         from signsvc.formats.pades.write import RoomTooSmallError
 
-        with work_file(source, target) as work:
+        with work_file(source, target, base_sha256) as work:
             seen = precheck.document(work, None)
             for attempt in (1, 2):
                 stamping = Stamping(tsa or self._tsa, self._clock, self._room)
@@ -310,6 +321,7 @@ class SigningService:
     def _prepare(self, profile: Profile, signer: Signer, trust: TrustInput, claims: tuple[bytes, ...] = ()) -> Settled:
         from signsvc.formats.cms.write import CmsPlan
 
+        known = self._known()  # before anything is read that it speaks of
         gatherer = self._gatherer(profile.policy, trust)
         algorithm = choose(profile, signer.certificate)
         checked = precheck.certificate(
@@ -318,6 +330,8 @@ class SigningService:
             gatherer,
             directories=self._trust.policy_directories,
             now=self._clock(),
+            standings=self._standings,
+            known=known,
         )
         embedded = dict.fromkeys((*checked.chain, *signer.certificate_chain))
         chain = tuple(c for c in embedded if c != signer.certificate and not c.self_issued)
@@ -397,14 +411,24 @@ class SigningService:
         found = gatherer.worth_keeping(found, leaves, pool=pool, now=now)
         return tuple(dict.fromkeys((*as_evidence(chains), *found)))
 
+    def _known(self) -> tuple[object, ...] | None:
+        """What tells this state of kept and imported revocation data from others; None: nothing does."""
+        from signsvc.trust.imported import DIRECTORY
+
+        generation = self._generation() if self._generation is not None else None
+        if generation is None and self._fetch is not None:
+            return None
+        return (generation, standing.listing(self._trust.directory / DIRECTORY))
+
     def _gatherer(self, policy_id: str, trust: TrustInput) -> Gatherer:
-        from signsvc.trust import TrustStore, crl_index
+        from signsvc.trust import crl_index
         from signsvc.trust.imported import DIRECTORY, ImportedLists
         from signsvc.validation import policies
+        from signsvc.verification.engine import store_of
 
         crl_index.look_in(*self._trust.indexes, self._trust.directory / DIRECTORY)
         policy = policies.load(policy_id, self._trust.policy_directories)
-        material = TrustStore(self._trust.directory).material(
+        material = store_of(self._trust.directory).material(
             *policy.trust_profiles,
             *self._trust.extra_profiles,
             extra_anchors=_parse(trust.trust_anchors, "trust_anchors"),

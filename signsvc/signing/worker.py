@@ -85,7 +85,11 @@ def serve(sock: socket.socket) -> None:
     worker.serve(sock, functools.partial(_run, {}))
 
 
+_generation: list[object] = [None]  # what the job's parent says of the revocation data that it keeps
+
+
 def _run(services: dict[bool, SigningService], sock: socket.socket, job: dict[str, Any]) -> dict[str, Any]:
+    _generation[0] = job["generation"]
     source, target = Path(job["source"]), Path(job["target"])
     worker.limit(job["memory_bytes"] + source.stat().st_size, job["cpu_seconds"])
     parent = _Parent(sock, wire.certificates_from_json(job["chain"]))
@@ -94,7 +98,12 @@ def _run(services: dict[bool, SigningService], sock: socket.socket, job: dict[st
         # Kept between jobs: it learns the size of tokens.
         fetch: Fetch | None = worker.fetcher(sock) if job["fetch"] else None
         service = SigningService(
-            TrustSource.from_json(job), verifier=parent, fetch=fetch, fonts=Fonts(*map(Path, job["fonts"]))
+            TrustSource.from_json(job),
+            verifier=parent,
+            fetch=fetch,
+            fonts=Fonts(*map(Path, job["fonts"])),
+            generation=lambda: _generation[0],
+            standing_seconds=job["standing_seconds"],
         )
         services[job["fetch"]] = service
     trust = wire.trust_from_json(job["trust"])

@@ -56,6 +56,7 @@ _PRUNE_EVERY = 200
 _PRUNE_PARTS = 8
 _MAX_UNINDEXED = 10_000
 _MAX_FILES = 200_000  # besides the octets: a document can cause many small ones
+_GENERATION = "values.generation"
 _MEDIA = {"ocsp": "application/ocsp-response", "crl": "application/pkix-crl", "certificate": "application/pkix-cert"}
 
 
@@ -117,6 +118,25 @@ class EvidenceClient:
         if request.kind == "crl" and len(found.body) >= crl_index.WORTHWHILE and not self._has_index(found.sha256):
             self._begin(partial(self.index, found.body))
         return found
+
+    def generation(self) -> tuple[int, ...] | None:
+        """What is another one as soon as any value is kept that is not the one before, by whichever process; None
+        where nothing can be kept.  Values that grow old do not change it."""
+        path = self._dir / _GENERATION
+        for _ in range(2):
+            try:
+                found = path.stat()
+                return found.st_ino, found.st_size, found.st_mtime_ns
+            except OSError:
+                self._changed()
+        return None
+
+    def _changed(self) -> None:
+        """Begin another generation.  Times of files move in steps, so that it is told by a size as well."""
+        with contextlib.suppress(OSError):
+            self._dir.mkdir(parents=True, exist_ok=True, mode=0o700)
+            with (self._dir / _GENERATION).open("ab") as file:
+                file.write(b".")
 
     def _at_hand(self, request: FetchRequest) -> bool:
         """Whether a kept value answers `request`: then no thread need look for it."""
@@ -294,6 +314,7 @@ class EvidenceClient:
                 if request.keep == before.sha256:
                     os.utime(fetching.before_of(path), (self._clock(),) * 2)  # the server was asked for it just now
                     fetching.before_of(path).replace(path)
+                    self._changed()
                 elif request.keep == now.sha256:
                     fetching.before_of(path).unlink(missing_ok=True)
             return replace(now, body=b"", replaced=False)
@@ -410,10 +431,13 @@ class EvidenceClient:
         head = json.dumps(facts).encode() + b"\n"
         with contextlib.suppress(OSError):
             # The first that nobody compared stays: more answers do not push it out.
-            other = request.kind != "certificate" and self._facts(path).get("sha256", sha256) != sha256
+            before = self._facts(path).get("sha256")
+            other = request.kind != "certificate" and before not in (None, sha256)
             if other and not fetching.before_of(path).exists():
                 path.replace(fetching.before_of(path))
             write_whole(path, head, body, moment=now)
+            if before != sha256:
+                self._changed()
             fetching.failure_of(path).unlink(missing_ok=True)
             self._count(len(body))
         unchanged = sha256 == request.known

@@ -46,7 +46,7 @@ def examine(
 
     crl_index.look_in(*trust.indexes, trust.directory / DIRECTORY)
     policy = policies.load(request.policy, trust.policy_directories)
-    material = _store(trust.directory).material(
+    material = store_of(trust.directory).material(
         *policy.trust_profiles,
         *trust.extra_profiles,
         extra_anchors=(anchors := _certificates(request.trust_anchors, "trust_anchors")),
@@ -85,7 +85,7 @@ def examine(
 
 
 @functools.lru_cache(maxsize=8)
-def _store(directory: Path) -> TrustStore:
+def store_of(directory: Path) -> TrustStore:
     """One for the process: it reads what is installed once, and again when that changes."""
     from signsvc.trust import TrustStore
 

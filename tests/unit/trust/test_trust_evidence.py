@@ -354,3 +354,31 @@ def test_what_is_kept_is_not_looked_for_ahead(
     clock.ahead = 2 * 86400  # what is kept is too old
     client.fetched(crl(responders, ahead=(later,)))
     assert len(begun) == 2
+
+
+def test_another_value_begins_another_generation(
+    client: EvidenceClient, responders: Responders, http: HttpClient, tmp_path: Path, clock: Clock
+) -> None:
+    other = EvidenceClient(http, tmp_path / "cache", clock=clock)  # another process's client
+    seen = [other.generation()]
+    assert seen[0] is not None
+    assert seen[0] == client.generation()
+
+    def after(ahead: float) -> bool:
+        """Whether there is another generation after the list was asked for again so many seconds later."""
+        clock.ahead = ahead
+        client.fetched(crl(responders))
+        seen.append(other.generation())
+        return seen[-1] != seen[-2]
+
+    assert after(0)
+    assert not after(1)
+    assert not after(3601)  # the same list, fetched again
+    responders.fault(CRL, "revoked", label="person")
+    assert after(7300)
+    assert len(set(seen)) == 3
+
+
+def test_no_generation_where_nothing_is_kept(http: HttpClient, tmp_path: Path) -> None:
+    (tmp_path / "cache").write_bytes(b"a file")
+    assert EvidenceClient(http, tmp_path / "cache").generation() is None
