@@ -13,10 +13,10 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from signsvc.errors import SignsvcError, TokenError
-from signsvc.keys import framing
+from signsvc.keys import framing, refusals
 from signsvc.keys.framing import FrameBuffer, FramingError
 from signsvc.keys.launch import START_TIMEOUT, Launcher, Link
-from signsvc.keys.pins import PinSource, Secret
+from signsvc.keys.pins import PinSource, Secret, source_for
 
 log = logging.getLogger("signsvc.keys")
 
@@ -125,7 +125,8 @@ class TokenClient:
         self._prompting = threading.Lock()
         self._closed = False
         # A wrong PIN stays wrong for this client even when the process that found out has died since.
-        self._refused: dict[tuple[str | None, str | None], TokenError] = {}
+        # Until the file that it came from is written anew (`refusals.stamp`).
+        self._refused: dict[tuple[str | None, str | None], tuple[TokenError, str | None]] = {}
         self._careful = False  # the last process went in the middle of a request that may have logged in
         _clients.add(self)
 
@@ -201,14 +202,16 @@ class TokenClient:
     def _guarded(
         self, label: str | None, serial: str | None, operation: str, seconds: float, fields: Mapping[str, Any]
     ) -> dict[str, Any]:
-        refused = self._refused.get((label, serial))
-        if refused is not None:
+        source = source_for(self._pins, label or "")
+        refused, stamp = self._refused.get((label, serial), (None, None))
+        if refused is not None and not refusals.rewritten(stamp, source):
             raise type(refused)(refused.code, **refused.data)
+        written = refusals.stamp(source) if "pin" not in fields else None
         try:
             result: dict[str, Any] = self._call(operation, seconds, **fields)
         except TokenError as error:
             if error.code in ("pin_incorrect", "pin_locked"):
-                self._refused[label, serial] = error
+                self._refused[label, serial] = error, written
             self._careful = self._careful or error.code in ("token_removed", "token_timeout")
             if error.data.get("untried"):
                 log.warning(

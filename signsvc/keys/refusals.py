@@ -1,8 +1,8 @@
 """Memory of wrong PINs, so that none is offered to a token twice.
 
-In the process it holds for every source, and for a file until that is written anew.  With a directory it also outlives the process, for PINs from files: a
-service that is restarted with the same wrong file must not use up the token's tries.  What is kept is when the file
-was written, never anything made from the PIN.
+In the process it holds for every source, and for a file until that is written anew.  With a directory it also
+outlives the process, for PINs from files: a service that is restarted with the same wrong file must not use up the
+token's tries.  What is kept is when the file was written, never anything made from the PIN.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ class Refusals:
     def known(self, identity: Identity, source: PinSource | None) -> str | None:
         """How many tries were left when the PIN that `source` still holds was refused; None where it was not."""
         band = self._bands.get(identity)
-        if band is not None and self._stamps.get(identity, stamped := stamp(source)) != stamped:
+        if rewritten(self._stamps.get(identity), source):
             self.forget(identity)
             band = None
         if band is None and (mark := self._mark(identity)) is not None and (found := stamp(source)) is not None:
@@ -49,9 +49,10 @@ class Refusals:
         """`source` is None where a person gave the PIN."""
         self.forget(identity)
         self._bands[identity] = band
-        if (found := stamp(source)) is not None:
-            self._stamps[identity] = found
-        if (mark := self._mark(identity)) is not None and (found := stamp(source)) is not None:
+        if (found := stamp(source)) is None:
+            return
+        self._stamps[identity] = found
+        if (mark := self._mark(identity)) is not None:
             try:
                 mark.write_text(f"{found} {band}", "utf-8")
             except OSError:
@@ -85,3 +86,8 @@ def stamp(source: PinSource | None) -> str | None:
     except OSError:
         return None
     return f"{found.st_dev}:{found.st_ino}:{found.st_mtime_ns}:{found.st_size}"
+
+
+def rewritten(before: str | None, source: PinSource | None) -> bool:
+    """Whether the file of `source` is another than when `before` was its `stamp`."""
+    return before is not None and stamp(source) not in (None, before)
