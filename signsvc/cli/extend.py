@@ -15,12 +15,14 @@ from signsvc.cli.root import EXIT_PASSED
 @click.option("--level", type=click.Choice(["B-T", "B-LT", "B-LTA"]), required=True, help="The level to reach.")
 @click.option("--policy", help="Validation policy that the result must pass its own check under.")
 @signing.wait
+@signing.base
 @signing.common
 def extend(
     paths: tuple[Path, ...],
     level: str,
     policy: str | None,
     wait_seconds: float,
+    base_sha256: str | None,
     out: Path | None,
     out_dir: Path | None,
     anchors: tuple[Path, ...],
@@ -35,6 +37,7 @@ def extend(
     Exit codes: 0 all extended, 4 any could not be extended, 64 usage.
     """
     todo = signing.targets(paths, out, out_dir, f"-{level.lower()}")
+    signing.check_base(list(todo), base_sha256)
     if not todo:
         return EXIT_PASSED
     from signsvc.services import Services
@@ -51,7 +54,13 @@ def extend(
 
         def work(path: Path, target: Path) -> SignResult:
             return services.signing.extend(
-                path, target, level=level, policy=policy or settings.policy, trust=trust, tsa=authority
+                path,
+                target,
+                level=level,
+                policy=policy or settings.policy,
+                trust=trust,
+                tsa=authority,
+                base_sha256=base_sha256,
             )
 
         step = signing.asking_again(work, wait_seconds)

@@ -39,6 +39,7 @@ WAIT_TOKEN_SECONDS = 60.0
 @click.option("--journal", type=click.Path(dir_okay=False, path_type=Path), help="Where the record of --resume is.")
 @click.option("--wait-token", metavar="SECONDS", type=click.FloatRange(0), help="Wait for a token that was removed.")
 @click.option("--jobs", type=click.IntRange(1, 64), default=1, show_default=True, help="Files at a time.")
+@signing.base
 @signing.common
 def sign(
     paths: tuple[Path, ...],
@@ -64,6 +65,7 @@ def sign(
     journal: Path | None,
     wait_token: float | None,
     jobs: int,
+    base_sha256: str | None,
     out: Path | None,
     out_dir: Path | None,
     anchors: tuple[Path, ...],
@@ -80,6 +82,7 @@ def sign(
     if (credential is None) == (pkcs12 is None):
         raise click.UsageError("one of --credential and --pkcs12 is needed")
     todo = signing.targets(paths, out, out_dir, "-signed")
+    signing.check_base(list(todo), base_sha256)
     if not todo:
         return EXIT_PASSED
     from signsvc.keys import Keyring, Pkcs12Config
@@ -126,7 +129,14 @@ def sign(
 
         def work(path: Path, target: Path) -> SignResult:
             return services.signing.sign(
-                path, target, profile=wanted, signer=signer, params=params, trust=trust, tsa=authority
+                path,
+                target,
+                profile=wanted,
+                signer=signer,
+                params=params,
+                trust=trust,
+                tsa=authority,
+                base_sha256=base_sha256,
             )
 
         asked = sys.stderr.isatty() and len(todo) > 1  # somebody looks on who can plug it in again

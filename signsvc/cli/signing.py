@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -39,6 +40,15 @@ def common(command: F) -> F:
     ):
         command = option(command)
     return command
+
+
+base = click.option("--base-sha256", metavar="HEX", help="The SHA-256 that the one FILE has to have.")
+
+
+def check_base(paths: Sequence[Path], sha256: str | None) -> None:
+    """Raises `UsageError` where the value of --base-sha256 is none, or is not for one file."""
+    if sha256 is not None and (len(paths) != 1 or not re.fullmatch(r"[0-9a-fA-F]{64}", sha256)):
+        raise click.UsageError("--base-sha256 takes 64 hexadecimal digits and goes with one file")
 
 
 def trust_input(

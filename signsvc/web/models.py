@@ -18,6 +18,7 @@ class _Open(BaseModel):
 
 Identifier = Annotated[str, Field(min_length=1, max_length=128)]
 Text = Annotated[str, Field(max_length=500)]
+Sha256 = Annotated[str, Field(pattern="^[0-9a-fA-F]{64}$")]
 
 
 def _in_utc(value: datetime) -> datetime:
@@ -91,6 +92,7 @@ class SignRequest(_Strict):
     raise_to: Literal["B-T", "B-LT", "B-LTA"] | None = Field(
         None, description="Answer now, and raise the level later, see GET /v1/signatures/{id}"
     )
+    base_sha256: Sha256 | None = Field(None, description="SHA-256 in hex of the document that is meant")
 
 
 # Documents of one batch.
@@ -100,6 +102,7 @@ _WISHES = "What to say in the signature: the members of SignRequest without prof
 
 class ExtendRequest(_Strict):
     level: Literal["B-T", "B-LT", "B-LTA"]
+    base_sha256: Sha256 | None = Field(None, description="SHA-256 in hex of the document that is meant")
 
 
 class VerifyParams(_Strict):

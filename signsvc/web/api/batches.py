@@ -17,6 +17,7 @@ from signsvc.store import Scope
 from signsvc.web import auth, claims
 from signsvc.web import body as bodies
 from signsvc.web.api.jobs import job_json
+from signsvc.web.api.sign import check_base
 from signsvc.web.app import now, state
 from signsvc.web.context import current
 from signsvc.web.contract import BINARY, PDF, Operation, operation
@@ -139,7 +140,8 @@ def _item(entry: _Entry, caller: str) -> dict[str, Any]:
 
 
 def _wishes(wanted: SignRequest) -> dict[str, Any]:
-    return wanted.model_dump(mode="json", exclude={"profile", "credential", "raise_to"}, exclude_none=True)
+    others = {"profile", "credential", "raise_to", "base_sha256"}
+    return wanted.model_dump(mode="json", exclude=others, exclude_none=True)
 
 
 def _entries(params: BatchRequest, profile: Profile, uploads: Sequence[bodies.Upload]) -> list[_Entry]:
@@ -156,9 +158,11 @@ def _entries(params: BatchRequest, profile: Profile, uploads: Sequence[bodies.Up
         state().services.images.supplied(SignParams.from_json(_wishes(wanted)), profile.appearance, params.credential)
         if entry.sha256 is not None:
             _owned(entry.sha256)
+            check_base(entry.sha256, wanted)
             found.append(_Entry(None, entry.sha256, entry.file_name, wanted, entry.idempotency_key))
         elif waiting:
             file = waiting.pop(0)
+            check_base(file.sha256, wanted)
             name = entry.file_name or file.name
             found.append(_Entry(file.path, file.sha256, name, wanted, entry.idempotency_key))
         else:

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 from flask import Blueprint, Response, jsonify, request, send_file
 from pydantic import BaseModel
 
-from signsvc.errors import RequestError
+from signsvc.errors import DocumentError, RequestError
 from signsvc.signing import answers
 from signsvc.store import Scope
 from signsvc.web import body as bodies
@@ -41,6 +41,7 @@ PROBLEMS = (
     "idempotency_in_progress",
     "idempotency_key_reused",
     "signing_not_permitted",
+    "base_changed",
     "self_check_failed",
     "tsa_unavailable",
     "tsa_invalid_token",
@@ -56,13 +57,22 @@ _KEY_PROBLEMS = (
     "appearance_incomplete",
     "appearance_no_room",
     "profile_not_found",
+    "parameter_fixed",
+    "parameter_missing",
+    "pdfa_required",
     "credential_not_found",
     "credential_disabled",
     "credential_ambiguous",
+    "credential_not_allowed",
+    "key_not_acceptable",
     "certificate_expired",
     "certificate_not_yet_valid",
     "certificate_revoked",
     "certificate_not_for_signing",
+    "certificate_wrong_holder",
+    "certificate_wrong_organization",
+    "certificate_wrong_policy",
+    "certificate_wrong_issuer",
     "certificate_path_unknown",
     "certificate_status_unknown",
     "signature_mismatch",
@@ -118,7 +128,7 @@ def sign() -> Response:
         profile = state().profiles().get(params.profile)
         if profile is None:
             raise RequestError("profile_not_found")
-        wishes = params.model_dump(exclude={"profile", "credential", "raise_to"}, exclude_none=True)
+        wishes = params.model_dump(exclude={"profile", "credential", "raise_to", "base_sha256"}, exclude_none=True)
         sign_params = SignParams.from_json(wishes)
         services = state().services
         if image is not None:
@@ -165,6 +175,7 @@ def produce(kind: str, model: type[Model], prepare: Callable[[Model, bytes | Non
         body = bodies.read(request, directory, config.body)
         image = _image(body.supplied, kind)
         params = checked(model, body.params)
+        check_base(body.document.sha256, params)
         ticket = claims.begin(kind, key, _content(body.document.sha256, image), params)
         if ticket.answer is not None:
             return _stored(dict(ticket.answer), wants_json)
@@ -201,6 +212,13 @@ def produce(kind: str, model: type[Model], prepare: Callable[[Model, bytes | Non
         metrics.SIGNATURES.labels(kind, result.level).inc()
         current().facts |= {"level": result.level, "octets": body.document.size, "signature": answer["id"]}
         return _respond(answer, target, wants_json)
+
+
+def check_base(sha256: str, params: BaseModel) -> None:
+    """Raises `DocumentError` (``base_changed``) where another document is meant than the one with this hash."""
+    meant = getattr(params, "base_sha256", None)
+    if meant is not None and meant.lower() != sha256:
+        raise DocumentError("base_changed")
 
 
 def _image(supplied: Mapping[str, tuple[bytes, ...]], kind: str) -> bytes | None:
