@@ -23,6 +23,7 @@ VERBS: dict[str, tuple[str, str, str]] = {
     "demo": ("signsvc.cli.demo", "demo", "Run the whole service on a test PKI and a SoftHSM2 token."),
     "doctor": ("signsvc.cli.doctor", "doctor", "Say what works on this machine and what is missing."),
     "extend": ("signsvc.cli.extend", "extend", "Raise signed files to B-T, B-LT or B-LTA."),
+    "fields": ("signsvc.cli.fields", "fields", "List form fields, or add some before the first signature."),
     "jobs": ("signsvc.cli.jobs", "jobs", "List, show and retry jobs."),
     "policy": ("signsvc.cli.policy", "policy", "List, show, compare and check validation policies."),
     "profile": ("signsvc.cli.profile", "profile", "List and show signing profiles."),

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
 if TYPE_CHECKING:
+    from signsvc.formats.pades.prepare_fields import NewField
     from signsvc.signing.appearance.images import Images
+    from signsvc.signing.fields import FieldsResult
     from signsvc.signing.model import SignParams
     from signsvc.signing.profiles import Profile
     from signsvc.signing.sessions.service import SigningSessions
@@ -44,6 +46,8 @@ class SigningLike(Protocol):
     def extend(self, source: Path, target: Path, *, level: str, policy: str) -> SignResultLike: ...
 
     def timestamp(self, source: Path, target: Path, *, policy: str) -> SignResultLike: ...
+
+    def prepare_fields(self, source: Path, target: Path, *, fields: Sequence[NewField]) -> FieldsResult: ...
 
 
 class KeyringLike(Protocol):
