@@ -205,6 +205,7 @@ PROBLEMS: dict[str, ProblemSpec] = {
     "token_timeout": ProblemSpec(503, retryable=True, csc="temporarily_unavailable"),
     "token_error": ProblemSpec(503, retryable=True, csc="temporarily_unavailable"),
     "busy": ProblemSpec(503, retryable=True, csc="temporarily_unavailable"),
+    "worker_lost": ProblemSpec(503, retryable=True, csc="temporarily_unavailable"),
     "storage_full": ProblemSpec(507, retryable=True),
     "key_not_acceptable": ProblemSpec(409),
     "key_experimental": ProblemSpec(409),

@@ -36,12 +36,12 @@ RECYCLE_ABOVE = 160 * 1024**2
 # Seconds in which a caller waits for a busy worker before another one is started: about what a start takes.
 PATIENCE = 1.0
 # How a worker that died by itself died, in the word of the limit that was hit.
-_ENDS: dict[int, str] = {
-    signal.SIGXCPU: "cpu",
-    signal.SIGKILL: "memory",
-    signal.SIGSEGV: "crash",
-    signal.SIGABRT: "crash",
-}
+_ENDS: dict[int, str] = {signal.SIGXCPU: "cpu", signal.SIGSEGV: "crash", signal.SIGABRT: "crash"}
+# These come from outside: an operator, or a system short of memory, which a document may be to blame for or not.
+_FOREIGN = frozenset((signal.SIGKILL, signal.SIGTERM, signal.SIGINT, signal.SIGHUP))
+LOST = "lost"
+# A document that so many workers were lost over, within so many seconds, is taken for what kills them.
+MOST_LOST, LOST_SECONDS = 3, 900.0
 # A parser needs no more of the environment than an interpreter does: a PIN may stand in any other variable.
 _ENVIRONMENT = frozenset(("PATH", "HOME", "LANG", "LANGUAGE", "TZ", "TMPDIR", "LD_LIBRARY_PATH", "VIRTUAL_ENV"))
 _PREFIXES = ("PYTHON", "LC_")
@@ -91,11 +91,14 @@ class Worker:
             self._wait(10)
 
     def end(self) -> str:
-        """What ended a worker whose socket broke: ``cpu``, ``memory`` or ``crash``.  Reaps it."""
+        """What ended a worker whose socket broke: ``cpu``, ``crash``, or `LOST` where somebody else killed it.  Reaps
+        it."""
         self.sock.close()  # one that only speaks nonsense ends now
         status = self._wait(5)
         self.stop()
-        return _ENDS.get(-status, "crash") if status is not None else "crash"
+        if status is None:
+            return "crash"
+        return LOST if -status in _FOREIGN else _ENDS.get(-status, "crash")
 
     @classmethod
     def spawn(cls, module: str, reach: Reach | None = None) -> Worker:
@@ -169,6 +172,30 @@ def environment() -> dict[str, str]:
     return {k: v for k, v in os.environ.items() if k in _ENVIRONMENT or k.startswith(_PREFIXES)}
 
 
+class _Losses:
+    """Documents over which workers were lost lately.  Thread-safe."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._found: dict[str, list[float]] = {}
+
+    def repeated(self, job: Mapping[str, Any]) -> bool:
+        """Whether the document of this job has now cost `MOST_LOST` workers."""
+        import hashlib
+
+        try:
+            with Path(str(job.get("source") or job.get("path"))).open("rb") as file:
+                digest = hashlib.file_digest(file, "sha256").hexdigest()
+        except OSError:
+            return False
+        now = time.monotonic()
+        with self._lock:
+            self._found = {k: v for k, v in self._found.items() if now - v[-1] < LOST_SECONDS}
+            times = self._found.setdefault(digest, [])
+            times.append(now)
+            return len(times) >= MOST_LOST
+
+
 class Pool:
     """A fixed number of workers that run one module.  Thread-safe; make one per process, after any fork."""
 
@@ -188,6 +215,7 @@ class Pool:
         self._lock = threading.Lock()
         self._changed = threading.Condition(self._lock)
         self._closed = False
+        self._losses = _Losses()
         for _ in range(workers if fork else 0):
             made = Worker.fork(module)
             self._all.add(made)
@@ -220,7 +248,8 @@ class Pool:
 
         What `answers` raises goes to the worker as a problem; where the job fails for that problem, the original is
         raised.  Raises `DocumentError` (``document_too_complex``) for a worker that came to an end, what it reports,
-        `InternalError` for defects, and `BusyError` where no worker was free in time.
+        `InternalError` for defects, and `BusyError` where no worker was free in time, or (``worker_lost``) where
+        somebody else killed it and that does not repeat with the same document.
         """
         usable: Worker | None = self._take()
         try:
@@ -236,6 +265,10 @@ class Pool:
             raise DocumentError("document_too_complex", limit="time") from None
         except frames.FrameError:
             limit = usable.end() if usable else "crash"
+            if limit == LOST:
+                if not self._losses.repeated(job):
+                    raise BusyError("worker_lost") from None
+                limit = "memory"
             raise DocumentError("document_too_complex", limit=limit) from None
         finally:
             if usable is not None and not usable.waiting:

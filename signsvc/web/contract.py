@@ -43,6 +43,7 @@ WITH_BODY = (
     "encryption_unsupported",
     "document_too_complex",
     "busy",
+    "worker_lost",
     "storage_full",
 )
 

@@ -23,7 +23,7 @@ MEDIA_TYPE = "application/problem+json"
 M = TypeVar("M", bound=BaseModel)
 
 # Seconds after which a retryable problem may be tried again.
-RETRY_AFTER = {"busy": 2, "idempotency_in_progress": 1, "rate_limited": 10, "storage_full": 60}
+RETRY_AFTER = {"busy": 2, "worker_lost": 1, "idempotency_in_progress": 1, "rate_limited": 10, "storage_full": 60}
 RETRY_AFTER_DEFAULT = 5
 
 _HTTP = {

@@ -59,10 +59,29 @@ def test_a_worker_that_is_killed_is_a_problem_and_the_next_document_is_answered(
         return REPORT
 
     verifier = forked(examine)
+    with pytest.raises(BusyError) as caught:
+        verifier.verify(document, VerifyRequest(name="bad"))
+    assert (caught.value.code, caught.value.retryable) == ("worker_lost", True)
+    assert verifier.verify(document, VerifyRequest(name="good")).indication == "NO-SIGNATURE"
+
+
+def test_a_document_that_workers_are_lost_over_again_and_again_is_to_blame(forked: Any, document: Path) -> None:
+    def examine(path: Path, request: VerifyRequest, **_: Any) -> dict[str, Any]:
+        if request.name == "bad":
+            os.kill(os.getpid(), signal.SIGKILL)
+        return REPORT
+
+    verifier = forked(examine)
+    other = document.with_name("b.pdf")
+    other.write_bytes(b"%PDF-1.7\n%\n")
+    copy = document.with_name("c.pdf")
+    copy.write_bytes(document.read_bytes())
+    for path in (document, copy, other):
+        with pytest.raises(BusyError):
+            verifier.verify(path, VerifyRequest(name="bad"))
     with pytest.raises(DocumentError) as caught:
         verifier.verify(document, VerifyRequest(name="bad"))
-    assert caught.value.code == "document_too_complex"
-    assert verifier.verify(document, VerifyRequest(name="good")).indication == "NO-SIGNATURE"
+    assert (caught.value.code, caught.value.data) == ("document_too_complex", {"limit": "memory"})
 
 
 def test_a_worker_that_hangs_is_stopped_at_the_wall_limit(forked: Any, document: Path) -> None:
