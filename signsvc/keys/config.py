@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 from pathlib import Path
+
+# How the URL of a remote signing service ends.
+CSC_VERSION = re.compile(r"/csc/v(1|2)(?:\.\d+)*/?\Z")
 
 # SoftHSM and OpenSC as Debian and Ubuntu install them, then the tokens that agencies carry (bit4id, SafeNet, YubiKey).
 _MODULE_FILES = (

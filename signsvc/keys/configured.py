@@ -2,21 +2,23 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Callable
-from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
 from signsvc.errors import ConfigError, CredentialError
-from signsvc.keys.config import CredentialConfig, KeyFileConfig, ModuleConfig, Pkcs12Config
+from signsvc.keys.config import CSC_VERSION, CredentialConfig, KeyFileConfig, ModuleConfig, Pkcs12Config
 from signsvc.keys.keyring import Keyring
 
 if TYPE_CHECKING:
     from signsvc.keys.client import PinPrompt
+    from signsvc.keys.csc_client import CscClient
+    from signsvc.keys.one_try import OneTry
     from signsvc.keys.signer import Signer
     from signsvc.net import HttpClient
-    from signsvc.settings import CredentialSettings, Settings
+    from signsvc.settings import CredentialSettings, CscSettings, Settings
 
 # Plain HTTP would carry PINs and access tokens: only to this machine itself.
 _OWN = ("127.0.0.1", "::1", "localhost")
@@ -57,7 +59,7 @@ def from_settings(
     remotes: dict[str, Callable[[], Signer]] = {}
     for item in settings.credentials:
         if item.csc is not None:
-            remotes[item.id] = partial(_remote, item, pin_source, http, settings.run_dir if shared else None)
+            remotes[item.id] = _Remote(item, pin_source, http, settings.run_dir if shared else None)
         elif item.pkcs12 is not None:
             source = pin_source or item.password or item.pin
             files.append(Pkcs12Config(item.pkcs12, item.id, source, enabled=not item.disabled))
@@ -95,37 +97,74 @@ def from_settings(
     )
 
 
-def _remote(
-    item: CredentialSettings,
-    pin_source: str | None,
-    http: Callable[[str, str | None], HttpClient] | None,
-    private: Path | None,
-) -> Signer:
-    """The signer of a key that a remote service keeps.  Raises what `CscSigner` does, and `ConfigError`."""
-    from signsvc.keys.csc_client import CscClient, CscService
-    from signsvc.keys.csc_signer import CscConfig, CscSigner
+class _Remote:
+    """Makes the signer of a key that a remote service keeps, again and again: what it is signed in with stays."""
 
-    found = item.csc
-    if found is None or http is None:
-        raise ConfigError(reason=f"credential {item.id} is remote and nothing may be called here")
-    if item.disabled:
-        raise CredentialError("credential_disabled")
+    def __init__(
+        self,
+        item: CredentialSettings,
+        pin_source: str | None,
+        http: Callable[[str, str | None], HttpClient] | None,
+        private: Path | None,
+    ) -> None:
+        self._item = item
+        self._pin_source = pin_source or item.pin
+        self._http = http
+        self._private = private
+        self._lock = threading.Lock()
+        self._made: tuple[CscClient, OneTry] | None = None
+
+    def __call__(self) -> Signer:
+        """Raises what `CscSigner` does, and `ConfigError`."""
+        from signsvc.keys.csc_signer import CscConfig, CscSigner
+
+        item = self._item
+        if item.csc is None or self._http is None:
+            raise ConfigError(reason=f"credential {item.id} is remote and nothing may be called here")
+        if item.disabled:
+            raise CredentialError("credential_disabled")
+        with self._lock:
+            if self._made is None:
+                self._made = self._client(item.csc, self._http)
+        client, tries = self._made
+        config = CscConfig(item.id, item.csc.credential, self._pin_source)
+        return CscSigner(client, config, tries=tries, timeout=item.csc.timeout_seconds)
+
+    def _client(self, found: CscSettings, http: Callable[[str, str | None], HttpClient]) -> tuple[CscClient, OneTry]:
+        from signsvc.keys.csc_client import CscClient, CscService
+        from signsvc.keys.one_try import OneTry
+
+        if (mistake := remote_mistake(found)) is not None:
+            raise ConfigError(reason=f"credential {self._item.id}: {mistake}")
+        service = CscService(
+            url=found.url,
+            access_token=found.access_token,
+            username=found.username,
+            password=found.password,
+            token_url=found.token_url,
+            client_id=found.client_id,
+            client_secret=found.client_secret,
+            timeout=found.timeout_seconds,
+        )
+        if self._private is not None:
+            self._private.mkdir(parents=True, exist_ok=True, mode=0o700)
+        client = CscClient(service, http(found.url, found.token_url), self._private)
+        return client, OneTry((client.url, found.credential), self._private)
+
+
+def remote_mistake(found: CscSettings) -> str | None:
+    """What is wrong with how a remote service is named, in English; None where nothing is."""
     for url in (found.url, found.token_url or found.url):
         parts = urlsplit(url)
-        if parts.scheme != "https" and parts.hostname not in _OWN:
-            raise ConfigError(reason=f"credential {item.id}: a remote signing service is called by https")
-    service = CscService(
-        url=found.url,
-        access_token=found.access_token,
-        username=found.username,
-        password=found.password,
-        token_url=found.token_url,
-        client_id=found.client_id,
-        client_secret=found.client_secret,
-        timeout=found.timeout_seconds,
-    )
-    if private is not None:
-        private.mkdir(parents=True, exist_ok=True, mode=0o700)
-    client = CscClient(service, http(found.url, found.token_url))
-    config = CscConfig(item.id, found.credential, pin_source or item.pin, private)
-    return CscSigner(client, config, timeout=found.timeout_seconds)
+        if parts.scheme != "https" and not (parts.scheme == "http" and parts.hostname in _OWN):
+            return "a remote signing service is called by https"
+    if not CSC_VERSION.search(found.url):
+        return "the URL of a remote signing service ends with /csc/v1 or /csc/v2"
+    ways = [found.access_token, found.username, found.client_id]
+    if sum(way is not None for way in ways) > 1:
+        return "one way of signing in: access_token, username or client_id"
+    if found.username is not None and found.password is None:
+        return "username needs password"
+    if found.client_id is not None and (found.client_secret is None or found.token_url is None):
+        return "client_id needs client_secret and token_url"
+    return None

@@ -14,19 +14,24 @@ import threading
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from signsvc.errors import ConfigError, TokenError, UpstreamError
-from signsvc.keys.pins import PinSource, resolve
+from signsvc.keys.config import CSC_VERSION
+from signsvc.keys.one_try import OneTry
+from signsvc.keys.pins import PinSource, Secret, resolve
 
 if TYPE_CHECKING:
     from signsvc.net import HttpClient, Response
 
-_VERSION = re.compile(r"/csc/v(1|2)(?:\.\d+)*/?\Z")
 _CODE = re.compile(r"[a-z_]{1,40}\Z")
 _FORM = "application/x-www-form-urlencoded"
 _SPARE = 30.0  # seconds before its end in which an access token is not used any more
 _DEFAULT_LIFE = 600.0
+_ENDED = ("invalid_token", "expired_token")
+# What says that name and secret do not go together, and not that something else is amiss.
+_NOT_KNOWN = ("access_denied", "authentication_error", "invalid_client", "invalid_grant")
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,7 +55,7 @@ class CscService:
     @property
     def version(self) -> int:
         """1 or 2, from the URL.  Raises `ConfigError`."""
-        found = _VERSION.search(self.url)
+        found = CSC_VERSION.search(self.url)
         if found is None:
             raise ConfigError(reason="the URL of a remote signing service ends with /csc/v1 or /csc/v2")
         return int(found[1])
@@ -64,20 +69,30 @@ class CscRefusedError(Exception):
         self.code = code
         self.status = status
 
+    def worded(self) -> UpstreamError:
+        """As a problem: ``remote_key_refused``."""
+        return UpstreamError("remote_key_refused", reason=self.code or f"http_{self.status}")
+
 
 class CscClient:
     """Calls of one service.  Thread-safe."""
 
-    def __init__(self, service: CscService, http: HttpClient) -> None:
+    def __init__(self, service: CscService, http: HttpClient, private: Path | None = None) -> None:
+        """`private` is where a wrong password of a file is remembered across processes."""
         self.version = service.version
         self._service = service
         self._http = http
         self.url = self._base = service.url.rstrip("/")
         self._lock = threading.Lock()
         self._token: tuple[str, float] | None = None
+        name = service.username if service.username is not None else service.client_id
+        self._login = OneTry((self.url, f"login {name}"), private)
 
-    def call(self, method: str, body: Mapping[str, Any], *, deadline: float | None = None) -> dict[str, Any]:
-        """The answer of ``POST <method>``.
+    def call(
+        self, method: str, body: Mapping[str, Any], *, deadline: float | None = None, once: bool = False
+    ) -> dict[str, Any]:
+        """The answer of ``POST <method>``.  A `body` that holds a secret is sent `once`: only a plain word that the
+        access token has ended has it sent with another.
 
         Raises `CscRefusedError` where the service says no, `UpstreamError` ``remote_key_unavailable`` where it
         cannot be reached or does not speak the protocol, `TokenError` ``pin_required`` where a secret is missing.
@@ -88,9 +103,10 @@ class CscClient:
             token = self._signed_in(deadline)
             headers = {"Authorization": f"Bearer {token}"} if token else {}
             response = self._post(f"{self._base}/{method}", json.dumps(body).encode(), headers, deadline)
-            if response.status == 401 and token and attempt == 1 and not self._fixed:
+            if response.status == 401 and token and attempt == 1 and not self._fixed and _ended(response, once=once):
                 with self._lock:
-                    self._token = None
+                    if self._token is not None and self._token[0] == token:
+                        self._token = None
                 continue
             break
         return _answer(response)
@@ -112,14 +128,24 @@ class CscClient:
 
     def _obtain(self, deadline: float) -> tuple[str, float]:
         service = self._service
-        if service.username is not None:
-            headers = _basic(service.username, service.password)
-            response = self._post(f"{self._base}/auth/login", b"{}", headers, deadline)
-        else:
-            headers = _basic(service.client_id or "", service.client_secret)
-            body = b"grant_type=client_credentials&scope=service"
-            response = self._post(service.token_url or "", body, headers, deadline, kind=_FORM)
-        found = _answer(response)
+        source = service.password if service.username is not None else service.client_secret
+        if source is None:
+            raise TokenError("pin_required", hint="password")
+        with self._login.offer(PinSource.parse(source)) as offer:
+            if service.username is not None:
+                headers = _basic(service.username, offer.secret)
+                response = self._post(f"{self._base}/auth/login", b"{}", headers, deadline)
+            else:
+                headers = _basic(service.client_id or "", offer.secret)
+                body = b"grant_type=client_credentials&scope=service"
+                response = self._post(service.token_url or "", body, headers, deadline, kind=_FORM)
+            try:
+                found = _answer(response)
+            except CscRefusedError as refused:
+                lasting = refused.status == 401 or refused.code in _NOT_KNOWN
+                offer.refused(refused.worded(), lasting=lasting)
+                raise
+            offer.accepted()
         token = found.get("access_token")
         if not isinstance(token, str) or not token.isascii() or not token.isprintable() or " " in token:
             raise unavailable("protocol")
@@ -132,7 +158,8 @@ class CscClient:
     ) -> Response:
         headers = {"Accept": "application/json", **headers}
         try:
-            return self._http.post(url, body, content_type=kind, headers=headers, deadline=deadline)
+            # Never to another address: secrets and access tokens go along.
+            return self._http.post(url, body, content_type=kind, headers=headers, deadline=deadline, follow=False)
         except UpstreamError as error:
             raise unavailable(str(error.data.get("reason", error.code))) from None
 
@@ -150,11 +177,19 @@ def octets(value: Any) -> bytes:
         raise unavailable("protocol") from None
 
 
-def _basic(user: str, secret: str | None) -> dict[str, str]:
-    if secret is None:
-        raise TokenError("pin_required", hint="password")
-    pair = f"{user}:{resolve(PinSource.parse(secret)).secret.reveal()}"
+def _basic(user: str, secret: Secret) -> dict[str, str]:
+    pair = f"{user}:{secret.reveal()}"
     return {"Authorization": "Basic " + base64.b64encode(pair.encode()).decode("ascii")}
+
+
+def _ended(response: Response, *, once: bool) -> bool:
+    """Whether status 401 says that the access token has ended (RFC 6750 §3.1), and not that a PIN was wrong."""
+    try:
+        _answer(response)
+    except CscRefusedError as refused:
+        told = refused.code in _ENDED or "invalid_token" in response.headers.get("www-authenticate", "")
+        return told or (not once and not refused.code)
+    return False
 
 
 def _answer(response: Response) -> dict[str, Any]:
@@ -164,7 +199,8 @@ def _answer(response: Response) -> dict[str, Any]:
         found = None
     if response.status in (200, 201, 202) and isinstance(found, dict):
         return found
-    if 400 <= response.status < 500:
+    # 408 and 429 are for the moment only
+    if 400 <= response.status < 500 and response.status not in (408, 429):
         code = found.get("error") if isinstance(found, dict) else None
         code = code.strip() if isinstance(code, str) else ""
         raise CscRefusedError(code if _CODE.match(code) else "", response.status)

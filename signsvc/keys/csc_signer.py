@@ -1,6 +1,6 @@
 """A `Signer` whose key is kept by a remote service (CSC API): each digest is authorised and signed there.
 
-One wrong PIN stops: the same PIN is not sent a second time by this process.  Keys that want a one-time password need
+One wrong PIN stops: the same PIN is not sent a second time (`one_try`).  Keys that want a one-time password need
 their holder each time and are refused for unattended signing.
 """
 
@@ -8,19 +8,18 @@ from __future__ import annotations
 
 import base64
 import hashlib
-import secrets
 import time
 from collections.abc import Mapping
+from contextlib import ExitStack
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 from signsvc.algorithms import SignatureAlgorithm, SignatureScheme, digest_by_name
 from signsvc.asn1 import DerError, encode, encode_integer, encode_oid
-from signsvc.errors import ConfigError, CredentialError, SignsvcError, TokenError, UpstreamError
+from signsvc.errors import ConfigError, CredentialError, SignsvcError, TokenError
 from signsvc.keys.csc_client import CscClient, CscRefusedError, octets, unavailable
-from signsvc.keys.pins import PinSource, Secret, resolve
-from signsvc.keys.refusals import Refusals
+from signsvc.keys.one_try import Offer, OneTry
+from signsvc.keys.pins import PinSource
 from signsvc.keys.signer import check_request, check_value, order_chain
 from signsvc.types import Certificate
 
@@ -36,10 +35,8 @@ _ECDSA_WITH = {"sha256": "1.2.840.10045.4.3.2", "sha384": "1.2.840.10045.4.3.3",
 _NULL = b"\x05\x00"
 _POLL = 0.5  # seconds between questions for the result of an asynchronous call
 _MAX_CHAIN = 20
-
-# Wrong PINs of this process, under a key of its own, so that none is sent twice; signers come and go.
-_SALT = secrets.token_bytes(32)
-_WRONG: set[bytes] = set()
+# Refusals of an authorisation that are not about the PIN.
+_OTHER_CAUSES = ("invalid_otp", "invalid_token", "expired_token", "unauthorized_client", "temporarily_unavailable")
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,14 +46,15 @@ class CscConfig:
     id: str
     credential: str
     pin_source: str | None = None
-    refusals: Path | None = None  # a private directory in which wrong PINs of files are remembered across processes
 
 
 class CscSigner:
     """A remote key.  Thread-safe."""
 
-    def __init__(self, client: CscClient, config: CscConfig, *, timeout: float = 30.0) -> None:
-        """Asks the service for the credential.
+    def __init__(
+        self, client: CscClient, config: CscConfig, *, tries: OneTry | None = None, timeout: float = 30.0
+    ) -> None:
+        """Asks the service for the credential.  `tries` remembers the PIN beyond this signer.
 
         Raises `CredentialError` ``credential_not_found``, ``credential_disabled``, ``remote_key_needs_person``;
         `UpstreamError` ``remote_key_unavailable``, ``remote_key_refused``; `TokenError` ``pin_required``.
@@ -64,7 +62,7 @@ class CscSigner:
         self._client = client
         self._config = config
         self._timeout = timeout
-        self._identity = (client.url, config.credential)
+        self._tries = tries or OneTry((client.url, config.credential))
         found = self._info()
         self._chain = _chain(found)
         self._algorithms = _texts(_table(found, "key").get("algo"))
@@ -114,32 +112,28 @@ class CscSigner:
     def _authorise(self, hashed: str, algorithm: SignatureAlgorithm, deadline: float) -> str:
         body: dict[str, Any] = {"credentialID": self._config.credential, "numSignatures": 1}
         body |= self._hashes(hashed, algorithm, authorising=True)
-        mark, source = b"", None
-        if self._pin is not None:
-            if self._config.pin_source is None:
-                raise TokenError("pin_required", hint="pin")
-            source = PinSource.parse(self._config.pin_source)
-            secret = resolve(source).secret
-            mark = self._mark(secret)
-            if mark in _WRONG or Refusals(self._config.refusals).known(self._identity, source):
-                raise TokenError("pin_incorrect", tries_left="few")
-            pin = secret.reveal()
-            body |= {"authData": [{"id": self._pin, "value": pin}]} if self._client.version == 2 else {"PIN": pin}
-        try:
-            answer = self._client.call("credentials/authorize", body, deadline=deadline)
-        except CscRefusedError as refused:
-            if mark and refused.code == "invalid_pin":
-                _WRONG.add(mark)
-                Refusals(self._config.refusals).add(self._identity, "few", source)
-            raise _worded(refused) from None
+        with ExitStack() as stack:
+            offer: Offer | None = None
+            if self._pin is not None:
+                if self._config.pin_source is None:
+                    raise TokenError("pin_required", hint="pin")
+                offer = stack.enter_context(self._tries.offer(PinSource.parse(self._config.pin_source)))
+                pin = offer.secret.reveal()
+                body |= {"authData": [{"id": self._pin, "value": pin}]} if self._client.version == 2 else {"PIN": pin}
+            try:
+                answer = self._client.call("credentials/authorize", body, deadline=deadline, once=offer is not None)
+            except CscRefusedError as refused:
+                error = _worded(refused)
+                if offer is not None:
+                    _judge(offer, refused, error)
+                raise error from None
+            if offer is not None:
+                offer.accepted()
         activation = answer.get("SAD")
         if not isinstance(activation, str) or not activation:
             # an answer with a handle waits for a person on another device
             raise CredentialError("remote_key_needs_person")
         return activation
-
-    def _mark(self, secret: Secret) -> bytes:
-        return hashlib.blake2b(repr((self._identity, secret.reveal())).encode(), key=_SALT).digest()
 
     def _hashes(self, hashed: str, algorithm: SignatureAlgorithm, *, authorising: bool = False) -> dict[str, Any]:
         found = digest_by_name(algorithm.digest or "")
@@ -173,13 +167,22 @@ class CscSigner:
 
 
 def _worded(refused: CscRefusedError, about: str = "") -> SignsvcError:
-    if refused.code == "invalid_pin":
-        return TokenError("pin_incorrect", tries_left="few")
+    if "pin" in refused.code.split("_"):
+        return TokenError("pin_locked") if "lock" in refused.code else TokenError("pin_incorrect", tries_left="few")
     if refused.code == "invalid_otp":
         return CredentialError("remote_key_needs_person")
     if about == "credentials/info" and refused.code == "invalid_request":
         return CredentialError("credential_not_found")
-    return UpstreamError("remote_key_refused", reason=refused.code or f"http_{refused.status}")
+    return refused.worded()
+
+
+def _judge(offer: Offer, refused: CscRefusedError, error: SignsvcError) -> None:
+    """Whether the PIN that was sent is to blame.  Services have words of their own: what may mean a wrong PIN is not
+    sent again by this process unless the service has accepted it before."""
+    if isinstance(error, TokenError):
+        offer.refused(error)
+    elif not offer.proven and refused.code not in _OTHER_CAUSES:
+        offer.refused(error, lasting=False)
 
 
 def _table(found: Mapping[str, Any], name: str) -> Mapping[str, Any]:

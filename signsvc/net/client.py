@@ -82,9 +82,11 @@ class HttpClient:
         kind: str = "other",
         headers: Mapping[str, str] | None = None,
         deadline: float | None = None,
+        follow: bool = True,
     ) -> Response:
-        """POST `body`; as `get`, but only 307 and 308 are followed."""
-        return self._call("POST", url, body, kind, {**(headers or {}), "Content-Type": content_type}, deadline)
+        """POST `body`; as `get`, but of redirects only 307 and 308 are followed, and none without `follow`."""
+        everything = {**(headers or {}), "Content-Type": content_type}
+        return self._call("POST", url, body, kind, everything, deadline, redirects=None if follow else 0)
 
     def send(
         self,
@@ -107,12 +109,19 @@ class HttpClient:
 
     # one call ---------------------------------------------------------------------------------------------------
     def _call(
-        self, method: str, url: str, body: bytes | None, kind: str, headers: dict[str, str], deadline: float | None
+        self,
+        method: str,
+        url: str,
+        body: bytes | None,
+        kind: str,
+        headers: dict[str, str],
+        deadline: float | None,
+        redirects: int | None = None,
     ) -> Response:
         if deadline is None:
             deadline = time.monotonic() + self.rules.total_timeout
         before: Target | None = None
-        for _ in range(self.rules.max_redirects + 1):
+        for _ in range((self.rules.max_redirects if redirects is None else redirects) + 1):
             target = self._gate.target(url)
             response = self._guarded(method, target, body, kind, headers, deadline, before)
             location = response.headers.get("location")

@@ -49,6 +49,8 @@ class CscServer:
         self.asynchronous = False
         self.raw_pairs = False
         self.another: Any = None  # what makes a further keyring for it
+        self.refusal: tuple[str, int] | None = None  # of every authorisation
+        self.redirect: str | None = None  # where an authorisation is sent
         self.spoil: Any = None  # what is done to a value or an answer
         self.calls: list[tuple[str, dict[str, Any]]] = []
         self.tokens: set[str] = set()
@@ -69,7 +71,11 @@ class CscServer:
                 except Refused as refused:
                     status, answer = refused.status, {"error": refused.code, "error_description": "no: secret words"}
                 octets = answer if isinstance(answer, bytes) else json.dumps(answer).encode()
+                if service.redirect and self.path.endswith("/authorize"):
+                    status = 307
                 self.send_response(status)
+                if status == 307:
+                    self.send_header("Location", str(service.redirect))
                 self.send_header("Content-Type", "application/json")
                 self.send_header("Content-Length", str(len(octets)))
                 self.end_headers()
@@ -130,6 +136,8 @@ class CscServer:
         return found | {"auth": {"mode": mode, "objects": objects}, "multisign": 1, "SCAL": "2"}
 
     def authorize(self, asked: dict[str, Any]) -> dict[str, Any]:
+        if self.refusal is not None:
+            raise Refused(*self.refusal)
         given = {e["id"]: e["value"] for e in asked.get("authData", [])} if self.version == 2 else asked
         if self.pin and given.get("PIN") != self.pin:
             raise Refused("invalid_pin")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
@@ -12,8 +13,8 @@ import pytest
 import test_pki
 from signsvc.algorithms import SignatureAlgorithm, SignatureScheme
 from signsvc.errors import SignsvcError
-from signsvc.keys import Keyring
-from signsvc.keys.configured import from_settings
+from signsvc.keys import Keyring, Secret, one_try
+from signsvc.keys.configured import from_settings, remote_mistake
 from signsvc.net import HttpClient, NetRules
 from signsvc.settings import CredentialSettings, CscSettings, Settings
 from signsvc.types import Certificate
@@ -36,11 +37,12 @@ def opened(pki: test_pki.Pki, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -
             (tmp_path / "pin").write_text(pin)
             (tmp_path / "pin").chmod(0o600)
             monkeypatch.setenv("SIGNSVC_TEST_SECRET", "bi-mat")
+            source = options.pop("pin_source", f"file:{tmp_path / 'pin'}")
             how = options or {"username": "van-phong", "password": "env:SIGNSVC_TEST_SECRET"}
             if "token_url" in how:
                 how["token_url"] = f"http://{server.address}/oauth/token"
             csc = CscSettings(url=server.url, credential="khoa-1", timeout_seconds=5, **how)
-            credential = CredentialSettings(id="xa", csc=csc, pin=f"file:{tmp_path / 'pin'}")
+            credential = CredentialSettings(id="xa", csc=csc, pin=source)
             settings = Settings(data_dir=tmp_path, credentials=(credential,))
             http = HttpClient(NetRules(allow=(server.address,)))
             stack.callback(http.close)
@@ -104,7 +106,7 @@ def test_a_wrong_pin_is_sent_once(opened: Open, tmp_path: Path, monkeypatch: pyt
     for _ in range(3):
         assert refused(keyring)[0] == "pin_incorrect"
     assert [m for m, _ in server.calls].count("credentials/authorize") == 1
-    monkeypatch.setattr("signsvc.keys.csc_signer._WRONG", set())  # another worker, or the next day
+    one_try.forget_all()  # another worker, or the next day
     assert refused(server.another())[0] == "pin_incorrect"
     assert [m for m, _ in server.calls].count("credentials/authorize") == 1
     (tmp_path / "pin").write_text("246810")
@@ -213,3 +215,135 @@ def test_the_certificate_decides_the_algorithm(opened: Open) -> None:
     assert isinstance(signer.certificate, Certificate)
     assert refused(keyring, PKCS1)[0] == "invalid_request"
     assert "credentials/authorize" not in dict(server.calls)
+
+
+# A wrong secret is sent once -------------------------------------------------------------------------------------------
+def sent(server: CscServer, method: str) -> int:
+    return [m for m, _ in server.calls].count(method)
+
+
+@pytest.fixture(autouse=True)
+def _fresh() -> Iterator[None]:
+    yield
+    one_try.forget_all()
+
+
+def test_many_at_a_time_send_a_wrong_pin_once(opened: Open) -> None:
+    server, keyring = opened(pin="000000")
+    elsewhere = server.another()  # as in another worker, but for what the process knows
+    keyrings = [keyring, elsewhere] * 4
+    for one in keyrings:
+        one.get("xa")
+    with ThreadPoolExecutor(len(keyrings)) as threads:
+        codes = list(threads.map(lambda one: refused(one)[0], keyrings))
+    assert codes == ["pin_incorrect"] * len(keyrings)
+    assert sent(server, "credentials/authorize") == 1
+
+
+def test_many_at_a_time_sign_with_a_right_pin(opened: Open) -> None:
+    server, keyring = opened()
+    signer = keyring.get("xa")
+    with ThreadPoolExecutor(8) as threads:
+        values = list(threads.map(lambda _: signer.sign(DIGEST, PKCS1), range(16)))
+    assert len(set(values)) == 1  # PKCS#1 v1.5 has no chance in it
+    assert sent(server, "credentials/authorize") == 16
+
+
+@pytest.mark.parametrize(
+    ("code", "status", "told"),
+    [
+        ("invalid_pin", 401, "pin_incorrect"),  # not taken for an access token that has ended
+        ("pin_locked", 400, "pin_locked"),
+        ("locked_pin", 403, "pin_locked"),
+        ("invalid_request", 400, "remote_key_refused"),  # some services say no more
+        ("", 401, "remote_key_refused"),
+    ],
+)
+def test_words_for_a_wrong_pin(opened: Open, code: str, status: int, told: str) -> None:
+    server, keyring = opened()
+    server.refusal = code, status
+    for _ in range(3):
+        assert refused(keyring)[0] == told
+    assert sent(server, "credentials/authorize") == 1
+
+
+def test_a_pin_that_was_accepted_is_not_blamed(opened: Open) -> None:
+    server, keyring = opened()
+    assert keyring.get("xa").sign(DIGEST, PKCS1)
+    server.refusal = "invalid_request", 400
+    assert refused(keyring) == ("remote_key_refused", "invalid_request")
+    server.refusal = None
+    assert keyring.get("xa").sign(DIGEST, PKCS1)
+
+
+def test_an_access_token_that_ended_before_the_pin_was_seen(opened: Open) -> None:
+    server, keyring = opened()
+    server.refusal = "expired_token", 401
+    assert refused(keyring) == ("remote_key_refused", "expired_token")
+    assert sent(server, "credentials/authorize") == 2  # with another token
+    server.refusal = None
+    assert keyring.get("xa").sign(DIGEST, PKCS1)
+
+
+def test_a_wrong_password_is_sent_once(opened: Open, tmp_path: Path) -> None:
+    (tmp_path / "password").write_text("sai")
+    server, keyring = opened(username="van-phong", password=f"file:{tmp_path / 'password'}")
+    for _ in range(3):
+        assert refused(keyring) == ("remote_key_refused", "access_denied")
+    one_try.forget_all()  # another worker
+    assert refused(server.another())[0] == "pin_incorrect"
+    assert sent(server, "auth/login") == 1
+    (tmp_path / "password").write_text("bi-mat")
+    assert keyring.get("xa").sign(DIGEST, PKCS1)
+
+
+def test_signing_in_once_is_enough(opened: Open, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("signsvc.keys.keyring.SIGNER_TTL", -1.0)
+    server, keyring = opened()
+    for _ in range(3):
+        assert keyring.get("xa").sign(DIGEST, PKCS1)
+    assert (sent(server, "credentials/info"), sent(server, "auth/login")) == (3, 1)
+
+
+def test_a_person_is_asked_once(opened: Open, monkeypatch: pytest.MonkeyPatch) -> None:
+    asked: list[int] = []
+    monkeypatch.setattr("signsvc.keys.pins.prompt", lambda: asked.append(1) or Secret("246810"))
+    monkeypatch.setattr("signsvc.keys.keyring.SIGNER_TTL", -1.0)
+    _, keyring = opened(pin_source="prompt")
+    for _ in range(3):
+        assert keyring.get("xa").sign(DIGEST, PKCS1)
+    assert asked == [1]
+
+
+def test_secrets_follow_no_redirect(opened: Open) -> None:
+    server, keyring = opened()
+    keyring.get("xa")
+    server.redirect = f"http://{server.address}/csc/v2/elsewhere"
+    assert refused(keyring) == ("remote_key_unavailable", "redirects")
+    assert not any(m == "elsewhere" for m, _ in server.calls)
+
+
+def test_a_service_that_has_too_much_to_do(opened: Open) -> None:
+    server, keyring = opened()
+    server.refusal = "too_many", 429
+    assert refused(keyring) == ("remote_key_unavailable", "http_429")
+    server.refusal = None
+    assert keyring.get("xa").sign(DIGEST, PKCS1)
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        {"url": "http://ky.example.vn/csc/v2"},
+        {"url": "ftp://localhost/csc/v2"},
+        {"url": "https://ky.example.vn/csc/v3"},
+        {"username": "a"},
+        {"client_id": "a", "client_secret": "env:A"},
+        {"client_id": "a", "client_secret": "env:A", "token_url": "http://ky.example.vn/token"},
+        {"access_token": "env:A", "username": "a", "password": "env:A"},
+    ],
+)
+def test_settings_that_cannot_work(wrong: dict[str, str]) -> None:
+    found = {"url": "https://ky.example.vn/csc/v2", "credential": "khoa-1", **wrong}
+    assert remote_mistake(CscSettings(**found)) is not None
+    assert remote_mistake(CscSettings(url="https://ky.example.vn/csc/v2", credential="khoa-1")) is None
