@@ -151,7 +151,7 @@ class Store:
 
         Safe beside running work, in any process; how many things there were.
         """
-        return self.documents.sweep() + self.idempotency.sweep(now=now)
+        return self.documents.sweep() + self.sessions.sweep() + self.idempotency.sweep(now=now)
 
     def check(self) -> None:
         """Prove that database and blob directory work; raises what they raise."""

@@ -6,10 +6,13 @@ import os
 import re
 import shutil
 import tempfile
+import time
+from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 
 from signsvc.errors import InternalError
-from signsvc.store.blobs import CHUNK, full_disk
+from signsvc.store.blobs import CHUNK, STALE_SECONDS, full_disk
 
 _NAME = re.compile(r"[a-z0-9_-]{1,80}\Z")
 
@@ -45,6 +48,14 @@ class SessionFiles:
     def remove(self, session: str, name: str) -> None:
         """Forget one file; one that is not there is no error."""
         self.path(session, name).unlink(missing_ok=True)
+
+    def old(self) -> Iterator[str]:
+        """Sessions with files of which none was added lately (`STALE_SECONDS`)."""
+        limit = time.time() - STALE_SECONDS
+        with suppress(OSError):
+            for entry in self._root.iterdir():
+                if _NAME.match(entry.name) and entry.stat().st_mtime < limit:
+                    yield entry.name
 
     def clear(self, session: str) -> None:
         """Forget all files of a session."""

@@ -101,7 +101,8 @@ class Sessions:
         What it raises leaves everything as it is; `also` writes in the same transaction.  Raises `RequestError`
         (not_found).
         """
-        with self._database.write() as connection:
+        # What `also` writes is a signed file, which is handed out: it outlives a power cut.
+        with self._database.write(durable=also is not None) as connection:
             before = _load(connection, identifier, lock=True)
             after = change(before)
             if after is before:
@@ -148,6 +149,17 @@ class Sessions:
             for identifier in found:
                 self.files.clear(identifier)
         return len(found)
+
+    def sweep(self) -> int:
+        """Remove files of sessions that were never begun, because their process was killed before; how many."""
+        count = 0
+        for identifier in self.files.old():
+            with self._database.read() as connection:
+                known = connection.execute(select(sessions.c.id).where(sessions.c.id == identifier)).first()
+            if known is None:
+                self.files.clear(identifier)
+                count += 1
+        return count
 
     def _write(self, connection: Connection, before: Session, after: Session, now: datetime) -> None:
         connection.execute(update(sessions).where(sessions.c.id == after.id).values(**_session_values(after)))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import threading
 from collections.abc import Iterator
 from dataclasses import replace
@@ -189,3 +190,17 @@ def test_files_go_with_their_session(store: Store, tmp_path: Path) -> None:
     with pytest.raises(RequestError):
         store.sessions.get("ses_1")
     assert store.sessions.events("ses_1", 0) == ()
+
+
+def test_files_of_a_session_that_never_began_are_swept(store: Store, tmp_path: Path) -> None:
+    source = tmp_path / "source"
+    source.write_bytes(b"x" * 10)
+    store.sessions.add(session(), now=NOW, expired=same)
+    long_ago = 1_700_000_000
+    for name in ("ses_1", "ses_dead", "ses_new"):
+        store.sessions.files.add(name, "1-base", source)
+        if name != "ses_new":
+            os.utime(store.sessions.files.path(name, "x").parent, (long_ago, long_ago))
+    assert store.sweep(now=NOW) == 1
+    left = [store.sessions.files.path(name, "1-base").exists() for name in ("ses_1", "ses_dead", "ses_new")]
+    assert left == [True, False, True]
