@@ -14,6 +14,7 @@ from signsvc.formats.pdf import Document, LimitError, PdfError, Revision
 from signsvc.signing.appearance.layout import MM, Stamp
 from signsvc.signing.visible import Anchor, Beside, Visible
 
+_SIDES = ("right", "left", "below", "above")
 _GAP = 2.0  # points between words and what stands beside them
 _LEAST = 10.0  # points: nothing smaller can be read
 _FIELDS = 20_000
@@ -106,8 +107,9 @@ def _by_field(revision: Revision, visible: Visible, beside: Beside, stamp: Stamp
     index = (page_number(revision, found.widget) or _page_of(revision, found.widget) or 1) - 1
     geometry = geometry_of(revision, pages[index][1])
     stamp = stamp.with_unit(geometry.unit)
-    position = beside.position or stamp.template.beside
-    rect = _beside(geometry.as_shown(box), stamp.natural(visible.size), position, _GAP / geometry.unit)
+    there, size, gap = geometry.as_shown(box), stamp.natural(visible.size), _GAP / geometry.unit
+    position = beside.position or _free(there, size, gap, stamp.template.beside, geometry)
+    rect = _beside(there, size, position, gap)
     return Spot(index + 1, _inside(_moved(rect, beside.offset, geometry), geometry), stamp)
 
 
@@ -134,6 +136,18 @@ def _beside(box: Rect, size: tuple[float, float], position: str, gap: float) -> 
     elif position == "seal":
         x = left + (right - left) / 3 - width
     return x, y, x + width, y + height
+
+
+def _free(there: Rect, size: tuple[float, float], gap: float, wanted: str, geometry: Geometry) -> str:
+    """`wanted`, or where that would have to be shifted over what stands there already, the first side with room."""
+    if wanted not in _SIDES:
+        return wanted
+    width, height = geometry.size
+    for side in (wanted, *_SIDES):
+        left, bottom, right, top = _beside(there, size, side, gap)
+        if left >= 0 and bottom >= 0 and right <= width and top <= height:
+            return side
+    return wanted
 
 
 def _between(above: Rect, below: Rect, size: tuple[float, float]) -> Rect:

@@ -94,6 +94,18 @@ def test_a_seal_covers_a_third_of_the_signature(shape: str, plan_for: Callable[.
     assert agency[1] + agency[3] == pytest.approx(person[1] + person[3], abs=2)
 
 
+def test_beside_never_covers_what_stands_there(plan_for: Callable[..., Any], tmp_path: Path) -> None:
+    path = tmp_path / "x.pdf"
+    sign(
+        document(), plan_for, path, SignParams(visible=Visible(template="simple", anchor=Anchor("GIÁM ĐỐC"))), field="A"
+    )
+    person = rect_of(path)
+    wanted = SignParams(visible=Visible(template="simple", beside=Beside("A")))
+    sign(path.read_bytes(), plan_for, path, wanted, label="agency")
+    agency = rect_of(path)
+    assert agency[2] <= person[0] + 1 or agency[0] >= person[2] - 1  # left of it: on the right there is no room
+
+
 def test_sizes_are_real_whatever_the_unit(plan_for: Callable[..., Any], tmp_path: Path) -> None:
     path = tmp_path / "x.pdf"
     wanted = SignParams(visible=Visible(template="dong-dau", anchor=Anchor("GIÁM ĐỐC"), picture=seal()))
