@@ -30,7 +30,8 @@ def doctor(online: bool, as_json: bool) -> int:
     from signsvc.settings import Settings
 
     settings = Settings.load()
-    return show([*_machine(settings), *examine(settings), *_tokens(), *(_tsa() if online else ())], as_json=as_json)
+    lines = [*_machine(settings), *examine(settings), *_authorities(settings), *_jobs(settings), *_tokens()]
+    return show([*lines, *(_tsa() if online else ())], as_json=as_json)
 
 
 def _machine(settings: Settings) -> Iterator[Line]:
@@ -51,6 +52,41 @@ def _machine(settings: Settings) -> Iterator[Line]:
     heartbeat = "/dev/shm"  # noqa: S108 - where gunicorn keeps its workers' heartbeat files
     usable = os.access(heartbeat, os.W_OK)
     yield Line(heartbeat, usable or None, "writable" if usable else "not writable", "docker run --shm-size 64m")
+
+
+def _authorities(settings: Settings) -> Iterator[Line]:
+    """How timestamp authorities did lately, as the processes of this machine noted it."""
+    from signsvc.trust.tsa_health import TsaHealth
+
+    health = TsaHealth(settings.cache_dir / "tsa-health")
+    for one in settings.tsa:
+        found = health.of(one.name)
+        if found.failures:
+            said = f"failed {found.failures} times in a row, last: {found.reason}"
+            vi = f"lỗi {found.failures} lần liên tiếp, lần cuối: {found.reason}"
+            yield Line(f"tsa {one.name}", None, said, "signsvc doctor --online", vi)
+
+
+def _jobs(settings: Settings) -> Iterator[Line]:
+    """What was put off and is not done."""
+    from signsvc.store import Store
+
+    local = settings.database_url.removeprefix("sqlite:///")
+    if local != settings.database_url and not os.path.exists(local):  # noqa: PTH110 - no store yet, none is made
+        return
+    store = Store(settings.database_url, settings.blob_dir)
+    try:
+        counts: dict[str, int] = {}
+        for (_, state), count in store.jobs.unfinished().items():
+            counts[state.value] = counts.get(state.value, 0) + count
+    except Exception as error:  # noqa: BLE001 - whatever is wrong with it, that is the line
+        yield Line("jobs", False, f"the database does not answer: {type(error).__name__}", "check store.database_url")
+        return
+    finally:
+        store.close()
+    if counts:
+        said = ", ".join(f"{name}={count}" for name, count in sorted(counts.items()))
+        yield Line("jobs", None if counts.get("failed") else True, said, "signsvc jobs list")
 
 
 def _tokens() -> Iterator[Line]:

@@ -221,6 +221,14 @@ class Jobs:
             rows = connection.execute(query.order_by(job_items.c.position).limit(limit)).all()
         return tuple(_item(row) for row in rows)
 
+    def unfinished(self) -> dict[tuple[str, ItemState], int]:
+        """How many items wait, run or failed, by the kind of their job."""
+        wanted = (ItemState.WAITING, ItemState.RUNNING, ItemState.FAILED)
+        query = select(jobs.c.kind, job_items.c.state, func.count()).join(jobs, jobs.c.id == job_items.c.job_id)
+        query = query.where(job_items.c.state.in_(wanted)).group_by(jobs.c.kind, job_items.c.state)
+        with self._database.read() as connection:
+            return {(kind, ItemState(state)): count for kind, state, count in connection.execute(query)}
+
     # working ----------------------------------------------------------------------------------------------------
     def due(self, *, now: datetime, limit: int) -> int:
         """How many items may be taken now, counted up to `limit`."""

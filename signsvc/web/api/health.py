@@ -66,6 +66,10 @@ def version() -> Response:
 )
 def prometheus() -> Response:
     text, kind = metrics.exposition()
+    try:
+        text += metrics.standing(state().services)
+    except Exception as error:  # noqa: BLE001 - a database that is away is no reason to say nothing
+        log().error("metrics incomplete", exc_info=error)
     return Response(text, content_type=kind)
 
 

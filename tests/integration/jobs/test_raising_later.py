@@ -7,6 +7,7 @@ import contextlib
 import hashlib
 import json
 import os
+import re
 import signal
 import time
 from collections.abc import Iterator
@@ -50,6 +51,10 @@ def state(service: Service, signed: dict[str, Any]) -> dict[str, Any]:
     return found
 
 
+def metrics(service: Service) -> str:
+    return service.call("GET", "/metrics").body.decode()
+
+
 def wait(service: Service, signed: dict[str, Any], wanted: str, seconds: float = 60) -> dict[str, Any]:
     deadline = time.monotonic() + seconds
     while (found := state(service, signed))["state"] != wanted:
@@ -83,6 +88,7 @@ def test_answered_at_once_and_raised_when_the_authority_is_back(service: Service
         time.sleep(0.1)
     assert seen["state"] == "raising"
     assert seen["raising"]["last_error"]["code"] == "tsa_unavailable"
+    assert re.search(r'signsvc_job_items{kind="raise",state="(waiting|running)"} 1.0', metrics(service))
     assert "HTTP 503" in seen["raising"]["last_error"]["text_vi"]
     responders.clear("/tsa")
     raised = wait(service, signed, "succeeded")
@@ -96,6 +102,7 @@ def test_answered_at_once_and_raised_when_the_authority_is_back(service: Service
     assert report["signatures"][0]["level"] == "B-LTA"
     assert service.call("GET", signed["document"]["href"]).body == first.body
     assert raised["report"]["indication"] == "TOTAL-PASSED"
+    assert "signsvc_job_items{" not in metrics(service)
 
 
 def test_a_worker_killed_in_the_middle_loses_nothing(service: Service, responders: Responders) -> None:

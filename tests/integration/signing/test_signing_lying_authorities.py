@@ -6,6 +6,9 @@ from __future__ import annotations
 import base64
 import hashlib
 import json
+import os
+import subprocess
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -130,3 +133,14 @@ def test_a_token_over_a_digest_and_how_authorities_do(service: Service, responde
     assert (first["name"], first["state"], first["failures"]) == ("tsa1", "resting", 2)
     assert first["rests_until"]
     assert (second["name"], second["state"], second["rests_until"]) == ("tsa2", "ready", None)
+    measured = service.call("GET", "/metrics").body.decode()
+    assert 'signsvc_tsa_failures{tsa="tsa1"} 2.0' in measured
+    assert 'signsvc_tsa_resting{tsa="tsa1"} 1.0' in measured
+    assert 'signsvc_tsa_resting{tsa="tsa2"} 0.0' in measured
+    environment = {**os.environ, **service.installation.environment}
+    command = [sys.executable, "-m", "signsvc", "doctor", "--json"]
+    said = json.loads(subprocess.run(command, env=environment, capture_output=True, check=False).stdout)
+    (line,) = (line for line in said if line["what"].startswith("tsa "))
+    assert (line["what"], line["ok"]) == ("tsa tsa1", None)
+    assert "http_503" in line["detail"]
+    assert "lỗi 2 lần" in line["detail_vi"]

@@ -27,6 +27,7 @@ def store(tmp_path: Path) -> Store:
 
 def test_a_job_from_beginning_to_end(store: Store) -> None:
     job = store.jobs.add("raise", [{"n": n} for n in range(3)], now=NOW, owner="key_1", data={"level": "B-LTA"})
+    assert store.jobs.unfinished() == {("raise", ItemState.WAITING): 3}
     assert store.jobs.get(job).state is JobState.QUEUED
     assert store.jobs.due(now=NOW, limit=10) == 3
     leases = [store.jobs.lease(now=NOW, seconds=30)[0] for _ in range(3)]
@@ -39,6 +40,7 @@ def test_a_job_from_beginning_to_end(store: Store) -> None:
     assert store.jobs.succeed(leases[1], {}, now=later(1))
     assert store.jobs.fail(leases[2], Failure("document_unreadable", {"reason": "x"}), now=later(2))
     found = store.jobs.get(job)
+    assert store.jobs.unfinished() == {("raise", ItemState.FAILED): 1}
     assert found.state is JobState.FAILED
     assert (found.counts[ItemState.SUCCEEDED], found.counts[ItemState.FAILED], found.total) == (2, 1, 3)
     assert found.updated_at == later(2)
