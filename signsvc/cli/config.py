@@ -16,7 +16,7 @@ from signsvc.cli.root import EXIT_PASSED, EXIT_PROBLEM
 from signsvc.errors import SignsvcError
 
 if TYPE_CHECKING:
-    from signsvc.settings import Settings
+    from signsvc.settings import CscSettings, Settings
 
 
 @dataclass(frozen=True, slots=True)
@@ -154,12 +154,18 @@ def _keys(settings: Settings) -> Iterator[Line]:
             yield _pin(name, token.pin)
     for credential in settings.credentials:
         name = f"credential {credential.id}"
-        if credential.pkcs12 is not None:
-            if not credential.pkcs12.is_file():
-                yield Line(name, False, f"{credential.pkcs12} does not exist", "correct pkcs12 in [[credentials]]")
+        file = credential.pkcs12 or credential.key
+        if credential.csc is not None:
+            yield from _remote_key(name, credential.csc, credential.pin)
+        elif file is not None:
+            if not file.is_file():
+                member = "pkcs12" if credential.pkcs12 else "key"
+                yield Line(name, False, f"{file} does not exist", f"correct {member} in [[credentials]]")
+            elif credential.pkcs12 is None and credential.certificate is None:
+                yield Line(name, False, "key needs its certificate", 'certificate = "FILE" in [[credentials]]')
             elif settings.mode == "production" and not settings.allow_software_keys:
                 mend = 'use a token, or mode = "trial" for trials'
-                yield Line(name, False, "a PKCS#12 key in production mode", mend)
+                yield Line(name, False, "the key of a file in production mode", mend)
             else:
                 yield Line(name, None, "a software key: for trials only", "move the key to a token or HSM")
         else:
@@ -170,17 +176,29 @@ def _keys(settings: Settings) -> Iterator[Line]:
         yield Line("credentials", None, "no signing key: this service verifies only", "signsvc token list")
 
 
-def _pin(name: str, source: str) -> Line:
+def _remote_key(name: str, found: CscSettings, pin: str | None) -> Iterator[Line]:
+    """What can be told of a remote key without calling its service, which `signsvc doctor` does."""
+    from signsvc.keys.configured import remote_mistake
+
+    mistake = remote_mistake(found)
+    yield Line(name, mistake is None, mistake or f"at {found.url}", "correct [credentials.csc]")
+    secrets = (("PIN", pin), ("password", found.password), ("client_secret", found.client_secret))
+    for what, source in (*secrets, ("access_token", found.access_token)):
+        if source is not None:
+            yield _pin(name, source, what)
+
+
+def _pin(name: str, source: str, what: str = "PIN") -> Line:
     kind, _, rest = source.partition(":")
     if kind == "file" and not Path(rest).is_file():
-        return Line(name, False, f"PIN file {rest} does not exist", f"install -m 0400 /dev/stdin {rest}")
+        return Line(name, False, f"{what} file {rest} does not exist", f"install -m 0400 /dev/stdin {rest}")
     if kind == "file" and not os.access(rest, os.R_OK):
-        return Line(name, False, f"PIN file {rest} cannot be read by this user", f"chown {os.geteuid()} {rest}")
+        return Line(name, False, f"{what} file {rest} cannot be read by this user", f"chown {os.geteuid()} {rest}")
     if kind == "file" and Path(rest).stat().st_mode & 0o077:
-        return Line(name, None, f"PIN file {rest} can be read by others", f"chmod 0400 {rest}")
+        return Line(name, None, f"{what} file {rest} can be read by others", f"chmod 0400 {rest}")
     if kind == "env" and rest not in os.environ:
         return Line(name, False, f"environment variable {rest} is not set", f"export {rest}=…")
-    return Line(name, True, f"PIN from {kind}")
+    return Line(name, True, f"{what} from {kind}")
 
 
 def _api_keys(settings: Settings) -> Iterator[Line]:

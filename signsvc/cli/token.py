@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import unicodedata
+from collections.abc import Iterable
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
@@ -18,6 +19,11 @@ _MODULE = click.option(
     "--module", "modules", multiple=True, metavar="PATH", help="PKCS#11 module; may be repeated.  [default: configured]"
 )
 _JSON = click.option("--json", "as_json", is_flag=True, help="One JSON document on standard output.")
+_KINDS = {
+    "csc": "Dịch vụ ký từ xa / Remote signing services",
+    "pkcs12": "Tệp PKCS#12 / PKCS#12 files",
+    "file": "Tệp khóa / Key files",
+}
 
 
 @click.group()
@@ -31,16 +37,19 @@ def token() -> None:
 def list_tokens(modules: tuple[str, ...], as_json: bool) -> int:
     """Modules, slots, tokens and their certificates: expiry and key usage.  Needs no PIN.
 
-    Without --module: the configured modules, else those in the usual places.
+    Without --module: the configured modules, else those in the usual places; and the configured keys that are on no
+    token: at remote services, which are asked, and in files.
     """
     with _keyring(modules, None) as keyring:
         found = keyring.tokens()
+        elsewhere = keyring.elsewhere()
     if as_json:
-        click.echo(json.dumps({"modules": [_module_json(m) for m in found]}, ensure_ascii=False, indent=2))
-    elif not found:
+        answer = {"modules": [_module_json(m) for m in found], "credentials": [_elsewhere_json(c) for c in elsewhere]}
+        click.echo(json.dumps(answer, ensure_ascii=False, indent=2))
+    elif not found and not elsewhere:
         click.echo("Không tìm thấy mô-đun PKCS#11 nào; hãy dùng --module. / No PKCS#11 module found; use --module.")
     else:
-        _tables(found)
+        _tables(found, elsewhere)
     if not as_json:
         for module in found:
             if "problem" in module:
@@ -91,12 +100,12 @@ def _keyring(modules: tuple[str, ...], pin_source: str | None) -> Keyring:
     from signsvc.keys import Keyring, ModuleConfig, present_modules, prompt
 
     if not modules:
-        from signsvc.keys.configured import from_settings
+        from signsvc.services import Services
         from signsvc.settings import Settings
 
         settings = Settings.load()
         if settings.tokens or settings.credentials:
-            return from_settings(settings, pin_source=pin_source, prompt=prompt)
+            return Services(settings, pin_source=pin_source, prompt=prompt).keyring
     configs = tuple(ModuleConfig(m) for m in modules) or present_modules()
     source = pin_source or "prompt"
     return Keyring([ModuleConfig(c.path, pin_source=source) for c in configs], prompt=prompt)
@@ -112,6 +121,11 @@ def _module_json(module: dict[str, Any]) -> dict[str, Any]:
         {**slot, "certificates": [_certificate_json(c) for c in slot["certificates"]]} for slot in module["slots"]
     ]
     return found
+
+
+def _elsewhere_json(info: CredentialInfo) -> dict[str, Any]:
+    known = _certificate_json(info) if info.certificate is not None else {"id": info.id}
+    return {**known, "kind": info.kind, "status": info.status}
 
 
 def _certificate_json(info: CredentialInfo) -> dict[str, Any]:
@@ -135,16 +149,14 @@ def _certificate_json(info: CredentialInfo) -> dict[str, Any]:
     }
 
 
-def _tables(modules: Any) -> None:
+def _tables(modules: Any, elsewhere: tuple[CredentialInfo, ...]) -> None:
     import sys
 
     from rich.console import Console
-    from rich.table import Table
     from rich.text import Text
 
     # A pipe has no width of its own: wide enough that nothing is cut.
     console = Console(width=None if sys.stdout.isatty() else 200, highlight=False)
-    now = datetime.now(UTC)
     for module in modules:
         about = " ".join(x for x in (module.get("description"), module.get("version")) if x)
         console.print(Text(_printable(f"{module['module']}  {about}"), style="bold"))
@@ -152,23 +164,44 @@ def _tables(modules: Any) -> None:
             console.print(Text("  " + _slot_line(slot)))
             if not slot["certificates"]:
                 continue
-            table = Table(box=None, padding=(0, 2, 0, 2), header_style="dim")
-            for head in ("Mã / Id", "Chứng thư / Certificate", "Số hiệu / Serial", "Hết hạn / Expires", "Khóa / Key"):
-                table.add_column(head, overflow="fold")
-            table.add_column("Mục đích / Usage", overflow="fold")
-            for info in sorted(slot["certificates"], key=lambda i: (not i.id, i.id)):
-                expired = info.not_after < now
-                ending = info.not_after.date().isoformat() + (" (đã hết hạn / expired)" if expired else "")
-                table.add_row(
-                    Text(info.id or "(CA)"),
-                    Text(_printable(info.certificate.common_name)),
-                    Text(info.serial_number),
-                    Text(ending, style="red" if expired else ""),
-                    Text(f"{info.key_type} {info.key_bits or '?'}"),
-                    Text(", ".join(info.key_usage) or "–"),
-                    style="" if info.id else "dim",
-                )
-            console.print(table)
+            console.print(_table(slot["certificates"]))
+    for kind, about in _KINDS.items():
+        mine = [c for c in elsewhere if c.kind == kind]
+        if mine:
+            console.print(Text(about, style="bold"))
+        for credential in mine:
+            if credential.certificate is None:
+                console.print(Text(_printable(f"  {credential.id}: {credential.status}"), style="red"))
+        if ready := [c for c in mine if c.certificate is not None]:
+            console.print(_table(ready))
+
+
+def _table(infos: Iterable[CredentialInfo]) -> Any:
+    """Certificates by their ids."""
+    from rich.table import Table
+    from rich.text import Text
+
+    now = datetime.now(UTC)
+    table = Table(box=None, padding=(0, 2, 0, 2), header_style="dim")
+    for head in ("Mã / Id", "Chứng thư / Certificate", "Số hiệu / Serial", "Hết hạn / Expires", "Khóa / Key"):
+        table.add_column(head, overflow="fold")
+    table.add_column("Mục đích / Usage", overflow="fold")
+    for info in sorted(infos, key=lambda i: (not i.id, i.id)):
+        certificate = info.certificate
+        assert certificate is not None
+        expired = certificate.not_after < now
+        ending = certificate.not_after.date().isoformat() + (" (đã hết hạn / expired)" if expired else "")
+        size = f" {info.key_bits or '?'}" if not (info.key_type or "").startswith("ml-dsa") else ""
+        table.add_row(
+            Text(info.id or "(CA)"),
+            Text(_printable(certificate.common_name)),
+            Text(info.serial_number or ""),
+            Text(ending, style="red" if expired else ""),
+            Text(f"{info.key_type}{size}"),
+            Text(", ".join(info.key_usage) or "–"),
+            style="" if info.id else "dim",
+        )
+    return table
 
 
 def _slot_line(slot: dict[str, Any]) -> str:

@@ -68,8 +68,13 @@ class Keyring:
             found += [self._configured_info(c, items) for c in self._credentials.values()]
         else:
             found += [info(name, item) for name, item in selection.identified(items).items()]
-        elsewhere = {name: "pkcs12" if isinstance(f, Pkcs12Config) else "file" for name, f in self._files.items()}
-        for name, kind in (*elsewhere.items(), *((name, "csc") for name in self._remotes)):
+        return (*found, *self.elsewhere())
+
+    def elsewhere(self) -> tuple[CredentialInfo, ...]:
+        """The credentials that are on no token, with their states: of files and of remote services."""
+        found: list[CredentialInfo] = []
+        kinds = {name: "pkcs12" if isinstance(f, Pkcs12Config) else "file" for name, f in self._files.items()}
+        for name, kind in (*kinds.items(), *((name, "csc") for name in self._remotes)):
             try:
                 signer = self.get(name)
             except SignsvcError as error:

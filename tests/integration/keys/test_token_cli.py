@@ -9,8 +9,9 @@ from pathlib import Path
 
 import pytest
 
-from test_pki import Pki
+from test_pki import PASSWORD, Pki
 from test_pki.softhsm import Token
+from tests.support.csc_service import CscServer, serving
 
 
 def run(*arguments: str, **environment: str) -> subprocess.CompletedProcess[str]:
@@ -95,3 +96,36 @@ def test_configured_tokens(softhsm: Token, tmp_path: Path) -> None:
     done = run("test", "seal", "--json", SIGNSVC_CONFIG=str(config))
     assert done.returncode == 0, done.stderr
     assert json.loads(done.stdout)["subject"].startswith("C=VN")
+
+
+def test_keys_that_are_on_no_token(pki: Pki, tmp_path: Path) -> None:
+    with serving(CscServer(pki, "person")) as server:
+        config = tmp_path / "signsvc.toml"
+        config.write_text(
+            f'mode = "trial"\ndata_dir = "{tmp_path / "data"}"\n'
+            f'[[credentials]]\nid = "tep"\npkcs12 = "{pki.p12("ec")}"\npassword = "env:P"\n'
+            '[[credentials]]\nid = "hong"\npkcs12 = "/nowhere.p12"\n'
+            '[[credentials]]\nid = "tu-xa"\npin = "env:REMOTE_PIN"\n'
+            f'[credentials.csc]\nurl = "{server.url}"\ncredential = "khoa-1"\n'
+            'username = "van-phong"\npassword = "env:REMOTE_PASSWORD"\n'
+        )
+        environment = {
+            "SIGNSVC_CONFIG": str(config),
+            "P": PASSWORD.decode(),
+            "REMOTE_PIN": "246810",
+            "REMOTE_PASSWORD": "bi-mat",
+        }
+        found = json.loads(run("list", "--json", **environment).stdout)
+        assert found["modules"] == []
+        states = {c["id"]: (c["kind"], c["status"]) for c in found["credentials"]}
+        assert states == {
+            "tep": ("pkcs12", "ready"),
+            "hong": ("pkcs12", "configuration_invalid"),
+            "tu-xa": ("csc", "ready"),
+        }
+        shown = run("list", **environment).stdout
+        for text in ("Dịch vụ ký từ xa", "Nguyễn Văn An", "hong: configuration_invalid", "ec 256"):
+            assert text in shown
+        assert not [m for m, _ in server.calls if m == "credentials/authorize"]  # needs no PIN
+        done = run("test", "tu-xa", "--json", **environment)
+        assert (done.returncode, json.loads(done.stdout)["verified"]) == (0, True)

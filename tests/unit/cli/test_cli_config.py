@@ -79,3 +79,34 @@ def test_lines_are_in_both_languages(data: Path, capsys: pytest.CaptureFixture[s
     shown = capsys.readouterr().out
     assert "chưa cài chứng thư gốc nào: không chữ ký nào đạt TOTAL-PASSED / no root certificate is installed" in shown
     assert f"✓ data_dir: {data}\n" in shown
+
+
+@pytest.mark.parametrize(
+    ("credential", "ok", "detail"),
+    [
+        ('key = "/nowhere.key"\ncertificate = "/nowhere.crt"', False, "/nowhere.key does not exist"),
+        ('key = "{here}"', False, "key needs its certificate"),
+        ('key = "{here}"\ncertificate = "{here}"', False, "the key of a file in production mode"),
+        ('csc = {{ url = "http://ky.example.vn/csc/v2", credential = "a" }}', False, "called by https"),
+        ('csc = {{ url = "https://ky.example.vn/rssp", credential = "a" }}', False, "ends with /csc/v1 or /csc/v2"),
+        ('csc = {{ url = "https://ky.example.vn/csc/v2", credential = "a" }}', True, "at https://ky.example.vn/csc/v2"),
+    ],
+)
+def test_keys_that_are_on_no_token(
+    data: Path, capsys: pytest.CaptureFixture[str], credential: str, ok: bool, detail: str
+) -> None:
+    place = data.parent / "signsvc.toml"
+    written = credential.format(here=place)
+    place.write_text(f'mode = "production"\n[[credentials]]\nid = "thu"\n{written}\n')
+    found = lines(capsys)["credential thu"]
+    assert found["ok"] is ok
+    assert detail in found["detail"]
+
+
+def test_secrets_of_a_remote_key(data: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (data.parent / "signsvc.toml").write_text(
+        '[[credentials]]\nid = "thu"\npin = "env:PATH"\n[credentials.csc]\nurl = "https://ky.example.vn/csc/v2"\n'
+        'credential = "a"\nusername = "u"\npassword = "file:/nowhere"\n'
+    )
+    found = lines(capsys)["credential thu"]  # the last line of that name
+    assert (found["ok"], found["detail"]) == (False, "password file /nowhere does not exist")
