@@ -10,7 +10,9 @@ from typing import Protocol
 from signsvc.formats.pades.append_update import NotCoveredError, Placeholder, Update
 from signsvc.formats.pades.drawing import Appearance
 from signsvc.formats.pades.fields import Visits, rectangle, walk
-from signsvc.formats.pades.pages import geometry_of, index_of, placed
+from signsvc.formats.pades.fill import FieldText
+from signsvc.formats.pades.form_fields import listed
+from signsvc.formats.pades.pages import Geometry, Rect, geometry_of, index_of, placed
 from signsvc.formats.pdf import Document, LimitError, Name, PdfDict, PdfError, PdfObject, PdfString, Ref, Stream
 from signsvc.formats.pdf.emit import NewObject, NewStream
 from signsvc.types import EvidenceItem, EvidenceKind
@@ -42,6 +44,8 @@ class Spec(Protocol):
     def rect(self) -> tuple[float, float, float, float] | None: ...
     @property
     def appearance(self) -> Appearance | None: ...
+    @property
+    def texts(self) -> tuple[FieldText, ...]: ...
 
 
 class Form:
@@ -75,6 +79,8 @@ class Form:
             entries["Reference"] = [
                 {"Type": Name("SigRef"), "TransformMethod": Name("DocMDP"), "TransformParams": params}
             ]
+        for one in spec.texts:
+            self._fill(one)
         field = self._existing(name, spec) if existing else self._new(name, spec)
         held = self.update.add(Placeholder(entries, room))
         self._hold(field, held)
@@ -151,15 +157,33 @@ class Form:
         entries: dict[str, NewObject] = dict(self.update.dictionary(found[0].ref))
         box = rectangle(revision, found[0].widget)
         if box is not None and spec.appearance is not None and box[0] != box[2] and box[1] != box[3]:
-            page = found[0].widget.get("P")
-            shown = revision.dictionary(page) if isinstance(page, Ref) else None
-            if shown is None:
-                raise NotCoveredError
-            entries["AP"] = self._drawn(spec.appearance, box, geometry_of(revision, shown).rotate)
+            entries["AP"] = self._drawn(spec.appearance, box, self._geometry(found[0].widget))
         elif "AP" not in entries and (box is None or box[0] == box[2] or box[1] == box[3]):
             entries["AP"] = self._nothing()
         self._flags(None)
         return found[0].ref, entries
+
+    def _fill(self, wanted: FieldText) -> None:
+        """Value and appearance of a text field."""
+        revision = self.update.revision
+        found = [field for field in listed(revision) if field.name == wanted.name]
+        if len(found) != 1 or found[0].ref is None or "Kids" in found[0].widget or "AA" in found[0].widget:
+            raise NotCoveredError
+        entries: dict[str, NewObject] = dict(self.update.dictionary(found[0].ref))
+        box = rectangle(revision, found[0].widget)
+        if box is None or box[0] == box[2] or box[1] == box[3]:
+            raise NotCoveredError
+        entries["V"] = text(wanted.text)
+        shown = wanted.shown(revision.value(found[0].widget, "Q"))
+        entries["AP"] = self._drawn(shown, box, self._geometry(found[0].widget))
+        self.update.replace(found[0].ref, entries)
+
+    def _geometry(self, widget: PdfDict) -> Geometry:
+        page = widget.get("P")
+        shown = self.update.revision.dictionary(page) if isinstance(page, Ref) else None
+        if shown is None:
+            raise NotCoveredError
+        return geometry_of(self.update.revision, shown)
 
     def _new(self, name: str, spec: Spec) -> tuple[Ref, dict[str, NewObject]]:
         if spec.rect is None:
@@ -191,7 +215,7 @@ class Form:
             "F": _PRINT_LOCKED, "Rect": list(rect), "P": page,
         }  # fmt: skip
         if appearance is not None and rect[0] != rect[2] and rect[1] != rect[3]:
-            entries["AP"] = self._drawn(appearance, rect, rotate)
+            entries["AP"] = self._drawn(appearance, rect, Geometry(rect, rotate))
         else:
             entries["AP"] = self._nothing()
         ref = self.update.add(None)
@@ -201,11 +225,12 @@ class Form:
         self._flags(ref)
         return ref, entries
 
-    def _drawn(self, appearance: Appearance, box: tuple[float, float, float, float], rotate: int) -> NewObject:
-        width, height = box[2] - box[0], box[3] - box[1]
-        if rotate in (90, 270):
+    def _drawn(self, appearance: Appearance, box: Rect, geometry: Geometry) -> NewObject:
+        """Drawn in points: a viewer fits the form into its field, whatever unit the page has (§12.5.5)."""
+        width, height = (box[2] - box[0]) * geometry.unit, (box[3] - box[1]) * geometry.unit
+        if geometry.rotate in (90, 270):
             width, height = height, width
-        return {"N": self.update.add(appearance.draw(width, height, rotate).form)}
+        return {"N": self.update.add(appearance.draw(width, height, geometry.rotate).form)}
 
     def _nothing(self) -> NewObject:
         """What an invisible field shows: PDF/A-1 wants an appearance for every field (ISO 19005-1 §6.9)."""

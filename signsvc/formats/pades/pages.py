@@ -117,15 +117,11 @@ def place(writer: Any, page: int, rect: Rect) -> Place:
     """
     index = index_of(page, int(writer.root["/Pages"]["/Count"]))
     reference, _ = writer.find_page_for_modification(index)
-    return placed(_pyhanko_geometry(reference.get_object()), index, rect)
+    return placed(geometry_of_stock(reference.get_object()), index, rect)
 
 
-def rotation_of(page: Any) -> int:
-    """Clockwise rotation of a pyHanko page as shown: 0, 90, 180 or 270; 0 for what is no page."""
-    return _pyhanko_geometry(page).rotate
-
-
-def _pyhanko_geometry(page: Any) -> Geometry:
+def geometry_of_stock(page: Any) -> Geometry:
+    """The geometry of a page as pyHanko sees it; that of no page for what is none."""
     from signsvc.formats.pades.write_access import array, dictionary, get, resolved
 
     def look(key: str) -> Any:
@@ -167,4 +163,13 @@ def _box(values: list[Any]) -> Rect | None:
     return min(x1, x2), min(y1, y2), max(x1, x2), max(y1, y2)
 
 
-__all__ = ["Geometry", "Place", "Rect", "geometry_of", "index_of", "place", "placed", "rotation_of"]
+__all__ = [
+    "Geometry",
+    "Place",
+    "Rect",
+    "geometry_of",
+    "geometry_of_stock",
+    "index_of",
+    "place",
+    "placed",
+]

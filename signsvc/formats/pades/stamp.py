@@ -19,10 +19,12 @@ generic: Any = _generic  # its classes carry no types
 
 @dataclass(frozen=True)
 class AppearanceStyle(BaseStampStyle):
-    """A stamp style that shows `appearance`; `rotate` is the page's /Rotate, 0 to 270."""
+    """A stamp style that shows `appearance`; `rotate` is the page's /Rotate, 0 to 270, and `unit` the points that one
+    unit of the field stands for."""
 
     appearance: Appearance | None = None
     rotate: int = 0
+    unit: float = 1.0
 
     def create_stamp(self, writer: Any, box: BoxConstraints, text_params: dict[str, Any]) -> _Stamp:  # noqa: ARG002
         """The appearance for a field of the size of `box`."""
@@ -35,7 +37,7 @@ class _Stamp(BaseStamp):
     def as_form_xobject(self) -> Any:
         """The form XObject, turned as the page demands."""
         assert self.style.appearance is not None
-        width, height = float(self.box.width), float(self.box.height)
+        width, height = (float(side) * self.style.unit for side in (self.box.width, self.box.height))
         if self.style.rotate in (90, 270):
             width, height = height, width
         drawing = self.style.appearance.draw(width, height, self.style.rotate)

@@ -34,10 +34,11 @@ from signsvc.formats.cms.write import CmsPlan, room_for, signed_attributes, sign
 from signsvc.formats.pades.append_view import OwnWriter
 from signsvc.formats.pades.append_write import append_extension, append_signature
 from signsvc.formats.pades.drawing import Appearance
-from signsvc.formats.pades.pages import place, rotation_of
+from signsvc.formats.pades.fill import FieldText, chosen, fill_stock
+from signsvc.formats.pades.pages import geometry_of_stock, place
 from signsvc.formats.pades.stamp import AppearanceStyle
 from signsvc.formats.pades.write_access import get
-from signsvc.formats.pades.write_gate import check_may_sign, read_fields
+from signsvc.formats.pades.write_gate import FormFields, check_may_sign, read_fields
 from signsvc.formats.pades.write_open import CHUNK, Opened, in_our_words, open_writer
 from signsvc.formats.pades.write_seed import check_seed
 from signsvc.types import EvidenceItem, EvidenceKind
@@ -63,7 +64,8 @@ class SignatureSpec:
 
     `field`: an existing empty field or the name of a new one; None makes a new one with a free name.  `rect` makes a
     new field visible: (left, bottom, right, top) in points on `page` (from 1; -1 is the last) as it is shown.
-    `appearance` is what a visible field shows.  `certify` is the DocMDP level (2 or 3) of a certification signature.
+    `appearance` is what a visible field shows; `texts` are for text fields that are filled in the same update.
+    `certify` is the DocMDP level (2 or 3) of a certification signature.
     """
 
     time: datetime
@@ -76,6 +78,7 @@ class SignatureSpec:
     page: int = 1
     rect: tuple[float, float, float, float] | None = None
     appearance: Appearance | None = None
+    texts: tuple[FieldText, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -176,7 +179,7 @@ def prepare_revision(
     Raises `DocumentError` (see `open_writer`, `check_may_sign`).
     """
     opened = opened or open_writer(stream)
-    fields = check_may_sign(opened, spec.field, certify=spec.certify is not None)
+    fields, spec = _permitted(opened, spec)
     name = spec.field or _free_name(fields.names, "Signature")
     with in_our_words():
         check_seed(fields.empty.get(name), plan, spec)
@@ -188,18 +191,22 @@ def prepare_revision(
         if own is not None:
             return Prepared(name, own.start, own.end, own.size, own.digest, room, plan.digest_name)
         opened = open_writer(stream, own=False)
-        fields = check_may_sign(opened, spec.field, certify=spec.certify is not None)
+        fields, spec = _permitted(opened, spec)
     writer = opened.writer
     mac = bool(writer.security_handler is not None and writer.security_handler.pdf_mac_enabled)
     with in_our_words():
-        new_field, rotate = _field(writer, spec, name, fields.empty.get(name))
+        for one in spec.texts:
+            fill_stock(writer, fields.texts[one.name], one)
+        new_field, rotate, unit = _field(writer, spec, name, fields.empty.get(name))
         stock = PdfSigner(
             _metadata(plan, spec, name),
             Signer(
                 signing_cert=_certificate(plan.certificate.der),
                 prefer_pss=plan.algorithm.scheme is SignatureScheme.RSA_PSS,
             ),
-            stamp_style=AppearanceStyle(appearance=spec.appearance, rotate=rotate) if spec.appearance else None,
+            stamp_style=AppearanceStyle(appearance=spec.appearance, rotate=rotate, unit=unit)
+            if spec.appearance
+            else None,
             new_field_spec=new_field,
         )
         session = stock.init_signing_session(writer)
@@ -299,14 +306,23 @@ def _metadata(plan: CmsPlan, spec: SignatureSpec, name: str) -> PdfSignatureMeta
     )
 
 
-def _field(writer: Any, spec: SignatureSpec, name: str, existing: Any) -> tuple[SigFieldSpec | None, int]:
-    """What makes a new field (None where one exists), and the rotation of the page it stands on."""
+def _permitted(opened: Opened, spec: SignatureSpec) -> tuple[FormFields, SignatureSpec]:
+    """The form of a document that permits what `spec` says, and `spec` with the texts that have a field."""
+    names = [one.name for one in spec.texts]
+    fields = check_may_sign(opened, spec.field, certify=spec.certify is not None, texts=names)
+    return fields, replace(spec, texts=chosen(spec.texts, fields.texts, fields.filled)) if names else spec
+
+
+def _field(writer: Any, spec: SignatureSpec, name: str, existing: Any) -> tuple[SigFieldSpec | None, int, float]:
+    """What makes a new field (None where one exists), rotation and unit of the page it stands on: the appearance in an
+    existing field is made for its real size."""
     if existing is not None:
-        return None, rotation_of(get(existing, "/P"))
+        geometry = geometry_of_stock(get(existing, "/P"))
+        return None, geometry.rotate, geometry.unit
     if spec.rect is None:
-        return SigFieldSpec(name), 0
+        return SigFieldSpec(name), 0, 1.0
     found = place(writer, spec.page, spec.rect)
-    return SigFieldSpec(name, on_page=found.page, box=found.rect), found.rotate
+    return SigFieldSpec(name, on_page=found.page, box=found.rect), found.rotate, 1.0
 
 
 def _declare_pades(writer: Any) -> None:

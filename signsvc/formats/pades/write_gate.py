@@ -6,7 +6,7 @@ forms are drawn from data that a signature's appearance does not show.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -23,11 +23,14 @@ _MODIFY, _ANNOTATE, _FILL = 1 << 3, 1 << 5, 1 << 8
 
 @dataclass(slots=True)
 class FormFields:
-    """The form of a document: names of all fields, empty and signed signature fields."""
+    """The form of a document: names of all fields, empty and signed signature fields, empty text fields and those with
+    a value."""
 
     names: set[str] = field(default_factory=set)
     empty: dict[str, Any] = field(default_factory=dict)
     signed: dict[str, Any] = field(default_factory=dict)
+    texts: dict[str, Any] = field(default_factory=dict)
+    filled: set[str] = field(default_factory=set)
 
 
 def read_fields(root: Any) -> FormFields:
@@ -59,11 +62,18 @@ def read_fields(root: Any) -> FormFields:
             stack.extend((kid, name, kind, depth + 1) for kid in kids)
         elif kind == "/Sig":
             (found.signed if dictionary(get(entry, "/V")) is not None else found.empty)[name] = entry
+        elif kind == "/Tx" and name and get(entry, "/V") in (None, ""):
+            found.texts[name] = entry
+        elif kind == "/Tx":
+            found.filled.add(name)
     return found
 
 
-def check_may_sign(opened: Opened, target: str | None, *, certify: bool = False) -> FormFields:
-    """The form fields, when the document permits a signature in field `target` (None: a new field).
+def check_may_sign(
+    opened: Opened, target: str | None, *, certify: bool = False, texts: Collection[str] = ()
+) -> FormFields:
+    """The form fields, when the document permits a signature in field `target` (None: a new field), with `texts`
+    filled.
 
     Raises `DocumentError` (``signing_not_permitted``) with reason ``xfa``, ``permissions``,
     ``certified-no-changes``, ``field-locked``, ``already-signed`` (the field, or a certification that is not the
@@ -92,13 +102,13 @@ def check_may_sign(opened: Opened, target: str | None, *, certify: bool = False)
             for method, params in _references(value):
                 if get(params, "/P") == 1 and (method == "/FieldMDP" or value is certified or _is(value, certified)):
                     _refuse("certified-no-changes")
-                if method == "/FieldMDP" and _locks(params, target):
+                if method == "/FieldMDP" and any(_locks(params, name) for name in (target, *texts)):
                     _refuse("field-locked")
         for entry in fields.signed.values():
             lock = dictionary(get(entry, "/Lock"))
             if lock is not None and get(lock, "/P") == 1:
                 _refuse("certified-no-changes")
-            if lock is not None and "/Action" in lock and _locks(lock, target):
+            if lock is not None and "/Action" in lock and any(_locks(lock, name) for name in (target, *texts)):
                 _refuse("field-locked")
         return fields
 
