@@ -149,6 +149,7 @@ PROBLEMS: dict[str, ProblemSpec] = {
     "certificate_expired": ProblemSpec(409),
     "certificate_not_yet_valid": ProblemSpec(409),
     "certificate_revoked": ProblemSpec(409),
+    "certificate_suspended": ProblemSpec(409),
     "certificate_not_for_signing": ProblemSpec(409),
     "certificate_path_unknown": ProblemSpec(409),
     "certificate_status_unknown": ProblemSpec(409, retryable=True),
@@ -215,6 +216,7 @@ PROBLEMS: dict[str, ProblemSpec] = {
     "certificate_wrong_policy": ProblemSpec(409),
     "certificate_wrong_issuer": ProblemSpec(409),
     "pdfa_required": ProblemSpec(409),
+    "pdfa_transparency": ProblemSpec(409),
     "parameter_fixed": ProblemSpec(422, csc="invalid_request"),
     "parameter_missing": ProblemSpec(422, csc="invalid_request"),
 }

@@ -47,7 +47,7 @@ class SignParams:
 
     `field` is an existing empty signature field or the name for a new one.  `certify` makes a certification signature
     with that DocMDP level: 2 (forms and signatures) or 3 (annotations too); level 1 would forbid the agency's
-    signature that has to follow.
+    signature that has to follow.  `flat` is no caller's: a visible signature without transparency, for PDF/A-1.
     """
 
     reason: str | None = None
@@ -61,6 +61,7 @@ class SignParams:
     capacity: tuple[str, ...] = ()
     role: str | None = None
     commitment: str | None = None
+    flat: bool = False
 
     @property
     def claimed_roles(self) -> tuple[str, ...]:

@@ -4,7 +4,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -56,8 +56,8 @@ def document(work: WorkFile, params: SignParams | None, profile: Profile | None 
     `profile` is for.
 
     Raises `DocumentError`: ``empty_document``, ``unsupported_format``, ``document_unreadable``,
-    ``encrypted_document``, ``document_too_complex``, ``signing_not_permitted``, ``pdfa_required``; `RequestError`:
-    ``parameter_fixed``, ``parameter_missing``.
+    ``encrypted_document``, ``document_too_complex``, ``signing_not_permitted``, ``pdfa_required``,
+    ``pdfa_transparency``; `RequestError`: ``parameter_fixed``, ``parameter_missing``, ``image_unusable``.
     """
     from signsvc import validation
     from signsvc.formats import pades
@@ -83,6 +83,8 @@ def document(work: WorkFile, params: SignParams | None, profile: Profile | None 
         signed = bool(view.signatures or view.timestamps)
         params = apply.for_document(profile, params, signed=signed, fields=form.names, empty=tuple(form.empty))
         warnings = _pdfa(view, profile)
+        if (view.pdfa or "").startswith("1"):
+            params = _opaque(params, profile)
     if params is not None:
         check_may_sign(opened, params.field, certify=params.certify is not None)
         if params.certify is not None and (view.signatures or view.timestamps):
@@ -108,6 +110,24 @@ def _pdfa(view: DocumentView, profile: Profile) -> tuple[Finding, ...]:
     if rule.when_not == "refuse":
         raise DocumentError("pdfa_required", claimed=claimed)
     return (Finding.of("pdfa_missing", claimed=claimed),)
+
+
+def _opaque(params: SignParams, profile: Profile) -> SignParams:
+    """What is shown in a document that claims PDF/A-1 (ISO 19005-1 §6.4).
+
+    Raises `DocumentError` (``pdfa_transparency``), `RequestError` (``image_unusable``).
+    """
+    wanted = profile.pdfa.transparency
+    if wanted == "flatten":
+        return replace(params, flat=True)
+    if wanted == "refuse" and params.visible is not None and params.visible.picture is not None:
+        from signsvc.formats.pades.pictures import picture
+        from signsvc.signing.appearance.templates import builtin
+
+        template = builtin().get(params.visible.template or profile.appearance)
+        if template is not None and template.image is not None and picture(params.visible.picture).transparent:
+            raise DocumentError("pdfa_transparency")
+    return params
 
 
 def certificate(

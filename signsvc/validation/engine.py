@@ -139,8 +139,8 @@ def check_certificate(
     """Check a certificate before it signs (Decree 68/2024 art. 29, 31, 32): validity, purpose, path, status at `now`.
 
     Codes, the first that applies: ``certificate_expired``, ``certificate_not_yet_valid``, ``certificate_revoked``
-    (also on hold, also where a CA above is revoked), ``certificate_not_for_signing``, ``certificate_path_unknown``,
-    ``certificate_status_unknown``.
+    (also where a CA above is), ``certificate_suspended``, ``certificate_not_for_signing``,
+    ``certificate_path_unknown``, ``certificate_status_unknown``.
     Never raises.
     """
     context = Context.of(policy, material, now, evidence, (certificate, *pool))
@@ -156,8 +156,10 @@ def check_certificate(
         code, data = "certificate_expired", {"not_after": shown(certificate.not_after)}
     elif now < certificate.not_before:
         code, data = "certificate_not_yet_valid", {"not_before": shown(certificate.not_before)}
-    elif entry is not None and entry.status in (CertificateStatus.REVOKED, CertificateStatus.ON_HOLD):
+    elif entry is not None and entry.status is CertificateStatus.REVOKED:
         code, data = "certificate_revoked", _revocation(entry)
+    elif entry is not None and entry.status is CertificateStatus.ON_HOLD:
+        code, data = "certificate_suspended", _revocation(entry)
     elif any(e.status is CertificateStatus.REVOKED for e in chain.entries):
         code, data = "certificate_revoked", _revocation(next(e for e in chain.entries if e.revoked_at is not None))
     elif any(f.level is Level.FAIL for f in purpose):

@@ -10,8 +10,9 @@ from pathlib import Path
 import pytest
 
 from signsvc.services import Services
-from signsvc.signing import SignParams, profiles
+from signsvc.signing import SignParams, Visible, profiles
 from tests.interop.pdfa_bases import pdfa
+from tests.unit.signing.appearance_pages import METADATA, seal
 
 JAVA = Path(__file__).parent / "java" / "verapdf"
 
@@ -70,6 +71,44 @@ def test_signing_keeps_pdfa(
         if said != (files[path], "true", "")
     }
     assert wrong == {}
+
+
+TEMPLATED = ("simple", "ky-phe-duyet", "dong-dau", "phu-luc", "sao-y", "sao-luc", "trich-sao", "so-ngay")
+
+
+def test_templates_with_pictures_keep_pdfa(
+    tmp_path: Path, services: Services, verapdf: Callable[[Sequence[Path]], list[tuple[str, str, str]]]
+) -> None:
+    """Embedded fonts, colours, and a seal on transparent ground: in PDF/A-1 by a mask of one bit, unless that is given up."""
+    allowing = tmp_path / "own.toml"
+    allowing.write_text('extends = "pades-b-b"\nid = "own"\nversion = "1"\n[pdfa]\ntransparency = "allow"')
+    profile = profiles.load("pades-b-b")
+    expected: dict[Path, tuple[str, str, str]] = {}
+
+    def sign(claim: str, template: str, profile: profiles.Profile) -> Path:
+        base, target = tmp_path / f"{claim}.pdf", tmp_path / f"{claim}-{template}-{profile.id}.pdf"
+        base.write_bytes(pdfa(claim))
+        services.signing.sign(
+            base,
+            target,
+            profile=profile,
+            signer=services.keyring.get("p12-agency"),
+            params=SignParams(
+                visible=Visible(page=1, rect=(60, 120, 270, 240), template=template, picture=seal()),
+                metadata=METADATA,
+                role="GIÁM ĐỐC",
+            ),
+        )
+        return target
+
+    for claim in ("1b", "2b", "3b"):
+        for template in TEMPLATED:
+            expected[sign(claim, template, profile)] = (claim, "true", "")
+    broken = sign("1b", "dong-dau", profiles.check(allowing))
+    *said, (flavour, complies, rules) = verapdf([*expected, broken])
+    assert {p.name: s for (p, e), s in zip(expected.items(), said, strict=True) if s != e} == {}
+    assert (flavour, complies) == ("1b", "false")
+    assert "6.4" in rules
 
 
 def test_verapdf_can_say_no(tmp_path: Path, verapdf: Callable[[Sequence[Path]], list[tuple[str, str, str]]]) -> None:

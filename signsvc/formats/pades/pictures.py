@@ -13,7 +13,7 @@ from typing import Any
 
 from signsvc.errors import RequestError
 from signsvc.formats.pdf.emit import Indirect, NewObject, NewStream
-from signsvc.formats.pdf.objects import Name
+from signsvc.formats.pdf.objects import Name, PdfBool
 
 MOST_OCTETS = 4 * 1024 * 1024
 MOST_PIXELS = 16_000_000
@@ -33,12 +33,14 @@ RGB: list[NewObject] = [
 
 @dataclass(frozen=True, slots=True)
 class Picture:
-    """A picture for a form: `transparent` says whether anything shines through."""
+    """A picture for a form: `transparent` says whether a soft mask is used, `masked` whether a mask of any kind is,
+    so that what is behind shows."""
 
     width: int
     height: int
     transparent: bool
     xobject: Indirect
+    masked: bool = False
 
 
 def is_picture(data: bytes) -> bool:
@@ -47,7 +49,8 @@ def is_picture(data: bytes) -> bool:
 
 
 def picture(data: bytes, *, flat: bool = False) -> Picture:
-    """The picture in PNG or JPEG octets; transparent borders are cut off, `flat` puts it on white.
+    """The picture in PNG or JPEG octets; transparent borders are cut off; `flat` makes each point either
+    all opaque (on white) or not there, by a mask of one bit, which ISO 19005-1 §6.4 allows.
 
     Raises `RequestError` (``image_unusable``) for anything else, and for what is too large.
     """
@@ -115,10 +118,26 @@ def _decoded(image: Any, flat: bool) -> Picture:
         image = Image.alpha_composite(ground, image)
     colours = image.convert("RGB")
     entries: dict[str, Any] = _entries(colours, {})
-    if transparent and not flat:
+    if transparent and flat:
+        entries["Mask"] = Indirect(_stencil(alpha))
+    elif transparent:
         entries["SMask"] = Indirect(NewStream.deflated(_entries(alpha, {}), alpha.tobytes()))
     made = Indirect(NewStream.deflated(entries, colours.tobytes()))
-    return Picture(image.width, image.height, transparent and not flat, made)
+    return Picture(image.width, image.height, transparent and not flat, made, masked=transparent)
+
+
+def _stencil(alpha: Any) -> NewStream:
+    """A mask of one bit: 1 where less than half of a point is there (ISO 32000-2 §8.9.6.3)."""
+    bits = alpha.point(lambda value: 255 if value < 128 else 0).convert("1", dither=0)
+    entries: dict[str, Any] = {
+        "Type": Name("XObject"),
+        "Subtype": Name("Image"),
+        "Width": alpha.width,
+        "Height": alpha.height,
+        "ImageMask": PdfBool.TRUE,
+        "BitsPerComponent": 1,
+    }
+    return NewStream.deflated(entries, bits.tobytes())
 
 
 def _entries(image: Any, more: dict[str, Any]) -> dict[str, Any]:

@@ -36,7 +36,7 @@ def stamp(
             raise RequestError("appearance_incomplete", template=template.id, value=missing[0])
         if template.image is not None and picture is None:
             raise RequestError("image_missing", template=template.id)
-    return Stamp(template, found, fonts or Fonts(), picture if template.image is not None else None)
+    return Stamp(template, found, fonts or Fonts(), picture if template.image is not None else None, params.flat)
 
 
 def spot(path: Path, params: SignParams, made: Stamp) -> placement.Spot | None:

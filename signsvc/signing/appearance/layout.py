@@ -30,7 +30,7 @@ class Fonts:
 class Stamp:
     """What one signature shows.  An `Appearance`.
 
-    `picture` holds PNG or JPEG octets; `flat` puts it on white; `unit` is the page's /UserUnit.
+    `picture` holds PNG or JPEG octets; `flat` uses nothing that PDF/A-1 calls transparency; `unit` is the page's /UserUnit.
     """
 
     template: Template
@@ -85,7 +85,7 @@ class Stamp:
     def _picture(self, data: bytes) -> Picture:
         found = picture(data, flat=self.flat)
         wanted = self.template.image is not None and self.template.image.transparent
-        if wanted and not self.flat and not found.transparent:
+        if wanted and not found.masked:
             raise RequestError("image_unusable", reason="opaque")
         return found
 

@@ -28,6 +28,7 @@ from signsvc.signing.profiles.model import (
     FORMATS,
     HOLDERS,
     LEVELS,
+    PDFA_TRANSPARENCY,
     PDFA_WHEN_NOT,
     RESULTS,
     SCHEMES,
@@ -159,7 +160,11 @@ _TABLES: dict[str, dict[str, Check]] = {
     },
     "certify": {"when": one_of(*CERTIFY_WHEN), "permissions": whole_number(2, 3), "fixed": is_bool},
     "field": {"name": _name, "existing": is_bool, "fixed": is_bool},
-    "pdfa": {"when_not": one_of(*PDFA_WHEN_NOT), "parts": list_of(_part)},
+    "pdfa": {
+        "when_not": one_of(*PDFA_WHEN_NOT),
+        "parts": list_of(_part),
+        "transparency": one_of(*PDFA_TRANSPARENCY),
+    },
     "timestamp": {"raise_to": one_of(*LEVELS[1:])},
 }
 _TEXT_RULE: dict[str, Check] = {"value": _TEXT, "fixed": is_bool, "required": is_bool, "allowed": list_of(_TEXT)}

@@ -17,6 +17,7 @@ RESULTS = ("sound", "passed")
 SHOWN = ("asked", "always", "never")
 CERTIFY_WHEN = ("first", "always", "never")
 PDFA_WHEN_NOT = ("refuse", "warn", "ignore")
+PDFA_TRANSPARENCY = ("flatten", "refuse", "allow")
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,10 +65,13 @@ class FieldRule:
 
 @dataclass(frozen=True, slots=True)
 class PdfaRule:
-    """What happens to documents that do not claim PDF/A, or another part than the `parts` named (such as ``3b``)."""
+    """What happens to documents that do not claim PDF/A, or another part than the `parts` named (such as ``3b``), and
+    to transparent pictures in those that claim PDF/A-1, which forbids them: ``flatten`` makes their points opaque or
+    leaves them out, ``allow`` gives up the claim."""
 
     when_not: str = "ignore"
     parts: tuple[str, ...] = ()
+    transparency: str = "flatten"
 
 
 @dataclass(frozen=True, slots=True)

@@ -116,9 +116,12 @@ class SigningSessions:
         """A session over a closed list of documents, each held until the session is done with it.
 
         Raises `RequestError` (invalid_request) for no, too many or repeated documents, parameters that are none, and
-        formats that cannot be signed in two steps; `SessionError` (base_in_signing); `StorageError`.
+        formats that cannot be signed in two steps; `CredentialError` (credential_not_allowed) for a profile that is
+        for named keys of the service; `SessionError` (base_in_signing); `StorageError`.
         """
         media_type = formats.media_type(profile)
+        if profile.credential.ids:
+            raise CredentialError("credential_not_allowed")
         if not 1 <= len(documents) <= MAX_DOCUMENTS:
             raise RequestError("invalid_request", reason=f"1 to {MAX_DOCUMENTS} documents are needed")
         if len({document.sha256 for document in documents}) != len(documents):

@@ -50,7 +50,7 @@ _OPEN_STATES = ("created", "prepared", "completing")
         description="The list of documents is closed: nothing can be added later.",
         bodies={"multipart/form-data": _FORM, "application/json": SessionRequest},
         answers={201: {"application/json": SessionAnswer}},
-        problems=("profile_not_found", "not_found", "base_in_signing"),
+        problems=("profile_not_found", "credential_not_allowed", "not_found", "base_in_signing"),
     )
 )
 def create() -> Response:
@@ -104,6 +104,7 @@ def get(session: str) -> Response:
             "certificate_expired",
             "certificate_not_yet_valid",
             "certificate_revoked",
+            "certificate_suspended",
             "certificate_not_for_signing",
             "certificate_path_unknown",
             "certificate_status_unknown",

@@ -2,19 +2,22 @@
 
 from __future__ import annotations
 
+import io
 from dataclasses import replace
 from importlib import resources
 from pathlib import Path
 from typing import Any
 
 import pytest
+from PIL import Image
 
 import test_pki
 from signsvc.errors import SignsvcError
 from signsvc.services import Services
-from signsvc.signing import SignParams, SignResult, TrustInput, profiles
+from signsvc.signing import SignParams, SignResult, TrustInput, Visible, profiles
 from signsvc.types import Certificate
 from test_pki.responders import Responders
+from tests.interop.pdfa_bases import pdfa
 
 
 class Untouched:
@@ -55,7 +58,7 @@ LEAVES = [
     ("expired", "certificate_expired"),
     ("not-yet-valid", "certificate_not_yet_valid"),
     ("revoked", "certificate_revoked"),
-    ("suspended", "certificate_revoked"),
+    ("suspended", "certificate_suspended"),
     ("of-revoked-ca", "certificate_revoked"),
     ("wrong-usage", "certificate_not_for_signing"),
     ("unknown", "certificate_path_unknown"),
@@ -106,6 +109,32 @@ def test_rules_of_profiles_are_checked_before_the_key(
     assert found == code
     assert "{" not in words
     assert not [path for path in responders.requests if "/tsa" in str(path)]
+
+
+def test_transparent_pictures_are_refused_in_pdfa_1(
+    document: Path, tmp_path: Path, services: Services, pki: test_pki.Pki
+) -> None:
+    def seal(alpha: int) -> bytes:
+        out = io.BytesIO()
+        Image.new("RGBA", (40, 40), (200, 0, 0, alpha)).save(out, "PNG")
+        return out.getvalue()
+
+    def wanted(alpha: int, template: str = "ky-phe-duyet") -> SignParams:
+        place = Visible(page=1, rect=(60, 120, 160, 190), template=template, picture=seal(alpha))
+        return SignParams(visible=place, metadata={"doc_number": "1/QĐ"})
+
+    document.write_bytes(pdfa("1b"))
+    refusing = made(tmp_path, '[pdfa]\ntransparency = "refuse"')
+    signer = Untouched(pki, "person")
+    code, words = code_of(services, document, refusing, signer, params=wanted(90))
+    assert (code, "PDF/A-2" in words) == ("pdfa_transparency", True)
+    allowing = made(tmp_path, '[pdfa]\ntransparency = "allow"')
+    for profile, params in ((refusing, wanted(90, "simple")), (allowing, wanted(90))):
+        with pytest.raises(AssertionError, match="the key was touched"):
+            services.signing.sign(document, tmp_path / "out.pdf", profile=profile, signer=signer, params=params)
+    document.write_bytes(pdfa("2b"))
+    with pytest.raises(AssertionError, match="the key was touched"):
+        services.signing.sign(document, tmp_path / "out.pdf", profile=refusing, signer=signer, params=wanted(90))
 
 
 def test_what_the_profile_says_stands_in_the_file(document: Path, tmp_path: Path, services: Services) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import re
 import unicodedata
+import zlib
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -162,7 +163,14 @@ def test_pictures() -> None:
 
     found = picture(seal())
     assert (found.width, found.height, found.transparent) == (400, 400, True), "the empty border is cut off"
-    assert not picture(seal(), flat=True).transparent
+    flat = picture(seal(), flat=True)
+    assert (flat.width, flat.height, flat.transparent, flat.masked) == (400, 400, False, True)
+    entries = flat.xobject.value.entries  # type: ignore[union-attr]
+    assert "SMask" not in entries
+    bits = zlib.decompress(entries["Mask"].value.data)
+    assert len(bits) == 50 * 400, "a bit for each point"
+    assert (bits[0] >> 7, bits[200 * 50] >> 7) == (1, 0), "nothing in the corner, the ring at the edge"
+    assert not picture(octets(Image.new("RGBA", (9, 9), (1, 2, 3, 255)))).masked
     photo = octets(Image.new("RGB", (40, 30), (200, 0, 0)), "JPEG")
     assert picture(photo).xobject.value.data == photo  # type: ignore[union-attr]
     turned = Image.Exif()

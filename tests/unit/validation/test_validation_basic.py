@@ -212,7 +212,7 @@ def test_wanted(bench: Bench) -> None:
         ("expired", "certificate_expired"),
         ("not-yet-valid", "certificate_not_yet_valid"),
         ("revoked", "certificate_revoked"),
-        ("suspended", "certificate_revoked"),
+        ("suspended", "certificate_suspended"),
         ("wrong-usage", "certificate_not_for_signing"),
         ("unknown", "certificate_path_unknown"),
         ("of-revoked-ca", "certificate_revoked"),
