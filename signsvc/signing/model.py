@@ -74,7 +74,7 @@ class SignParams:
         unknown = sorted(set(data) - _MEMBERS)
         if unknown:
             raise _invalid(f"unknown parameter {unknown[0][:40]}")
-        texts = {key: _text(data, key) for key in _TEXTS}
+        texts: dict[str, Any] = {key: _text(data, key) for key in _TEXTS}
         if texts["field"] is not None and ("." in texts["field"] or not texts["field"].strip()):
             raise _invalid("field: a name without dots")
         certify = data.get("certify")
