@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import itertools
 import os
 import signal
 import threading
@@ -13,9 +14,14 @@ from pathlib import Path
 
 import pytest
 
-from signsvc.algorithms import SignatureAlgorithm, SignatureScheme
+from signsvc.algorithms import SignatureAlgorithm, SignatureCheck, SignatureScheme, resolve, verify_value
 from signsvc.errors import SignsvcError, TokenError
+from signsvc.formats import pades
 from signsvc.keys import Keyring, ModuleConfig, Secret
+from signsvc.samples import path as sample
+from signsvc.services import Services
+from signsvc.signing import profiles
+from signsvc.signing.service import SigningService
 from test_pki import Pki
 from tests.support import token_modules
 from tests.support.token_modules import TokenModule, wait_for
@@ -122,20 +128,28 @@ def test_removal(module: TokenModule, opened: Open) -> None:
 
 @pytest.mark.full
 @pytest.mark.parametrize("module", ["opensc-piv"], indirect=True)
-def test_pulled_while_it_signs(module: TokenModule, opened: Open, capsys: pytest.CaptureFixture[str]) -> None:
-    """Never a wrong value (each is verified), and back within 5 s of plugging in again."""
+def test_pulled_while_it_signs(
+    module: TokenModule, opened: Open, services: Services, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Never a wrong file or a torn one, and back within 5 s of plugging in again."""
     assert module.pull is not None
     assert module.plug is not None
     keyring = opened()
+    signing = SigningService(services.trust_source, verifier=services.verifier)
+    profile, number = profiles.load("pades-b-b"), itertools.count()
+
+    def sign_files() -> None:
+        for _ in range(20):
+            target = tmp_path / f"{next(number)}.pdf"
+            signing.sign(sample("van-ban.pdf"), target, profile=profile, signer=keyring.get("rsa"))
+
     sign(keyring, "rsa", RSA)
     times: list[float] = []
     codes: Counter[str] = Counter()
     try:
         for turn in range(50 if FULL else 5):
             (module.folder / "delay").write_text("300")
-            worker = threading.Thread(
-                target=lambda: codes.update([outcome(lambda: [sign(keyring, "rsa", RSA) for _ in range(20)])])
-            )
+            worker = threading.Thread(target=lambda: codes.update([outcome(sign_files)]))
             worker.start()
             time.sleep(0.1 + 0.11 * (turn % 7))
             module.pull()
@@ -149,9 +163,19 @@ def test_pulled_while_it_signs(module: TokenModule, opened: Open, capsys: pytest
         (module.folder / "delay").unlink(missing_ok=True)
     assert set(codes) <= {"token_removed", "token_not_present", "token_error"}, codes
     assert max(times) <= 5, times
+    files = list(tmp_path.iterdir())  # nothing unfinished among them either
+    assert len(files) == next(number) - len(times)
+    for path in files:
+        (view,) = pades.read(path.read_bytes()).signatures
+        assert view.signer is not None
+        assert view.signer.digest_matches
+        value = view.signer.value
+        algorithm = resolve(value.algorithm_oid, value.parameters)
+        certificate = keyring.get("rsa").certificate
+        assert verify_value(certificate, algorithm, value.value, message=value.message) is SignatureCheck.VALID
     with capsys.disabled():
         print(
-            f"\npulled {len(times)} times: back after {sorted(times)[len(times) // 2]:.2f} s, at most {max(times):.2f}"
+            f"\npulled {len(times)} times, {len(files)} files signed: back after {sorted(times)[len(times) // 2]:.2f} s, at most {max(times):.2f}"
         )
 
 
