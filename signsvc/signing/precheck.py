@@ -7,7 +7,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from datetime import datetime
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Self
 
 from signsvc.asn1 import DerError
 from signsvc.errors import PROBLEMS, CredentialError, DocumentError, RequestError
@@ -41,6 +41,12 @@ class Document:
     params: SignParams | None = None  # with the profile's own in the places that the caller left open
     warnings: tuple[Finding, ...] = ()
 
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.opened.release()
+
 
 @dataclass(frozen=True, slots=True)
 class Checked:
@@ -53,7 +59,7 @@ class Checked:
 
 def document(work: WorkFile, params: SignParams | None, profile: Profile | None = None) -> Document:
     """Read the working copy within limits and, with `params`, make sure that it permits this signature and is what
-    `profile` is for.
+    `profile` is for.  For a ``with`` statement, at whose end the document is let go.
 
     Raises `DocumentError`: ``empty_document``, ``unsupported_format``, ``document_unreadable``,
     ``encrypted_document``, ``document_too_complex``, ``signing_not_permitted``, ``pdfa_required``,
@@ -62,21 +68,19 @@ def document(work: WorkFile, params: SignParams | None, profile: Profile | None 
     from signsvc import validation
     from signsvc.formats import pades
     from signsvc.formats.pades.write_gate import check_may_sign, read_fields
-    from signsvc.formats.pades.write_open import in_our_words, open_writer
+    from signsvc.formats.pades.write_open import contents, in_our_words, open_writer
     from signsvc.verification import sniff
-    from signsvc.verification.engine import opened as contents
 
     warnings: tuple[Finding, ...] = ()
     if params is not None and profile is not None:
         params = apply.settle(profile, params)
-    with contents(work.path) as data:
-        if sniff.media_type(bytes(data[:1024]), len(data)) != sniff.PDF:
-            raise DocumentError("unsupported_format")
-        view = pades.read(data)
+    data, state = contents(work.stream), work.state
+    if sniff.media_type(bytes(data[:1024]), len(data)) != sniff.PDF:
+        raise DocumentError("unsupported_format")
+    view, read = pades.inspected(data, sha256=state.digest())
     if any(finding.code in _MENDED for finding in view.findings):
         raise DocumentError("document_unreadable")
-    work.stream.seek(0)
-    opened = open_writer(work.stream)
+    opened = open_writer(work.stream, document=read, state=state)
     if params is not None and profile is not None:
         with in_our_words():
             form = read_fields(opened.writer.root)

@@ -71,11 +71,13 @@ class SigningService:
         fonts: Fonts | None = None,
         generation: Callable[[], object] | None = None,
         standing_seconds: float = standing.SECONDS,
+        durable: bool = True,
     ) -> None:
         """`fetch` obtains revocation values and issuers (None: nothing is obtained), `tsa` timestamps; `fonts` are
         those of visible signatures.  What is established of a certificate serves for `standing_seconds`, while
         `generation` says that what `fetch` keeps is the same (None, or an answer of None: it is established for each
-        signature)."""
+        signature).  What is written is on the disk at the end where it is `durable`."""
+        self._durable = durable
         self._generation = generation
         self._standings = standing.Standings(standing_seconds)
         self._fonts = fonts or Fonts()
@@ -114,8 +116,10 @@ class SigningService:
 
         params = params or SignParams()
         trust = trust or TrustInput()
-        with work_file(source, target, base_sha256) as work:
-            seen = precheck.document(work, params, profile)
+        with (
+            work_file(source, target, base_sha256, durable=self._durable) as work,
+            precheck.document(work, params, profile) as seen,
+        ):
             params = seen.params or params
             prepared = self._prepare(profile, signer, trust, _claims(params))
             for attempt in (1, 2):
@@ -220,8 +224,10 @@ class SigningService:
         """`add` to a copy of the document, have it verified, `check` the report and how many revisions there were."""
         from signsvc.formats.pades.write import RoomTooSmallError
 
-        with work_file(source, target, base_sha256) as work:
-            seen = precheck.document(work, None)
+        with (
+            work_file(source, target, base_sha256, durable=self._durable) as work,
+            precheck.document(work, None) as seen,
+        ):
             for attempt in (1, 2):
                 stamping = Stamping(tsa or self._tsa, self._clock, self._room)
                 try:

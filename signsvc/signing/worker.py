@@ -8,6 +8,7 @@ first use and are not safe between threads).
 from __future__ import annotations
 
 import functools
+import gc
 import socket
 from dataclasses import dataclass
 from datetime import datetime
@@ -104,6 +105,7 @@ def _run(services: dict[bool, SigningService], sock: socket.socket, job: dict[st
             fonts=Fonts(*map(Path, job["fonts"])),
             generation=lambda: _generation[0],
             standing_seconds=job["standing_seconds"],
+            durable=False,  # it goes to the spool; who keeps it sees to that
         )
         services[job["fetch"]] = service
     trust = wire.trust_from_json(job["trust"])
@@ -162,6 +164,9 @@ def main() -> None:
 
         from signsvc.formats.pades import write as _write  # noqa: F401
 
+        # What is there now stays, and garbage is looked for after documents rather than in the midst of them.
+        gc.freeze()
+        gc.set_threshold(worker.COLLECT_EVERY)
         serve(sock)
 
 

@@ -27,7 +27,16 @@ class WorkFile:
     """A private copy of a document, opened for reading and writing."""
 
     def __init__(
-        self, stream: BinaryIO, path: Path, source: Path, target: Path, size: int, state: Hash, mark: Mark
+        self,
+        stream: BinaryIO,
+        path: Path,
+        source: Path,
+        target: Path,
+        size: int,
+        state: Hash,
+        mark: Mark,
+        *,
+        durable: bool = True,
     ) -> None:
         self.stream = stream
         self.path = path
@@ -36,7 +45,13 @@ class WorkFile:
         self.base_size = size  # of the document without what is added here
         self._state = state  # SHA-256 over the document, taken while it was copied
         self._target = target
+        self._durable = durable
         self.committed = False
+
+    @property
+    def state(self) -> Hash:
+        """That of a SHA-256 over the document without what is added here."""
+        return self._state.copy()
 
     def restart(self, source: Path) -> None:
         """Make it a fresh copy of `source` again.  Raises `DocumentError` (``base_changed``) where it changed."""
@@ -54,7 +69,8 @@ class WorkFile:
         be lost where source and target are one, and be passed over where they are not.
         """
         self.stream.flush()
-        os.fsync(self.stream.fileno())
+        if self._durable:
+            os.fsync(self.stream.fileno())
         self.stream.seek(self.base_size)
         state = self._state.copy()
         while chunk := self.stream.read(CHUNK):
@@ -67,8 +83,11 @@ class WorkFile:
 
 
 @contextlib.contextmanager
-def work_file(source: Path, target: Path, base_sha256: str | None = None) -> Iterator[WorkFile]:
-    """A copy of `source` in the directory of `target` (they may be the same file); gone afterwards unless committed.
+def work_file(
+    source: Path, target: Path, base_sha256: str | None = None, *, durable: bool = True
+) -> Iterator[WorkFile]:
+    """A copy of `source` in the directory of `target` (they may be the same file); gone afterwards unless committed,
+    and then, where it is `durable`, on the disk.
 
     Raises `StorageError` (``storage_full``) where there is no room, here or in the body, and `DocumentError` where
     the source is no readable file, or not the one with the SHA-256 `base_sha256` (``base_changed``).
@@ -87,7 +106,7 @@ def work_file(source: Path, target: Path, base_sha256: str | None = None) -> Ite
             size, state = _copy(original, stream)
             if base_sha256 is not None and state.hexdigest() != base_sha256.lower():
                 raise DocumentError("base_changed")
-            work = WorkFile(stream, path, source, target, size, state, before)
+            work = WorkFile(stream, path, source, target, size, state, before, durable=durable)
             yield work
     except OSError as error:
         if error.errno in FULL:

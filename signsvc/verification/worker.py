@@ -28,7 +28,7 @@ from signsvc.verification.processes import Reach, describe
 # Octets of resident memory above which a worker gives back what it can after a document; it begins with about 60 MB.
 _TIDY_ABOVE = 96 * 1024**2
 _TIDY_STEP = 16 * 1024**2  # more than was left the last time: caches that grew are not garbage
-_COLLECT_EVERY = 50_000  # new containers
+COLLECT_EVERY = 50_000  # new containers
 _tidied = 0
 
 if TYPE_CHECKING:
@@ -175,5 +175,5 @@ def main() -> None:
 
         # What is there now stays; large documents are read a quarter faster where less is looked through for garbage.
         gc.freeze()
-        gc.set_threshold(_COLLECT_EVERY)
+        gc.set_threshold(COLLECT_EVERY)
         serve(sock)

@@ -5,6 +5,6 @@ modules named ``write*`` and is imported from there by those who sign.
 """
 
 from signsvc.formats.pades.byterange import signed_revision
-from signsvc.formats.pades.read import read
+from signsvc.formats.pades.read import inspected, read
 
-__all__ = ["read", "signed_revision"]
+__all__ = ["inspected", "read", "signed_revision"]

@@ -40,11 +40,12 @@ def append_signature(
     digest_name: str,
     *,
     existing: bool,
+    state: Any = None,
 ) -> Appended | None:
     """Append a signature that waits for its CMS; None (and nothing written) where that is left to pyHanko.
 
-    `document` is what `stream` holds.  Raises `DocumentError` (``document_unreadable``, ``document_too_complex``) and
-    `RequestError` for a place that is none.
+    `document` is what `stream` holds, `state` that of a SHA-256 over it where that is known.  Raises `DocumentError`
+    (``document_unreadable``, ``document_too_complex``) and `RequestError` for a place that is none.
     """
     if not _covered(spec):
         return None
@@ -53,7 +54,7 @@ def append_signature(
         form.sign(spec, name, signer, room, existing=existing)
         return True
 
-    return _appended(stream, document, fill, digest_name)
+    return _appended(stream, document, fill, digest_name, state)
 
 
 def append_extension(
@@ -84,7 +85,7 @@ def _covered(spec: Any) -> bool:
     )
 
 
-def _appended(stream: BinaryIO, document: Document, fill: Any, digest_name: str) -> Appended | None:
+def _appended(stream: BinaryIO, document: Document, fill: Any, digest_name: str, state: Any = None) -> Appended | None:
     if stream.seek(0, 2) != document.size:
         raise DocumentError("document_unreadable")
     try:
@@ -99,16 +100,17 @@ def _appended(stream: BinaryIO, document: Document, fill: Any, digest_name: str)
         raise DocumentError("document_too_complex", limit=error.limit) from None
     except (PdfError, ValueError, RecursionError):  # nested deeper than anything that is written
         raise DocumentError("document_unreadable") from None
-    digest = _digest(stream, document.size, rendered, digest_name) if rendered.end else b""
+    known = state if digest_name == "sha256" else None
+    digest = _digest(stream, document.size, rendered, digest_name, known) if rendered.end else b""
     stream.seek(document.size)
     stream.write(rendered.data)
     return Appended(rendered.start, rendered.end, document.size + len(rendered.data), digest)
 
 
-def _digest(stream: BinaryIO, base: int, rendered: Rendered, name: str) -> bytes:
-    state = hashlib.new(name)
+def _digest(stream: BinaryIO, base: int, rendered: Rendered, name: str, known: Any) -> bytes:
+    state = hashlib.new(name) if known is None else known.copy()
     stream.seek(0)
-    left = base
+    left = base if known is None else 0
     while left and (chunk := stream.read(min(_CHUNK, left))):
         state.update(chunk)
         left -= len(chunk)

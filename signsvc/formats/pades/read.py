@@ -47,16 +47,30 @@ def read(data: Buffer, *, limits: PdfLimits | None = None, password: bytes = b""
     Raises DocumentError only: ``empty_document``, ``document_unreadable``, ``encrypted_document``,
     ``encryption_unsupported``, ``document_too_complex``.
     """
+    view, document = inspected(data, limits=limits, password=password)
+    document.release()
+    return view
+
+
+def inspected(
+    data: Buffer, *, limits: PdfLimits | None = None, password: bytes = b"", sha256: bytes | None = None
+) -> tuple[DocumentView, Document]:
+    """As `read`, with the document, for whoever adds to it and then releases it; `sha256` is that of `data` where it
+    is known."""
     if not len(data):
         raise DocumentError("empty_document")
     try:
         document = Document(data, limits, password)
-        reading = _Reading(document)
+        reading = _Reading(document, sha256)
+        done = False
         try:
-            return reading.view()
+            view = reading.view()
+            done = True
+            return view, document
         finally:
             reading.digests.release()
-            document.release()
+            if not done:
+                document.release()
     except EncryptedError as error:
         raise DocumentError("encrypted_document" if error.password else "encryption_unsupported") from None
     except LimitError as error:
@@ -89,8 +103,9 @@ class _Item:
 class _Reading:
     """One pass over one document."""
 
-    def __init__(self, document: Document) -> None:
+    def __init__(self, document: Document, sha256: bytes | None = None) -> None:
         self.document = document
+        self.sha256 = sha256
         self.digests = RangeDigests(document.buffer, document.limits.hashed + 4 * document.size)
         self.pages = Pages(document)
         self.findings: list[Finding] = []
@@ -131,7 +146,7 @@ class _Reading:
         return DocumentView(
             media_type=_MEDIA_TYPE,
             size=document.size,
-            sha256=self.digests.whole(SHA256),
+            sha256=self.sha256 or self.digests.whole(SHA256),
             signatures=tuple(signatures),
             timestamps=tuple(timestamps),
             evidence=self.store,

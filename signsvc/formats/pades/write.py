@@ -186,7 +186,15 @@ def prepare_revision(
     if isinstance(opened.writer, OwnWriter):
         signer = plan.certificate.common_name
         own = append_signature(
-            stream, opened.writer.document, spec, name, signer, room, plan.digest_name, existing=name in fields.empty
+            stream,
+            opened.writer.document,
+            spec,
+            name,
+            signer,
+            room,
+            plan.digest_name,
+            existing=name in fields.empty,
+            state=opened.state,
         )
         if own is not None:
             return Prepared(name, own.start, own.end, own.size, own.digest, room, plan.digest_name)

@@ -60,6 +60,12 @@ class Opened:
 
     writer: Any  # OwnWriter, or IncrementalPdfFileWriter, whose methods carry no types
     permissions: int | None  # /P of an encrypted document opened as its user; None: nothing restricts
+    state: Any = None  # SHA-256 over the document as far as taken, by `hashlib`, where that is known
+
+    def release(self) -> None:
+        """Let go of what was read, and of the file where that is mapped; nothing can be written afterwards."""
+        if isinstance(self.writer, OwnWriter):
+            let_go(self.writer.document)
 
 
 @contextlib.contextmanager
@@ -81,9 +87,35 @@ def in_our_words() -> Iterator[None]:
         raise DocumentError("document_unreadable") from None
 
 
-def open_writer(stream: BinaryIO, *, own: bool = True) -> Opened:
+def let_go(document: pdf.Document) -> None:
+    """Release `document` and the file that it was read from where that is mapped."""
+    data = document.buffer
+    document.release()
+    if isinstance(data, mmap.mmap):
+        with contextlib.suppress(BufferError):  # a view is still held by a traceback: the garbage collector closes it
+            data.close()
+
+
+def contents(stream: BinaryIO) -> pdf.Buffer:
+    """The octets in `stream`, mapped where they are many.  Raises `DocumentError` (``empty_document``)."""
+    size = stream.seek(0, 2)
+    if not size:
+        raise DocumentError("empty_document")
+    stream.seek(0)
+    if size <= _MAP_ABOVE or isinstance(stream, io.BytesIO):
+        return stream.read()
+    stream.flush()
+    return mmap.mmap(stream.fileno(), size, access=mmap.ACCESS_READ)
+
+
+def open_writer(
+    stream: BinaryIO, *, own: bool = True, document: pdf.Document | None = None, state: Any = None
+) -> Opened:
     """Open the PDF in `stream` (readable, writable, seekable) for an incremental update: by our own writer where that
     covers it and `own` is not false, else through pyHanko.
+
+    `document` is what our own reader made of the stream, where it has read it; it belongs to the answer, or is
+    released.  `state` is the state of a SHA-256 over the octets of the stream.
 
     Encrypted documents are opened with the empty password, as user or owner.  Metadata stay as they are: a signature
     needs no other date of modification, and nobody's XML is parsed for it.
@@ -91,8 +123,8 @@ def open_writer(stream: BinaryIO, *, own: bool = True) -> Opened:
     Raises `DocumentError`: ``encrypted_document``, ``encryption_unsupported``, ``document_unreadable``,
     ``document_too_complex``.
     """
-    if own and (document := _covered(stream)) is not None:
-        return Opened(OwnWriter(document), None)
+    if own and (covered := _covered(stream, document)) is not None:
+        return Opened(OwnWriter(covered), None, state)
     stream.seek(0)
     with in_our_words():
         reader = _reader(stream)
@@ -114,24 +146,18 @@ def open_writer(stream: BinaryIO, *, own: bool = True) -> Opened:
         return Opened(writer, int(reader.trailer["/Encrypt"]["/P"]) & 0xFFFFFFFF)
 
 
-def _covered(stream: BinaryIO) -> pdf.Document | None:
+def _covered(stream: BinaryIO, document: pdf.Document | None) -> pdf.Document | None:
     """The document as our own reader sees it, where our own writer can add to it."""
-    size = stream.seek(0, 2)
-    stream.seek(0)
-    data: pdf.Buffer
-    if size <= _MAP_ABOVE or isinstance(stream, io.BytesIO):
-        data = stream.read()
-    else:
-        stream.flush()
-        data = mmap.mmap(stream.fileno(), size, access=mmap.ACCESS_READ)
     try:
-        document = pdf.Document(data)
-        if document.repair is not None:
-            return None
-        Update(document)
-    except (pdf.PdfError, NotCoveredError):
-        return None
-    return document
+        document = document or pdf.Document(contents(stream))
+        if document.repair is None:
+            Update(document)
+            return document
+    except (DocumentError, pdf.PdfError, NotCoveredError):
+        pass
+    if document is not None:
+        let_go(document)
+    return None
 
 
 def _keep_metadata() -> None:

@@ -44,8 +44,7 @@ def prepare(
     from signsvc.formats.cms.write import room_for, signed_attributes
     from signsvc.formats.pades.write import prepare_revision
 
-    with work_file(source, target) as work:
-        seen = precheck.document(work, params, profile)
+    with work_file(source, target) as work, precheck.document(work, params, profile) as seen:
         params = seen.params or params
         settled = service.settled(profile, signer, params, TrustInput())
         plan = settled.plan
