@@ -292,7 +292,7 @@ class Pkcs11Module:
         return certificate_objects(opened.session)
 
     def _sign(self, opened: OpenToken, request: SignRequest, how: Any, parameter: Any) -> bytes:
-        name = (request.key_id, request.key_label, request.modulus)
+        name = (request.key_id, request.key_label, request.modulus, request.public)
         if name not in opened.keys:
             opened.keys[name] = find_key(opened.session, request)
         key, each_time = opened.keys[name]

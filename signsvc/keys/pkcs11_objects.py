@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import secrets
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -20,7 +21,8 @@ _MAX_OBJECTS = 1000  # certificates read from one token
 
 @dataclass(frozen=True, slots=True)
 class SignRequest:
-    """What to sign and with which key: by CKA_ID (hex) or label, and for RSA by the modulus of the certificate."""
+    """What to sign and with which key: by CKA_ID (hex) or label, and by the certificate's modulus or, for keys on
+    curves, its SubjectPublicKeyInfo (`public`, DER)."""
 
     label: str | None
     serial: str | None
@@ -33,6 +35,7 @@ class SignRequest:
     mgf: str
     salt: int
     data: bytes
+    public: bytes = b""
 
     @classmethod
     def from_message(cls, message: Mapping[str, Any]) -> SignRequest:
@@ -49,6 +52,7 @@ class SignRequest:
             mgf=str(message["mgf"]),
             salt=int(message["salt"]),
             data=unb64(message["data"]),
+            public=unb64(message.get("public", "")),
         )
 
 
@@ -59,7 +63,9 @@ class OpenToken:
     session: Any
     logged_in: bool
     pin: Secret | None = None
-    keys: dict[tuple[str, str, bytes], tuple[Any, bool]] = field(default_factory=dict)  # (key, needs its PIN each time)
+    keys: dict[tuple[str, str, bytes, bytes], tuple[Any, bool]] = field(
+        default_factory=dict
+    )  # (key, needs its PIN each time)
 
 
 def identity_of(token: Any) -> Identity:
@@ -129,10 +135,52 @@ def find_key(session: Any, request: SignRequest) -> tuple[Any, bool]:
         fits = [k for k in session.get_objects(search) if _belongs(k, request)]
         # With a modulus they are one key stored twice, or the check of the value tells.
         if len(fits) > 1 and not request.modulus:
-            raise CredentialError("credential_ambiguous")
+            fits = _of_point(fits, request.public)
         if fits:
             return fits[0], bool(attribute(fits[0], names.ALWAYS_AUTHENTICATE))
     raise CredentialError("credential_not_found")
+
+
+def _of_point(keys: Sequence[Any], public: bytes) -> list[Any]:
+    """The one of several keys on curves whose public point is that of `public`.
+
+    By CKA_EC_POINT where the private objects have it, else by what they sign: keys that want their PIN for each
+    signature are not tried.  Raises `CredentialError` ``credential_ambiguous``.
+    """
+    if public:
+        points = [bytes(attribute(key, pkcs11.Attribute.EC_POINT) or b"") for key in keys]
+        # The last 64 octets tell points of one curve apart, wrapped as DER or not.
+        fits = [
+            key for key, point in zip(keys, points, strict=True) if len(point) > 64 and public.endswith(point[-64:])
+        ]
+        if not fits and not any(points):
+            plain = [key for key in keys if not attribute(key, pkcs11.Attribute.ALWAYS_AUTHENTICATE)]
+            fits = [key for key in plain if _signs_for(key, public)]
+        if fits:  # of several the key stands on the token twice
+            return fits[:1]
+    raise CredentialError("credential_ambiguous")
+
+
+def _signs_for(key: Any, public: bytes) -> bool:
+    """Whether a signature of `key` over a digest of nothing verifies with the public key."""
+    from cryptography.exceptions import InvalidSignature, UnsupportedAlgorithm
+    from cryptography.hazmat.primitives import hashes
+    from cryptography.hazmat.primitives.asymmetric import ec
+    from cryptography.hazmat.primitives.asymmetric.utils import Prehashed, encode_dss_signature
+    from cryptography.hazmat.primitives.serialization import load_der_public_key
+
+    digest = secrets.token_bytes(32)
+    value = bytes(key.sign(digest, mechanism=pkcs11.Mechanism.ECDSA)) if hasattr(key, "sign") else b""
+    half = len(value) // 2
+    pair = encode_dss_signature(int.from_bytes(value[:half]), int.from_bytes(value[half:]))
+    try:
+        found = load_der_public_key(public)
+        if isinstance(found, ec.EllipticCurvePublicKey):
+            found.verify(pair, digest, ec.ECDSA(Prehashed(hashes.SHA256())))
+            return True
+    except (InvalidSignature, UnsupportedAlgorithm, ValueError):
+        pass
+    return False
 
 
 def _belongs(key: Any, request: SignRequest) -> bool:

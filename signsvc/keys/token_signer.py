@@ -48,6 +48,7 @@ class TokenSigner:
             "key_label": self._item.label,
             "key_type": certificate.key_type,
             "modulus": b64(self._modulus),
+            "public": b64(certificate.public_key_info) if certificate.key_type == "ec" else "",
             "scheme": str(algorithm.scheme),
             "digest": algorithm.digest,
             "mgf": algorithm.mgf_digest or algorithm.digest,

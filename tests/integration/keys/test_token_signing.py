@@ -8,6 +8,7 @@ import multiprocessing
 import os
 import pickle
 import signal
+import subprocess
 import threading
 import time
 from collections import Counter
@@ -19,11 +20,12 @@ from cryptography import x509
 from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import ec, padding
 from cryptography.hazmat.primitives.asymmetric.utils import Prehashed
+from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
 
 from signsvc.algorithms import SignatureAlgorithm, SignatureScheme
 from signsvc.errors import CredentialError, RequestError, SignsvcError, TokenError
 from signsvc.keys import CredentialConfig, Keyring, ModuleConfig, Signer, default_algorithm
-from test_pki import Pki
+from test_pki import Pki, certificates
 from test_pki.softhsm import Token
 
 Open = Callable[..., Keyring]
@@ -129,6 +131,47 @@ def test_a_value_of_another_key_is_never_handed_out(
     with pytest.raises(CredentialError) as caught:
         signer.sign(bytes(32), default_algorithm(signer.certificate))
     assert caught.value.code == "signature_mismatch"
+
+
+def test_keys_of_one_label_are_told_apart_by_their_points(
+    softhsm: Token, open_keyring: Open, pki: Pki, tmp_path: Path
+) -> None:
+    """Two keys on one curve with neither CKA_ID nor certificate object: SoftHSM2 shows no points of private keys."""
+    tool = ["pkcs11-tool", "--module", str(softhsm.module), "--token-label", softhsm.label2, "-l", "-p", softhsm.pin]
+    keys = [ec.generate_private_key(ec.SECP256R1()) for _ in range(3)]
+    configs = []
+    for number, key in enumerate(keys):
+        file = tmp_path / f"{number}.key"
+        file.write_bytes(key.private_bytes(Encoding.DER, PrivateFormat.TraditionalOpenSSL, NoEncryption()))
+        if number < 2:
+            label = ["--type", "privkey", "--label", "hai khóa", "--usage-sign"]
+            subprocess.run([*tool, "--write-object", file, *label], check=True, capture_output=True, timeout=60)
+        certificate = tmp_path / f"{number}.crt"
+        above = pki.issuer("ec")
+        certificate.write_bytes(
+            certificates.build(f"twin{number}", pki.spec("ec"), pki.epoch, key, pki.key(above), pki.cert(above))
+        )
+        configs.append(
+            CredentialConfig(
+                f"twin{number}", str(softhsm.module), softhsm.label2, label="hai khóa", certificate=certificate
+            )
+        )
+    keyring = open_keyring(softhsm.module, credentials=configs)
+    for config in (*configs[:2], *configs[:2]):
+        signer = keyring.get(config.id)
+        algorithm = default_algorithm(signer.certificate)
+        verify(signer, bytes(32), algorithm, signer.sign(bytes(32), algorithm))
+    stranger = keyring.get("twin2")
+    with pytest.raises(CredentialError) as caught:
+        stranger.sign(bytes(32), default_algorithm(stranger.certificate))
+    assert caught.value.code == "credential_ambiguous"
+    for _ in range(2):
+        subprocess.run(
+            [*tool, "--delete-object", "--type", "privkey", "--label", "hai khóa"],
+            check=True,
+            capture_output=True,
+            timeout=60,
+        )
 
 
 def _other_ec(pki: Pki) -> bytes:
