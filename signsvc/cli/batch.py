@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from signsvc.errors import ConfigError, RequestError, TokenError
+from signsvc.errors import ConfigError, CredentialError, RequestError, SignsvcError, TokenError
 
 if TYPE_CHECKING:
     from signsvc.signing import SignResult
@@ -23,6 +23,8 @@ Work = Callable[[Path, Path], "SignResult"]
 NAME = ".signsvc-batch.jsonl"
 _GONE = ("token_removed", "token_not_present")
 _LOOK_SECONDS = 1.0
+# What a second document would meet as well; every try may cost the token one of its own.
+_STOPS = ("pin_incorrect", "pin_locked", "pin_required", "remote_key_needs_person", "remote_key_refused")
 
 
 class Journal:
@@ -94,6 +96,31 @@ def resumable(work: Work, journal: Journal) -> Callable[[Path, Path], SignResult
         result = work(source, target)
         journal.done(source, target, result.sha256)
         return result
+
+    return do
+
+
+class NotTriedError(Exception):
+    """Another document met what this one would meet as well: `error`."""
+
+    def __init__(self, error: SignsvcError) -> None:
+        super().__init__(error.code)
+        self.error = error
+
+
+def stopping(work: Callable[[Path, Path], SignResult | None]) -> Callable[[Path, Path], SignResult | None]:
+    """`work` until the first failure that is about the key or its PIN; from then on `NotTriedError`."""
+    met: list[SignsvcError] = []
+
+    def do(source: Path, target: Path) -> SignResult | None:
+        if met:
+            raise NotTriedError(met[0])
+        try:
+            return work(source, target)
+        except SignsvcError as error:
+            if isinstance(error, CredentialError) or error.code in _STOPS:
+                met.append(error)
+            raise
 
     return do
 

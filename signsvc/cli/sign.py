@@ -143,9 +143,10 @@ def sign(
         seconds = wait_token if wait_token is not None else WAIT_TOKEN_SECONDS if asked else 0.0
         step = batch.patient(work, seconds) if seconds else work
         if not resume and journal is None:
-            return signing.run(todo, step, jobs=jobs, label="Đang ký", as_json=as_json)
+            return signing.run(todo, batch.stopping(step), jobs=jobs, label="Đang ký", as_json=as_json)
         record = batch.Journal(journal or next(iter(todo.values())).absolute().parent / batch.NAME)
-        return signing.run(todo, batch.resumable(step, record), jobs=jobs, label="Đang ký", as_json=as_json)
+        steps = batch.stopping(batch.resumable(step, record))
+        return signing.run(todo, steps, jobs=jobs, label="Đang ký", as_json=as_json)
 
 
 def _warn_of_software_key() -> None:

@@ -126,16 +126,19 @@ def asking_again(work: Callable[[Path, Path], SignResult], seconds: float) -> Ca
 def run(
     todo: dict[Path, Path], work: Callable[[Path, Path], SignResult | None], *, jobs: int, label: str, as_json: bool
 ) -> int:
-    """Do `work` for every file (None: it was done before); a file that fails does not stop the others.
+    """Do `work` for every file (None: it was done before); a file that fails does not stop the others, unless `work`
+    says so (`batch.NotTriedError`).
 
     Exit code 0 or 4."""
 
-    def one(path: Path) -> SignResult | SignsvcError | None:
+    from signsvc.cli.batch import NotTriedError
+
+    def one(path: Path) -> SignResult | SignsvcError | NotTriedError | None:
         if not path.is_file():
             return DocumentError("not_found")
         try:
             return work(path, todo[path])
-        except SignsvcError as error:
+        except (SignsvcError, NotTriedError) as error:
             return error
         except OSError:
             return DocumentError("document_unreadable")
@@ -146,6 +149,12 @@ def run(
             if isinstance(result, SignsvcError):
                 status = EXIT_PROBLEM
                 _failed(path, result, as_json=as_json)
+            elif isinstance(result, NotTriedError):
+                status = EXIT_PROBLEM
+                if as_json:
+                    _failed(path, result.error, as_json=True, tried=False)
+                else:
+                    click.echo(f"{path}: chưa thử / not tried [{result.error.code}]", err=True)
             elif result is not None:
                 _done(path, todo[path], result, as_json=as_json)
             elif not as_json:
@@ -154,11 +163,12 @@ def run(
     return status
 
 
-def _failed(path: Path, error: SignsvcError, *, as_json: bool) -> None:
+def _failed(path: Path, error: SignsvcError, *, as_json: bool, tried: bool = True) -> None:
     if not as_json:
         show_error(error, str(path))
         return
     problem = {
+        **({} if tried else {"tried": False}),
         "code": error.code,
         "retryable": error.retryable,
         "detail": error.text("en"),
