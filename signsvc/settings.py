@@ -167,7 +167,7 @@ class TsaSettings(_Section):
     name: str
     url: str
     timeout_seconds: float = Field(30, gt=0)
-    concurrency: int = Field(4, ge=1, le=256)  # calls at most that run at once, in each process
+    concurrency: int = Field(8, ge=1, le=256)  # calls at most that run at once, in each process
     username: str | None = None
     password: PinSource | None = None
 
@@ -179,8 +179,8 @@ class LimitSettings(_Section):
     cpu_seconds: int = Field(60, ge=1)
     wall_seconds: float = Field(120, gt=0)
     workers: int = Field(default_factory=lambda: os.cpu_count() or 2, ge=1)  # that verify
-    # that write; mostly they wait for timestamps, of which an authority is asked for four at a time
-    signing_workers: int = Field(4, ge=1, le=256)
+    # that write; mostly they wait for timestamps, of which an authority is asked for eight at a time
+    signing_workers: int = Field(6, ge=1, le=256)
     # how long what was established of a signer's certificate serves for further signatures; 0: not at all
     standing_seconds: float = Field(60, ge=0, le=300)
 

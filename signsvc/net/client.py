@@ -25,7 +25,7 @@ Resolver = Callable[[str, int], Sequence[str]]  # (name, port) -> addresses; rai
 _Key = tuple[str, str, int]
 
 _IDLE_SECONDS = 20.0
-_IDLE_PER_SERVER = 4
+_IDLE_PER_SERVER = 32  # of those, as many as were in use at once
 _IDLE_SERVERS = 64
 _ADDRESSES_TRIED = 3
 

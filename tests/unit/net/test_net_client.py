@@ -8,6 +8,7 @@ import socket
 import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 
 import pytest
@@ -125,6 +126,22 @@ def test_get_and_post(serve: Callable[[Script], RawServer]) -> None:
     assert b"Content-Length: 5" in server.heads[1]
     assert b"Content-Type: application/ocsp-request" in server.heads[1]
     assert server.connections == 1  # kept alive
+
+
+def test_as_many_connections_are_kept_as_are_used_at_once(serve: Callable[[Script], RawServer]) -> None:
+    together = threading.Barrier(16)
+
+    def script(connection: socket.socket, head: bytes) -> None:
+        together.wait(5)  # nobody is answered before all have asked
+        connection.sendall(answer(b"x"))
+
+    server = serve(script)
+    http = client(server.address)
+    with ThreadPoolExecutor(16) as threads:
+        for _ in range(3):
+            found = list(threads.map(lambda _: http.get(f"http://{server.address}/").body, range(16)))
+            assert found == [b"x"] * 16
+    assert server.connections == 16
 
 
 def test_an_error_status_is_an_answer(serve: Callable[[Script], RawServer]) -> None:
