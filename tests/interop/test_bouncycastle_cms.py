@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import subprocess
 from pathlib import Path
 
@@ -10,7 +11,9 @@ import pytest
 import test_pki
 from signsvc.algorithms import SignatureCheck, resolve, verify_value
 from signsvc.formats import cms
-from signsvc.formats.cms import signing_certificate
+from signsvc.formats.cms import signing_certificate, write
+from signsvc.keys import SoftwareSigner, default_algorithm
+from signsvc.types import Certificate
 from test_pki import der
 from tests.interop.conftest import JAVA
 from tests.unit.cms.cms_builder import DOCUMENT, Signer, codes, digest_of
@@ -57,10 +60,19 @@ def _ours(pki: test_pki.Pki) -> dict[str, bytes]:
         "rsa": build(Signer(pki)),
         "pss": build(Signer(pki, "pss", pss=True)),
         "ec": build(Signer(pki, "ec")),
+        **{f"written-{kind}": _written(made[kind]) for kind in made if kind.startswith("ml-dsa")},
     }
     infos = der.children(der.children(der.children(found["rsa"])[1])[0])
     swapped = der.seq(der.oid("1.2.840.113549.1.7.2"), der.explicit(0, der.seq(*infos[:-1], infos[-1][:-1] + b"\0")))
     return {**found, "rsa-flipped": swapped}
+
+
+def _written(chain: Chain) -> bytes:
+    """As a software key signs here."""
+    signer = SoftwareSigner(chain.key, (Certificate.from_der(chain.leaf),))
+    plan = write.CmsPlan(signer.certificate, default_algorithm(signer.certificate))
+    attributes = write.signed_attributes(plan, hashlib.new(plan.digest_name, DOCUMENT).digest())
+    return write.signed_data(plan, attributes, signer.sign(write.to_be_signed(plan, attributes), plan.algorithm))
 
 
 @pytest.mark.parametrize("kind", KINDS)
