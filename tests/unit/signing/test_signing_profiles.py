@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from pydantic import BaseModel
 
 import test_pki
 from signsvc.algorithms import SignatureScheme
@@ -17,6 +18,7 @@ from signsvc.signing.algorithm import choose
 from signsvc.signing.profiles import apply
 from signsvc.signing.wire import params_from_json, params_to_json
 from signsvc.types import Certificate
+from signsvc.web.models import ProfileItem
 
 
 def test_built_in_profiles() -> None:
@@ -26,6 +28,25 @@ def test_built_in_profiles() -> None:
     assert {p.level for p in found.values()} == set(profiles.LEVELS)
     assert all(p.require_path == (p.policy == "cong-vu") == (not p.id.startswith("pades")) for p in found.values())
     assert all(len(p.sha256) == 64 and p.title_vi and p.title_en for p in found.values())
+    for_documents = ("van-ban-ky-phe-duyet", "van-ban-dong-dau", "van-ban-so-ngay", "phu-luc", "cong-van-den")
+    for_copies = ("sao-y", "sao-luc", "trich-sao")
+    assert {*for_documents, *for_copies} < set(found)
+    assert all(found[name].appearance == name.removeprefix("van-ban-") for name in (*for_documents, *for_copies))
+    agency = {name for name in found if found[name].credential.holder == "agency"}
+    assert {"van-ban-dong-dau", *for_copies} <= agency
+    assert found["van-ban-ky-phe-duyet"].credential.holder == "person"
+
+
+def test_the_contract_has_every_member_of_profiles() -> None:
+    def compare(model: type[BaseModel], value: Any) -> None:
+        assert set(value) <= set(model.model_fields), model.__name__
+        for name, field in model.model_fields.items():
+            if isinstance(field.annotation, type) and issubclass(field.annotation, BaseModel):
+                compare(field.annotation, value[name])
+
+    for profile in profiles.builtin().values():
+        ProfileItem.model_validate_json(json.dumps(profile.to_json()))
+        compare(ProfileItem, profile.to_json())
 
 
 def test_an_installation_adds_and_replaces_profiles(tmp_path: Path) -> None:
