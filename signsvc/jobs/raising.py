@@ -7,19 +7,23 @@ newer one.
 from __future__ import annotations
 
 import shutil
-from datetime import datetime
+from contextlib import suppress
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
 from signsvc.jobs import spool
 from signsvc.jobs.handlers import Done
-from signsvc.store import full_disk
+from signsvc.signing import answers
+from signsvc.store import LostClaimError, full_disk
 
 if TYPE_CHECKING:
     from signsvc.services import Services
+    from signsvc.signing import SignResult
     from signsvc.store import Lease
+    from signsvc.store.blobs import Staged
 
 
-def handle(services: Services, lease: Lease, now: datetime) -> Done:
+def handle(services: Services, lease: Lease, _: datetime) -> Done:
     """Extend the document, keep it and its report.  Raises what `SigningService.extend` raises."""
     store = services.store
     found = store.documents.get(lease.data["document"])
@@ -29,24 +33,31 @@ def handle(services: Services, lease: Lease, now: datetime) -> Done:
         with full_disk():
             shutil.copyfile(found.path, source)
         result = services.signing.extend(source, target, level=lease.data["level"], policy=lease.data["policy"])
-        document = store.documents.add(target, media_type=found.media_type, now=now, owner=lease.owner)
-    report = None
+        with suppress(LostClaimError), store.documents.staged(target) as staged:
+            _keep(services, lease, result, staged, found.media_type)
+    return Done(said=True)
+
+
+def _keep(services: Services, lease: Lease, result: SignResult, staged: Staged, media_type: str) -> None:
+    """Keep the newer version, its report and the ledger's word, all or nothing; `LostClaimError`: nothing."""
+    store, moment, report = services.store, datetime.now(UTC), None
     if result.report is not None:
-        store.reports.add(result.report, now=now, owner=lease.owner)
         report = {"href": f"/v1/reports/{result.report['id']}", "indication": result.report["indication"]}
-    return Done(
-        {
-            "level": result.level,
-            "document": {
-                "href": f"/v1/documents/{document.sha256}",
-                "sha256": document.sha256,
-                "size": document.size,
-                "media_type": document.media_type,
-            },
-            "best_signature_time": result.best_signature_time.isoformat().replace("+00:00", "Z")
-            if result.best_signature_time
-            else None,
-            "tsa": result.tsa,
-            "report": report,
-        }
-    )
+    done = {
+        "level": result.level,
+        "document": {
+            "href": f"/v1/documents/{staged.sha256}",
+            "sha256": staged.sha256,
+            "size": staged.size,
+            "media_type": media_type,
+        },
+        "best_signature_time": answers.time(result.best_signature_time),
+        "tsa": result.tsa,
+        "report": report,
+    }
+    with store.database.write(durable=True) as connection:
+        if not store.jobs.settle(connection, lease, done, now=moment):
+            raise LostClaimError
+        if result.report is not None:
+            store.reports.insert(connection, result.report, now=moment, owner=lease.owner)
+        store.documents.register(connection, staged, media_type=media_type, now=moment, owner=lease.owner)
