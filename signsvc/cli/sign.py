@@ -34,7 +34,8 @@ WAIT_TOKEN_SECONDS = 60.0
 @click.option("--anchor-to", metavar="TEXT", help="… between them and these, e.g. the signer's name.")
 @click.option("--beside", metavar="FIELD", help="Put the stamp by this signature; a seal over its left third.")
 @click.option("--size", metavar="W,H", help="Size of the stamp in millimetres.")
-@click.option("--number", help="The document's number, e.g. 12/QĐ-UBND.")
+@click.option("--number", help="The document's number, e.g. 12/QĐ-UBND: for its text field so, or for the stamp.")
+@click.option("--date", help="The document's date (YYYY-MM-DD, or as it is to be read): for its text field ngay.")
 @click.option("--resume", is_flag=True, help="Keep a record of the batch, and sign nothing that is on it.")
 @click.option("--journal", type=click.Path(dir_okay=False, path_type=Path), help="Where the record of --resume is.")
 @click.option("--wait-token", metavar="SECONDS", type=click.FloatRange(0), help="Wait for a token that was removed.")
@@ -61,6 +62,7 @@ def sign(
     beside: str | None,
     size: str | None,
     number: str | None,
+    date: str | None,
     resume: bool,
     journal: Path | None,
     wait_token: float | None,
@@ -104,7 +106,8 @@ def sign(
             "commitment": commitment,
             "field": field,
             "visible": _visible(visible, template, anchor, anchor_to, beside, size, image is not None),
-            "metadata": {"doc_number": number} if number else {},
+            "number": number,
+            "date": date,
         }
     )
     with Services(settings, pin_source=pin_source, workers=min(jobs, os.cpu_count() or 1), fork=True) as services:

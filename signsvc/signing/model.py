@@ -33,7 +33,7 @@ TEMPLATES = (
 MAX_CAPACITY = 3
 _CAPACITY = re.compile(r"(?:TM|KT|TL|TUQ|Q)\. ?[^\W\d_][^\x00-\x1f]*")
 _TEXTS = ("reason", "location", "name", "contact", "field", "role")
-_MEMBERS = frozenset((*_TEXTS, "certify", "visible", "metadata", "capacity", "commitment"))
+_MEMBERS = frozenset((*_TEXTS, "certify", "visible", "metadata", "capacity", "commitment", "number", "date"))
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,6 +44,8 @@ class SignParams:
     ``KT. …``, ``TL. …``, ``TUQ. …``, ``Q. …``: Decree 30/2020 App. I) and the position; they are claimed in the
     signature, and so is `commitment`, one of `formats.cms.claims.COMMITMENTS`, which goes without `reason`
     (EN 319 142-1 §6.3).
+
+    `number` and `date` (ISO 8601, or as it is to be read) of the document go into its text fields ``so`` and ``ngay``.
 
     `field` is an existing empty signature field or the name for a new one.  `certify` makes a certification signature
     with that DocMDP level: 2 (forms and signatures) or 3 (annotations too); level 1 would forbid the agency's
@@ -62,6 +64,8 @@ class SignParams:
     role: str | None = None
     commitment: str | None = None
     flat: bool = False
+    number: str | None = None
+    date: str | None = None
 
     @property
     def claimed_roles(self) -> tuple[str, ...]:
@@ -85,6 +89,7 @@ class SignParams:
             isinstance(k, str) and isinstance(v, str) and len(v) <= MAX_TEXT for k, v in metadata.items()
         ):
             raise _invalid("metadata: names with texts")
+        number = _text(data, "number")
         commitment = data.get("commitment")
         if commitment is not None and (not isinstance(commitment, str) or commitment not in COMMITMENTS):
             raise _invalid(f"commitment: one of {', '.join(COMMITMENTS)}")
@@ -101,7 +106,9 @@ class SignParams:
             **texts,
             certify=certify,
             visible=visible,
-            metadata=dict(metadata),
+            metadata={**({"doc_number": number} if number else {}), **metadata},
+            number=number,
+            date=_text(data, "date"),
             capacity=_capacity(data.get("capacity")),
             commitment=commitment,
         )

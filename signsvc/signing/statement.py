@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from signsvc.signing import appearance
+from signsvc.signing.appearance import issued
 
 if TYPE_CHECKING:
     from signsvc.formats.cms.write import CmsPlan
@@ -47,8 +48,11 @@ def spec(
     from signsvc.formats.pades.write import SignatureSpec
 
     local = now.astimezone(VIETNAM)
-    made = appearance.stamp(profile.appearance, params, certificate, local, fonts=fonts)
-    spot = appearance.spot(path, params, made)
+    made, spot = None, None
+    template = appearance.template_for(profile.appearance, params)
+    if not issued.takes_fields(path, template, params):
+        made = appearance.stamp(profile.appearance, params, certificate, local, fonts=fonts)
+        spot = appearance.spot(path, params, made)
     return SignatureSpec(
         time=local,
         field=params.field,
@@ -60,6 +64,7 @@ def spec(
         page=spot.page if spot else 1,
         rect=spot.rect if spot else None,
         appearance=spot.stamp if spot else made,
+        texts=issued.texts(params, fonts, shown=spot is not None),
         subfilter=profile.signature.subfilter,
     )
 

@@ -89,6 +89,10 @@ class SignRequest(_Strict):
         None, description="What the signature means; goes without reason"
     )
     metadata: dict[str, Text] = Field(default_factory=dict)
+    number: Text | None = Field(None, description="The document's number: for its text field so, or for the stamp")
+    date: Text | None = Field(
+        None, description="The document's date (YYYY-MM-DD, or as it is to be read): for its text field ngay"
+    )
     raise_to: Literal["B-T", "B-LT", "B-LTA"] | None = Field(
         None, description="Answer now, and raise the level later, see GET /v1/signatures/{id}"
     )

@@ -25,9 +25,7 @@ def stamp(
     template, ``image_missing``, ``image_unusable``, ``appearance_incomplete`` where a value is missing.
     """
     visible = params.visible
-    template = builtin().get((visible.template if visible else None) or template_id)
-    if template is None:
-        raise RequestError("invalid_request", reason="unknown appearance template")
+    template = template_for(template_id, params)
     found = values(params, certificate, local)
     picture = visible.picture if visible else None
     if visible is not None or template.shown:
@@ -37,6 +35,14 @@ def stamp(
         if template.image is not None and picture is None:
             raise RequestError("image_missing", template=template.id)
     return Stamp(template, found, fonts or Fonts(), picture if template.image is not None else None, params.flat)
+
+
+def template_for(template_id: str, params: SignParams) -> Template:
+    """The caller's template, or else `template_id`.  Raises `RequestError` (``invalid_request``)."""
+    template = builtin().get((params.visible.template if params.visible else None) or template_id)
+    if template is None:
+        raise RequestError("invalid_request", reason="unknown appearance template")
+    return template
 
 
 def spot(path: Path, params: SignParams, made: Stamp) -> placement.Spot | None:
@@ -66,4 +72,4 @@ def text_stamp(
 
 _BLANK = Template("text", "", "", (70.0, 25.0))
 
-__all__ = ["Fonts", "Stamp", "spot", "stamp", "text_stamp"]
+__all__ = ["Fonts", "Stamp", "spot", "stamp", "template_for", "text_stamp"]

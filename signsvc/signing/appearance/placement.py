@@ -37,7 +37,7 @@ def place(path: Path, visible: Visible, stamp: Stamp) -> Spot:
     """
     if visible.rect is not None:
         return Spot(visible.page or 1, visible.rect, stamp)
-    with _read(path) as revision:
+    with read(path) as revision:
         if visible.anchor is not None:
             return _by_words(path, revision, visible, visible.anchor, stamp)
         if visible.beside is not None:
@@ -57,7 +57,8 @@ def place(path: Path, visible: Visible, stamp: Stamp) -> Spot:
 
 
 @contextmanager
-def _read(path: Path) -> Iterator[Revision]:
+def read(path: Path) -> Iterator[Revision]:
+    """The last revision of the document at `path`.  Raises `DocumentError`."""
     from signsvc.verification.engine import opened
 
     try:
@@ -177,4 +178,4 @@ def _inside(rect: Rect, geometry: Geometry) -> Rect:
     return x, y, x + rect[2] - rect[0], y + rect[3] - rect[1]
 
 
-__all__ = ["Spot", "place"]
+__all__ = ["Spot", "place", "read"]

@@ -66,7 +66,8 @@ class Template:
 
     `shown`: never invisible.  `grows`: the height goes by the lines.  `hug`: the shape goes by the picture.  `place`:
     ``top-right`` of page 1, `margin` from its edges; empty where somebody has to say.  `beside`: the position by
-    another signature's field.  `required`: values that must not be empty.
+    another signature's field.  `required`: values that must not be empty.  `fields`: text fields of a document that
+    take what it shows.
     """
 
     id: str
@@ -80,6 +81,7 @@ class Template:
     margin: tuple[float, float] = (10.0, 10.0)
     beside: str = "right"
     required: tuple[str, ...] = ()
+    fields: tuple[str, ...] = ()
     texts: tuple[Text, ...] = ()
     rules: tuple[Line, ...] = ()
     frames: tuple[Frame, ...] = ()

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Mapping
-from datetime import datetime
+from datetime import date, datetime
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -12,6 +12,12 @@ if TYPE_CHECKING:
     from signsvc.types import Certificate
 
 _NAMED = re.compile(r"\{([a-z_]+)(?:\|([^{}]*))?\}")
+
+
+def spelled(day: date) -> str:
+    """A date as documents bear it: single days and the first two months have two digits (Decree 30/2020 App. I)."""
+    month = f"{day.month:02}" if day.month < 3 else str(day.month)
+    return f"ngày {day.day:02} tháng {month} năm {day.year}"
 
 
 def values(params: SignParams, certificate: Certificate, local: datetime) -> dict[str, str]:
