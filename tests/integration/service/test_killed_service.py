@@ -7,8 +7,11 @@ file, and nothing half-made is left anywhere.  The seed is printed: SIGNSVC_KILL
 from __future__ import annotations
 
 import base64
+import contextlib
 import hashlib
 import http.client
+import itertools
+import json
 import os
 import random
 import re
@@ -18,10 +21,10 @@ import subprocess
 import threading
 import time
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
@@ -53,17 +56,19 @@ def service(
 ) -> Iterator[Service]:
     """A service of its own: nobody else's files are in its directories."""
     made = install(tmp_path_factory.mktemp("killed"), pki, responders, softhsm)
-    with running(made, workers=2, threads=4) as found:
+    with made.config.open("a", encoding="utf-8") as config:
+        config.write("[jobs]\npoll_seconds = 0.2\nlease_seconds = 2\nretry_seconds = 0.5\nretry_max_seconds = 2\n")
+    with running(made, worker=True, workers=2, threads=4) as found:
         yield found
 
 
-def signed(service: Service, content: bytes, key: str, deadline: float) -> tuple[Answer, Counter[str]]:
+def signed(service: Service, content: bytes, key: str, deadline: float, more: str = "") -> tuple[Answer, Counter[str]]:
     """Sign as a client does that wants its file: again with the same key until there is an answer."""
     seen: Counter[str] = Counter()
     while True:
         assert time.monotonic() < deadline, seen
         try:
-            answer = service.sign(content, "pades-b-b", "person", {"Idempotency-Key": key})
+            answer = service.sign(content, "pades-b-b", f"person{more}", {"Idempotency-Key": key})
         except (OSError, http.client.HTTPException):
             seen["connection"] += 1
             time.sleep(0.1)
@@ -74,6 +79,23 @@ def signed(service: Service, content: bytes, key: str, deadline: float) -> tuple
         seen[answer.code] += 1
         assert answer.code in PASSING, answer.body
         time.sleep(float(answer.headers.get("retry-after", "1")) / 5)
+
+
+def batch(service: Service, contents: Sequence[bytes], deadline: float) -> str:
+    """Begin a batch as a client does that wants it begun once; the job."""
+    entries = [{"content": base64.b64encode(content).decode()} for content in contents]
+    body = json.dumps({"profile": "pades-b-b", "credential": "person", "documents": entries})
+    while True:
+        assert time.monotonic() < deadline
+        headers = {"Content-Type": "application/json", "Idempotency-Key": "batch"}
+        try:
+            answer = service.call("POST", "/v1/batches", body, headers)
+        except (OSError, http.client.HTTPException):
+            continue
+        if answer.status == 202:
+            return str(answer.json["id"])
+        assert answer.code in PASSING, answer.body
+        time.sleep(0.2)
 
 
 def victims(service: Service, kind: str) -> list[int]:
@@ -90,9 +112,10 @@ def victims(service: Service, kind: str) -> list[int]:
             if b"signsvc.keys.token_process" in command and marker in command:
                 found.append(int(entry.name))
         return found
-    marks = {"signing": "signsvc.signing.worker", "worker": "signsvc worker"}
-    if kind in marks:
-        return [pid for pid, command in below.items() if marks[kind] in command]
+    if kind == "signing":
+        return [pid for pid, command in below.items() if "signsvc.signing.worker" in command]
+    if kind == "worker":  # the one that works, not the one that starts it again
+        return [pid for pid, command in below.items() if command.rstrip().endswith("worker --tied")]
     return [pid for pid, command in below.items() if "signsvc serve" in command]
 
 
@@ -115,28 +138,41 @@ def test_each_key_has_one_valid_file_whoever_is_killed(service: Service, tmp_pat
     documents = [base + b"%% %d\n" % n for n in range(DOCUMENTS)]
     kinds = ("web", "signing", "token", "worker")
     plan = [kind for _ in range(KILLS // 4) for kind in chance.sample(kinds, 4)]
-    pauses = [chance.uniform(0.02, 0.4) for _ in plan]
+    # Spread over the whole run: one in each equal part of what is to be answered.
+    moments = [(n + chance.random()) * DOCUMENTS / len(plan) for n in range(len(plan))]
+    picks = random.Random(seed + 1)
+    answered = itertools.count(1)
+    progress = [0]
     deadline = time.monotonic() + _SECONDS
     done, killed = threading.Event(), Counter[str]()
 
+    def later(number: int) -> str:
+        return "&raise_to=B-T" if number % 10 == 5 else ""
+
     def killer() -> None:
-        for kind, pause in zip(plan, pauses, strict=True):
-            if done.wait(pause):
-                return
-            for pid in victims(service, kind)[:1]:
-                os.kill(pid, signal.SIGKILL)
+        for kind, moment in zip(plan, moments, strict=True):
+            found: list[int] = []
+            while progress[0] < moment - 1 or not (found := victims(service, kind)):
+                if done.wait(0.02):
+                    return
+            with contextlib.suppress(ProcessLookupError):  # it goes by itself
+                os.kill(picks.choice(found), signal.SIGKILL)
                 killed[kind] += 1
 
     def one(number: int) -> tuple[Answer, Counter[str]]:
-        return signed(service, documents[number], f"run-{number}", deadline)
+        found = signed(service, documents[number], f"run-{number}", deadline, later(number))
+        progress[0] = next(answered)
+        return found
 
     thread = threading.Thread(target=killer)
     thread.start()
+    several = [base + b"%% several %d\n" % n for n in range(DOCUMENTS // 5)]
+    job = batch(service, several, deadline)
     with ThreadPoolExecutor(CLIENTS) as threads:
         answers = list(threads.map(one, range(DOCUMENTS)))
     done.set()
     thread.join()
-    assert len(killed) >= 2, killed
+    assert set(killed) == set(kinds), killed
     seen = sum((count for _, count in answers), Counter())
     print(f"killed {dict(killed)}, clients saw {dict(seen)}")
 
@@ -144,7 +180,7 @@ def test_each_key_has_one_valid_file_whoever_is_killed(service: Service, tmp_pat
     assert all(len(values(answer.body)) == 1 for answer, _ in answers)
     assert len({values(answer.body)[0] for answer, _ in answers}) == DOCUMENTS
     for number in chance.sample(range(DOCUMENTS), 10):
-        again, _ = signed(service, documents[number], f"run-{number}", time.monotonic() + 20)
+        again, _ = signed(service, documents[number], f"run-{number}", time.monotonic() + 20, later(number))
         assert again.headers["idempotency-replayed"] == "true"
         assert again.body == answers[number][0].body
         other = service.sign(documents[number] + b"%", "pades-b-b", "person", {"Idempotency-Key": f"run-{number}"})
@@ -160,6 +196,26 @@ def test_each_key_has_one_valid_file_whoever_is_killed(service: Service, tmp_pat
     said = subprocess.run(["pdfsig", str(one_file)], capture_output=True, text=True, check=False).stdout
     assert "Signature is Valid" in said
 
+    # What was put off is done as well: each document of the batch once, each level raised once.
+    def settled() -> bool:
+        return not rows("SELECT position FROM job_items WHERE state IN ('waiting', 'running')")
+
+    def rows(query: str) -> list[tuple[Any, ...]]:
+        with contextlib.closing(sqlite3.connect(f"file:{database}?mode=ro", uri=True)) as raw:
+            return raw.execute(query).fetchall()
+
+    database = service.installation.data_dir / "signsvc.db"
+    wait_for(settled, 60, f"open: {rows('SELECT job_id, position, state, error FROM job_items')}")
+    listed = service.call("GET", f"/v1/jobs/{job}/items?limit=1000").json["items"]
+    assert [item["state"] for item in listed] == ["succeeded"] * len(several)
+    made = [service.call("GET", item["result"]["document"]["href"]).body for item in listed]
+    assert all(f.startswith(c) and len(values(f)) == 1 for f, c in zip(made, several, strict=True))
+    raised = [json.loads(r[0]) for r in rows("SELECT result FROM job_items WHERE job_id <> " + f"'{job}'")]
+    assert len(raised) == sum(bool(later(number)) for number in range(DOCUMENTS))
+    assert {found["level"] for found in raised} == {"B-T"}
+    signatures = rows("SELECT id FROM signatures")
+    assert len(signatures) == DOCUMENTS + len(several)
+
     # The database says the same as the directory of blobs, and nothing half-made is left.
     data = service.installation.data_dir
 
@@ -174,13 +230,16 @@ def test_each_key_has_one_valid_file_whoever_is_killed(service: Service, tmp_pat
     wait_for(lambda: not left(), 45, f"left over: {left()}")
     with sqlite3.connect(f"file:{data / 'signsvc.db'}?mode=ro", uri=True) as raw:
         known = {row[0] for row in raw.execute("SELECT sha256 FROM documents")}
-        answered = raw.execute("SELECT count(*) FROM idempotency WHERE answer IS NOT NULL").fetchone()[0]
+        kept = raw.execute("SELECT count(*) FROM idempotency WHERE answer IS NOT NULL").fetchone()[0]
         (health,) = raw.execute("PRAGMA integrity_check").fetchone()
     raw.close()
     stored = {p.name for p in (data / "blobs").rglob("*") if p.is_file() and "sessions" not in p.parts}
     assert health == "ok"
-    assert stored == known == {hashlib.sha256(answer.body).hexdigest() for answer, _ in answers}
-    assert answered == DOCUMENTS
+    expected = {hashlib.sha256(answer.body).hexdigest() for answer, _ in answers}
+    expected |= {hashlib.sha256(content).hexdigest() for content in (*several, *made)}
+    expected |= {found["document"]["sha256"] for found in raised}
+    assert stored == known == expected
+    assert kept == DOCUMENTS + 1 + len(several)
 
 
 def test_the_whole_service_killed_and_started_again_hands_out_the_same(service: Service) -> None:
