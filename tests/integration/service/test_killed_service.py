@@ -16,6 +16,7 @@ import os
 import random
 import re
 import signal
+import socket
 import sqlite3
 import subprocess
 import threading
@@ -23,6 +24,7 @@ import time
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -313,3 +315,69 @@ def test_a_client_that_goes_mid_way_gets_its_file_later(service: Service) -> Non
     again, seen = signed(service, base, "gone", time.monotonic() + 30)
     assert seen["replayed"] == 1
     assert len(values(again.body)) == 1
+
+
+class CuttingProxy:
+    """A reverse proxy that hands requests on, and cuts off the client of the first `cuts` once the service has all of
+    the request: before its answer, or within it."""
+
+    def __init__(self, bind: str, cuts: int, after: int) -> None:
+        host, _, port = bind.partition(":")
+        self._target = (host, int(port))
+        self._cuts, self._after = cuts, after
+        self.cut = 0
+        self._listener = socket.create_server(("127.0.0.1", 0))
+        self.bind = f"127.0.0.1:{self._listener.getsockname()[1]}"
+        threading.Thread(target=self._serve, daemon=True).start()
+
+    def close(self) -> None:
+        self._listener.close()
+
+    def _serve(self) -> None:
+        with contextlib.suppress(OSError):
+            while True:
+                client, _ = self._listener.accept()
+                threading.Thread(target=self._one, args=(client,), daemon=True).start()
+
+    def _one(self, client: socket.socket) -> None:
+        with client, socket.create_connection(self._target) as server, contextlib.suppress(OSError):
+            request = b""
+            while b"\r\n\r\n" not in request:
+                request += client.recv(65536)
+            head, _, body = request.partition(b"\r\n\r\n")
+            found = re.search(rb"content-length: (\d+)", head, re.IGNORECASE)
+            length = int(found[1]) if found else 0
+            while len(body) < length:
+                body += client.recv(65536)
+            server.sendall(head + b"\r\n\r\n" + body)
+            cutting = self.cut < self._cuts
+            self.cut += cutting
+            passed = 0
+            while data := server.recv(65536 if not cutting else max(1, self._after - passed)):
+                if cutting and passed + len(data) > self._after:
+                    return
+                client.sendall(data)
+                passed += len(data)
+
+
+@pytest.mark.parametrize("after", [0, 2000], ids=["before the answer", "within it"])
+def test_a_proxy_that_loses_the_answer_costs_no_second_signature(service: Service, after: int) -> None:
+    content = sample("van-ban.pdf").read_bytes() + b"%% proxy %d\n" % after
+    database = service.installation.data_dir / "signsvc.db"
+
+    def count() -> int:
+        with contextlib.closing(sqlite3.connect(f"file:{database}?mode=ro", uri=True)) as raw:
+            return int(raw.execute("SELECT count(*) FROM signatures").fetchone()[0])
+
+    before = count()
+    proxy = CuttingProxy(service.bind, cuts=2, after=after)
+    try:
+        answer, seen = signed(replace(service, bind=proxy.bind), content, f"proxy-{after}", time.monotonic() + 30)
+    finally:
+        proxy.close()
+    assert (proxy.cut, seen["connection"]) == (2, 2)
+    direct, again = signed(service, content, f"proxy-{after}", time.monotonic() + 30)
+    assert again["replayed"] == 1
+    assert direct.body == answer.body
+    assert len(values(answer.body)) == 1
+    assert count() == before + 1
