@@ -3,6 +3,7 @@ it."""
 
 from __future__ import annotations
 
+import hashlib
 import tempfile
 from collections.abc import Iterator
 from dataclasses import replace
@@ -22,6 +23,10 @@ from signsvc.settings import CredentialSettings
 from signsvc.signing import SignResult, profiles
 from signsvc.signing.pool import SigningPool
 from signsvc.signing.profiles import Profile
+from signsvc.signing.sessions import signer_side
+from signsvc.signing.sessions.formats import Prepared
+from signsvc.signing.sessions.service import NewDocument, SigningSessions
+from signsvc.store import Store
 from signsvc.verification import VerifyRequest
 from test_pki import certificates
 from test_pki.responders import Responders
@@ -142,3 +147,34 @@ def test_through_workers(place: tuple[Installation, Any]) -> None:
             assert sign(shared, target, experimental("B-T"), "ml-dsa-87", source).level == "B-T"
             (found,) = shared.verifier.verify(target, VerifyRequest(policy=POLICY)).signatures
             assert found["indication"] == "TOTAL-PASSED"
+
+
+def test_in_two_steps(place: tuple[Installation, Any], here: Services, tmp_path: Path) -> None:
+    """The holder of the key answers as `signsvc session sign` does: with a value over the attributes themselves."""
+    source = sample("van-ban.pdf")
+    data = source.read_bytes()
+    store = Store.in_directory(tmp_path / "data")
+    try:
+        with Services(place[1], shared_tokens=True, workers=1) as shared:
+            signer = shared.keyring.get("ml-dsa-65")
+            sessions = SigningSessions(store, lambda: shared.signing)  # type: ignore[arg-type, return-value]
+            document = NewDocument(source, hashlib.sha256(data).hexdigest(), len(data), source.name, {})
+            session = sessions.create("caller", experimental("B-T"), (document,))
+            with tempfile.TemporaryDirectory(dir=place[1].spool_dir) as name:
+                session = sessions.certificate(session.id, [c.der for c in signer.certificate_chain], Path(name))
+                (item,) = session.items
+                assert item.prepared is not None
+                attributes = Prepared.from_json(item.prepared).attributes
+                digest = hashlib.sha512(attributes).digest()
+                algorithm = signer_side.algorithm("ml-dsa-65", None)
+                with pytest.raises(CredentialError) as caught:
+                    sessions.signatures(session.id, {1: signer.sign(digest, algorithm)}, Path(name))
+                assert caught.value.code == "signature_mismatch"
+                session = sessions.signatures(session.id, {1: signer.sign(attributes, algorithm)}, Path(name))
+            (item,) = session.items
+            assert item.result is not None
+            path = store.documents.get(item.result["sha256"]).path
+            (found,) = here.verifier.verify(path, VerifyRequest(policy=POLICY)).signatures
+            assert (found["indication"], found["level"]) == ("TOTAL-PASSED", "B-T")
+    finally:
+        store.close()
