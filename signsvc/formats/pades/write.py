@@ -17,7 +17,6 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any, BinaryIO
 
-from asn1crypto import cms as asn1_cms
 from asn1crypto import crl as asn1_crl
 from asn1crypto import ocsp as asn1_ocsp
 from asn1crypto import x509 as asn1_x509
@@ -26,15 +25,17 @@ from pyhanko.sign.signers import constants
 from pyhanko.sign.signers.cms_embedder import PdfCMSEmbedder, SigIOSetup, SigObjSetup
 from pyhanko.sign.signers.pdf_byterange import DocumentTimestamp
 from pyhanko.sign.signers.pdf_cms import Signer
-from pyhanko.sign.signers.pdf_signer import PdfSignatureMetadata, PdfSigner, add_mac_to_external_cms
+from pyhanko.sign.signers.pdf_signer import PdfSignatureMetadata, PdfSigner
 from pyhanko.sign.validation.dss import DocumentSecurityStore
 
 from signsvc.algorithms import SignatureScheme
 from signsvc.formats.cms.write import CmsPlan, room_for, signed_attributes, signed_data, to_be_signed
+from signsvc.formats.pades import write_mac
 from signsvc.formats.pades.append_view import OwnWriter
 from signsvc.formats.pades.append_write import append_extension, append_signature
 from signsvc.formats.pades.drawing import Appearance
 from signsvc.formats.pades.fill import FieldText, chosen, fill_stock
+from signsvc.formats.pades.level import CADES
 from signsvc.formats.pades.pages import geometry_of_stock, place
 from signsvc.formats.pades.stamp import AppearanceStyle
 from signsvc.formats.pades.write_access import get
@@ -42,9 +43,6 @@ from signsvc.formats.pades.write_gate import FormFields, check_may_sign, read_fi
 from signsvc.formats.pades.write_open import CHUNK, Opened, in_our_words, open_writer
 from signsvc.formats.pades.write_seed import check_seed
 from signsvc.types import EvidenceItem, EvidenceKind
-
-# Octets kept for a PDF MAC (ISO/TS 32004) beside the signature in encrypted PDF 2.0 files.
-_MAC_ROOM = 1024
 
 Sign = Callable[[bytes], bytes]  # `to_be_signed` of the signed attributes -> signature value
 Timestamp = Callable[[bytes, str], bytes]  # digest and its hashlib name -> verified TimeStampToken, DER
@@ -64,6 +62,8 @@ class SignatureSpec:
 
     `field`: an existing empty field or the name of a new one; None makes a new one with a free name.  `rect` makes a
     new field visible: (left, bottom, right, top) in points on `page` (from 1; -1 is the last) as it is shown.
+    `subfilter` is that of PAdES, or ``adbe.pkcs7.detached`` for readers that know no other; `stamped` tells whether a
+    timestamp goes into the signature, where that is known.
     `appearance` is what a visible field shows; `texts` are for text fields that are filled in the same update.
     `certify` is the DocMDP level (2 or 3) of a certification signature.
     """
@@ -79,6 +79,8 @@ class SignatureSpec:
     rect: tuple[float, float, float, float] | None = None
     appearance: Appearance | None = None
     texts: tuple[FieldText, ...] = ()
+    subfilter: str = CADES
+    stamped: bool | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -166,7 +168,7 @@ def sign_revision(
     contents = signed_data(plan, attributes, value, tokens)
     if len(contents) > room:
         raise RoomTooSmallError(sum(map(len, tokens)))
-    written = complete_revision(stream, prepared, contents, opened=opened)
+    written = complete_revision(stream, prepared, contents)
     return replace(written, value=value, timestamps=tokens)
 
 
@@ -219,16 +221,14 @@ def prepare_revision(
         )
         session = stock.init_signing_session(writer)
         session.system_time = spec.time
-        document = session.prepare_tbs_document(None, bytes_reserved=2 * (room + (_MAC_ROOM if mac else 0)))
+        document = session.prepare_tbs_document(None, bytes_reserved=2 * (room + (write_mac.MAC_ROOM if mac else 0)))
         made, _ = document.digest_tbs_document(in_place=True, chunk_size=CHUNK)
     size = stream.seek(0, 2)
     start, end = made.reserved_region_start, made.reserved_region_end
     return Prepared(name, start, end, size, made.document_digest, room, plan.digest_name, mac_needed=mac)
 
 
-def complete_revision(
-    stream: BinaryIO, prepared: Prepared, contents: bytes, *, opened: Opened | None = None
-) -> Written:
+def complete_revision(stream: BinaryIO, prepared: Prepared, contents: bytes) -> Written:
     """Put the CMS `contents` where `prepare_revision` kept room for it, in this process or another.
 
     Raises `RoomTooSmallError` where it does not fit, and `DocumentError` like `open_writer`.
@@ -236,9 +236,8 @@ def complete_revision(
     if len(contents) > prepared.room:
         raise RoomTooSmallError(len(contents))
     if prepared.mac_needed:
-        writer = (opened or open_writer(stream)).writer
         with in_our_words():
-            contents = _with_mac(contents, writer, prepared.digest_name, prepared.document_digest)
+            contents = write_mac.with_mac(contents, stream, prepared.digest_name, prepared.document_digest)
     encoded = contents.hex().encode("ascii")
     if len(encoded) > prepared.end - prepared.start - 2:
         raise RoomTooSmallError(len(contents))
@@ -286,15 +285,19 @@ def extend_revision(
             return None
         name = _free_name(fields.names, "Timestamp")
         mac = bool(writer.security_handler is not None and writer.security_handler.pdf_mac_enabled)
-        placeholder = DocumentTimestamp(2 * timestamp_room)  # type: ignore[no-untyped-call]
+        kept = timestamp_room + (write_mac.MAC_ROOM if mac else 0)
+        placeholder = DocumentTimestamp(2 * kept)  # type: ignore[no-untyped-call]
         steps = PdfCMSEmbedder(new_field_spec=SigFieldSpec(name)).write_cms(field_name=name, writer=writer)
         next(steps)
-        steps.send(SigObjSetup(sig_placeholder=placeholder))
+        holder = steps.send(SigObjSetup(sig_placeholder=placeholder))
+        if mac:
+            write_mac.place(writer, holder)
         made, _ = steps.send(SigIOSetup(md_algorithm=digest_name, in_place=True, chunk_size=CHUNK))
     token = timestamp(made.document_digest, digest_name)
-    contents = _with_mac(token, writer, digest_name, made.document_digest) if mac else token
-    if len(contents) > timestamp_room:
-        raise RoomTooSmallError(len(contents))
+    if len(token) > timestamp_room:
+        raise RoomTooSmallError(len(token))
+    with in_our_words():
+        contents = write_mac.with_mac(token, stream, digest_name, made.document_digest) if mac else token
     steps.send(contents)
     size = stream.seek(0, 2)
     return Written(name, made.reserved_region_start, made.reserved_region_end, size, contents, b"", (token,))
@@ -308,7 +311,7 @@ def _metadata(plan: CmsPlan, spec: SignatureSpec, name: str) -> PdfSignatureMeta
         location=spec.location,
         name=spec.name or plan.certificate.common_name,
         contact_info=spec.contact,
-        subfilter=SigSeedSubFilter.PADES,
+        subfilter=SigSeedSubFilter(f"/{spec.subfilter}"),
         certify=spec.certify is not None,
         docmdp_permissions=MDPPerm(spec.certify or MDPPerm.FILL_FORMS.value),
     )
@@ -352,14 +355,6 @@ def _supply(writer: Any, evidence: Iterable[EvidenceItem]) -> bool:
         crls=[asn1_crl.CertificateList.load(item.der) for item in items if item.kind is EvidenceKind.CRL],
     )
     return bool(store.modified)
-
-
-def _with_mac(contents: bytes, writer: Any, digest_name: str, document_digest: bytes) -> bytes:
-    info = asn1_cms.ContentInfo.load(contents)
-    add_mac_to_external_cms(
-        writer, md_algorithm=digest_name, signed_data=info["content"], document_digest=document_digest
-    )
-    return bytes(info.dump(force=True))
 
 
 def _free_name(taken: set[str], stem: str) -> str:

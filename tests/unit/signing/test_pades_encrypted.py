@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import io
 import subprocess
 from collections.abc import Callable
@@ -13,7 +14,14 @@ import pytest
 
 from signsvc.errors import DocumentError
 from signsvc.formats import pades
-from signsvc.formats.pades.write import SignatureSpec, extend_revision, sign_revision
+from signsvc.formats.cms.write import signed_attributes, signed_data
+from signsvc.formats.pades.write import (
+    SignatureSpec,
+    complete_revision,
+    extend_revision,
+    prepare_revision,
+    sign_revision,
+)
 from signsvc.formats.pdf import Document, EncryptedError, PdfError, Ref, Stream
 from signsvc.types import DocumentView, EvidenceItem, EvidenceKind, Grade, Origin
 from tests.pdf_writer import PdfWriter
@@ -94,6 +102,31 @@ def sign(plan_for: Callable[..., Any]) -> Signs:
         return stream.getvalue()
 
     return run
+
+
+def test_integrity_code_beside_a_document_timestamp(encrypted: Callable[[str], bytes], sign: Signs, pki: Any) -> None:
+    stream = io.BytesIO(sign(encrypted("aes-256-mac")))
+    for _ in range(2):
+        written = extend_revision(stream, timestamp=lambda digest, _: pki.timestamp(digest), timestamp_room=12_000)
+        assert written is not None
+        view = pades.read(stream.getvalue())
+        assert "pdf_mac_valid" in codes(view)
+    assert "pdf_mac_wrong" in codes(pades.read(stream.getvalue().replace(b"%PDF-2.0", b"%PDF-1.7", 1)))
+
+
+def test_integrity_code_of_what_is_signed_in_two_steps(
+    encrypted: Callable[[str], bytes], plan_for: Callable[..., Any]
+) -> None:
+    plan, key = plan_for("person")
+    first = io.BytesIO(encrypted("aes-256-mac"))
+    prepared = prepare_revision(first, plan, SignatureSpec(datetime.now(UTC)), room=8_000)
+    later = io.BytesIO(first.getvalue())
+    attributes = signed_attributes(plan, prepared.document_digest)
+    value = key(hashlib.sha256(attributes).digest())
+    complete_revision(later, prepared, signed_data(plan, attributes, value))
+    view = pades.read(later.getvalue())
+    assert "pdf_mac_valid" in codes(view)
+    assert [s.signer.digest_matches for s in view.signatures if s.signer] == [True]
 
 
 def test_what_can_be_read_but_not_written_is_said_to_be_so(encrypted: Callable[[str], bytes], sign: Signs) -> None:
