@@ -163,6 +163,9 @@ def main() -> None:
         import pypdfium2 as _pypdfium2  # noqa: F401
 
         from signsvc.formats.pades import write as _write  # noqa: F401
+        from signsvc.signing.appearance import words
+
+        words.here()
 
         # What is there now stays, and garbage is looked for after documents rather than in the midst of them.
         gc.freeze()

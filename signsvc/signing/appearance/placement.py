@@ -72,12 +72,13 @@ def read(path: Path) -> Iterator[Revision]:
 
 def _by_words(path: Path, revision: Revision, visible: Visible, anchor: Anchor, stamp: Stamp) -> Spot:
     from signsvc.formats.pades import page_text
+    from signsvc.signing.appearance import words
 
     pages = revision.pages()
     # Names stand at the end of a document: the last pages are looked at where there are too many.
     first = max(0, len(pages) - page_text.MOST_PAGES)
     looked = range(first, len(pages)) if visible.page is None else (index_of(visible.page, len(pages)),)
-    found, others = page_text.find(path, (anchor.text, anchor.to or anchor.text), looked)
+    found, others = words.find(path, (anchor.text, anchor.to or anchor.text), looked)
     chosen = anchor.occurrence - 1 if anchor.occurrence > 0 else len(found) + anchor.occurrence
     if not 0 <= chosen < len(found):
         raise RequestError("anchor_not_found", found=len(found))
@@ -85,16 +86,16 @@ def _by_words(path: Path, revision: Revision, visible: Visible, anchor: Anchor, 
     geometry = geometry_of(revision, pages[here.page][1])
     stamp = stamp.with_unit(geometry.unit)
     size = stamp.natural(visible.size)
-    words = geometry.as_shown(here.box)
+    line = geometry.as_shown(here.box)
     if anchor.to is None:
-        rect = _beside(words, size, anchor.position, _GAP / geometry.unit)
+        rect = _beside(line, size, anchor.position, _GAP / geometry.unit)
     else:
         below = [geometry.as_shown(one.box) for one in others if one.page == here.page]
-        below = [box for box in below if box[3] <= words[1] + 1]
+        below = [box for box in below if box[3] <= line[1] + 1]
         if not below:
             raise RequestError("anchor_not_found", found=0)
         other = max(below, key=lambda box: box[3])
-        rect = _between(words, other, size)
+        rect = _between(line, other, size)
     return Spot(here.page + 1, _inside(_moved(rect, anchor.offset, geometry), geometry), stamp)
 
 

@@ -16,6 +16,12 @@ from signsvc.formats.cms.write import CmsPlan
 from signsvc.types import Certificate
 
 
+@pytest.fixture(autouse=True)
+def words_in_this_process(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A process for every page would take longer than all else here."""
+    monkeypatch.setattr("signsvc.signing.appearance.words._limited", True)
+
+
 @pytest.fixture
 def make_pdf() -> Callable[..., bytes]:
     """A one-page document; keyword arguments are further entries of the page and of the catalog."""
