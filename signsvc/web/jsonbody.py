@@ -18,7 +18,7 @@ from signsvc.store import full_disk
 LONG = 8192
 # What may remain beside the long strings.
 MAX_REST = 1 << 20
-MAX_LONG_STRINGS = 64
+MAX_LONG_STRINGS = 200
 
 
 @dataclass
@@ -99,7 +99,7 @@ class _Reader:
             self._decoder.feed(data[position:stop])
         else:
             self._rest += data[position:stop]
-            if not closed and len(self._rest) - self._begin > LONG:
+            if len(self._rest) - self._begin > LONG:
                 self._decoder = _Decoder(self._strings.new())
                 self._decoder.feed(bytes(self._rest[self._begin :]))
                 del self._rest[self._begin :]

@@ -134,6 +134,13 @@ def test_long_strings_do_not_stay_in_memory(tmp_path: Path) -> None:
     assert strings.files[value["document"]["content"]].stat().st_size == 200 * len(chunk) * 3 // 4
 
 
+def test_many_documents_that_come_within_one_piece_each_go_to_files(tmp_path: Path) -> None:
+    contents = [bytes([n]) * 40_000 for n in range(60)]
+    strings = LongStrings(tmp_path)
+    found = strings.parse([json.dumps({"a": [base64.b64encode(c).decode() for c in contents]}).encode()])
+    assert [strings.files[name].read_bytes() for name in found["a"]] == contents
+
+
 def test_stand_ins_cannot_be_guessed(tmp_path: Path) -> None:
     names = set()
     for _ in range(2):
