@@ -87,12 +87,14 @@ def sign(
     signing.check_base(list(todo), base_sha256)
     if not todo:
         return EXIT_PASSED
+    from signsvc.errors import SignsvcError
     from signsvc.keys import Keyring, Pkcs12Config
     from signsvc.services import Services
     from signsvc.settings import Settings
     from signsvc.signing import SignParams, SignResult, Visible, profiles
+    from signsvc.signing.profiles import LEVELS
     from signsvc.signing.profiles.apply import check_credential
-    from signsvc.types import Certificate
+    from signsvc.types import Certificate, Finding
 
     settings = Settings.load()
     wanted = profiles.load(profile, (settings.data_dir / "profiles",))
@@ -131,7 +133,7 @@ def sign(
             authority = services.tsa_for(tsa, extra) if tsa or settings.tsa else None
 
         def work(path: Path, target: Path) -> SignResult:
-            return services.signing.sign(
+            result = services.signing.sign(
                 path,
                 target,
                 profile=wanted,
@@ -140,6 +142,24 @@ def sign(
                 trust=trust,
                 tsa=authority,
                 base_sha256=base_sha256,
+            )
+            if wanted.raise_to is None or LEVELS.index(wanted.raise_to) <= wanted.rank:
+                return result
+            # Here nobody waits for an answer, and there is no job that could raise the level later.
+            try:
+                raised = services.signing.extend(
+                    target, target, level=wanted.raise_to, policy=wanted.policy, trust=trust, tsa=authority
+                )
+            except SignsvcError:  # the file is signed and good
+                note = Finding.of("level_not_raised", reached=result.level, wanted=wanted.raise_to)
+                return replace(result, warnings=(*result.warnings, note))
+            return replace(
+                raised,
+                field=result.field,
+                signed_at=result.signed_at,
+                certificate=result.certificate,
+                chain=result.chain,
+                warnings=result.warnings,
             )
 
         asked = sys.stderr.isatty() and len(todo) > 1  # somebody looks on who can plug it in again

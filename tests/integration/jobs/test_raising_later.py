@@ -9,6 +9,8 @@ import json
 import os
 import re
 import signal
+import subprocess
+import sys
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -30,6 +32,13 @@ def service(pki: test_pki.Pki, responders: Responders, tmp_path_factory: pytest.
     installation = install(directory, pki, responders)
     with installation.config.open("a", encoding="utf-8") as config:
         config.write("[jobs]\npoll_seconds = 0.2\nlease_seconds = 2\nretry_seconds = 0.5\nretry_max_seconds = 1\n")
+    profile = installation.data_dir / "profiles" / "nang-sau.toml"
+    profile.parent.mkdir(exist_ok=True)
+    profile.write_text(
+        'id = "nang-sau"\nversion = "1"\ntitle_vi = "Nâng sau"\ntitle_en = "Raised later"\nlevel = "B-B"\n'
+        '[timestamp]\nraise_to = "B-LTA"\n',
+        "utf-8",
+    )
     with running(installation, worker=True, workers=1) as found:
         yield found
 
@@ -149,6 +158,39 @@ def test_a_job_is_cancelled_and_stays_signed(service: Service, responders: Respo
     assert found["signature"]["level"] == "PAdES-B-B"
     assert service.call("GET", f"{job}x").status == 404
     assert service.call("GET", "/v1/signatures/sig_none").status == 404
+
+
+def test_a_profile_that_raises_later(service: Service, responders: Responders, tmp_path: Path) -> None:
+    """Over HTTP a job does it; on the command line, where nobody waits, it is done at once or said that it is not."""
+    sent = {"Content-Type": "application/pdf", "Accept": "application/json"}
+    signed = service.call("POST", "/v1/sign?profile=nang-sau&credential=p12-person", PDF, sent)
+    assert signed.status == 200, signed.body
+    assert (signed.json["state"], signed.json["signature"]["level"]) == ("raising", "PAdES-B-B")
+    raised = wait(service, signed.json, "succeeded")
+    assert [v["level"] for v in raised["versions"]] == ["PAdES-B-B", "PAdES-B-LTA"]
+
+    def run(name: str) -> tuple[dict[str, Any], Path]:
+        source, target = tmp_path / "a.pdf", tmp_path / name
+        source.write_bytes(PDF)
+        command = [sys.executable, "-m", "signsvc", "sign", str(source), "--profile", "nang-sau"]
+        command += ["--credential", "p12-person", "--out", str(target), "--json"]
+        done = subprocess.run(
+            command, env={**os.environ, **service.installation.environment}, capture_output=True, text=True
+        )
+        assert done.returncode == 0, done.stderr
+        found: dict[str, Any] = json.loads(done.stdout)
+        assert found["output"]["sha256"] == hashlib.sha256(target.read_bytes()).hexdigest()
+        assert found["signature"]["certificate"]["subject"]
+        return found, target
+
+    found, target = run("now.pdf")
+    assert (found["signature"]["level"], found["warnings"]) == ("B-LTA", [])
+    assert service.verify(target.read_bytes()).json["signatures"][0]["level"] == "B-LTA"
+    responders.fault("/tsa", "down")
+    found, target = run("away.pdf")
+    assert (found["signature"]["level"], found["warnings"][0]["code"]) == ("B-B", "level_not_raised")
+    assert "signsvc extend --level B-LTA" in found["warnings"][0]["text_vi"]
+    assert service.verify(target.read_bytes()).json["indication"] == "TOTAL-PASSED"
 
 
 def test_what_has_nothing_to_raise_is_done(service: Service) -> None:
