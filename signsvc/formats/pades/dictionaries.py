@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+import mmap
 import re
 import sys
 from collections.abc import Iterable, Iterator
@@ -12,6 +14,7 @@ from signsvc.formats.pades.fields import SignatureField
 from signsvc.formats.pdf import (
     FREE,
     PLAIN,
+    Buffer,
     Document,
     LimitError,
     PdfDict,
@@ -24,6 +27,7 @@ from signsvc.formats.pdf import (
 )
 
 _KEY = b"/ByteRange"
+_WINDOW = 8 << 20  # of a mapped file, so many octets are in memory at a time
 # What is written for a signature and for nothing else.
 _TRACE = re.compile(
     rb"/(?:(?:Type[\x00\t\n\x0c\r ]*+/(?:Sig|DocTimeStamp)|FT[\x00\t\n\x0c\r ]*+/Sig)(?![A-Za-z0-9])"
@@ -160,7 +164,7 @@ def of_field(document: Document, revision: Revision, item: SignatureField) -> Si
 def _holders(document: Document) -> Iterator[int]:
     """Offsets of the headers of objects in which the key /ByteRange stands."""
     buffer = document.buffer
-    pos = buffer.find(_KEY)
+    pos = _next(buffer, 0)
     looked, last, hits = 0, -1, 0
     while pos >= 0:
         hits += 1
@@ -178,7 +182,24 @@ def _holders(document: Document) -> Iterator[int]:
         if header is not None and header != last:
             last = header
             yield header
-        pos = buffer.find(_KEY, pos + len(_KEY))
+        pos = _next(buffer, pos + len(_KEY))
+
+
+def _next(buffer: Buffer, pos: int) -> int:
+    """Where the key stands next, -1 where it does not.  Of a mapped file, what was looked through leaves memory."""
+    size = len(buffer)
+    if not isinstance(buffer, mmap.mmap):
+        return buffer.find(_KEY, pos)
+    while pos < size:
+        end = min(pos + _WINDOW, size)
+        found = buffer.find(_KEY, pos, min(end + len(_KEY) - 1, size))
+        if found >= 0:
+            return found
+        start = pos - pos % mmap.PAGESIZE
+        with contextlib.suppress(OSError):
+            buffer.madvise(mmap.MADV_DONTNEED, start, end - start)
+        pos = end
+    return -1
 
 
 def _header_before(document: Document, at: int) -> int | None:
