@@ -180,6 +180,17 @@ def test_a_wrong_value_is_refused_and_the_session_goes_on(
     assert sessions.signatures(session.id, good, place).state is SessionState.COMPLETED
 
 
+def test_profiles_for_named_keys_are_not_for_keys_of_others(
+    sessions: SigningSessions, store: Store, make: Make, tmp_path: Path
+) -> None:
+    own = tmp_path / "own.toml"
+    own.write_text('extends = "pades-b-b"\nid = "own"\nversion = "1"\n[credential]\nids = ["person"]')
+    with pytest.raises(CredentialError) as caught:
+        sessions.create(None, profiles.check(own), make())
+    assert caught.value.code == "credential_not_allowed"
+    assert not list((store.blobs.root / "sessions").glob("*"))
+
+
 def test_certificates_that_may_not_sign(sessions: SigningSessions, shared: Services, make: Make, place: Path) -> None:
     session = sessions.create(None, profiles.load("pades-b-b"), make())
     for credential, code in (
