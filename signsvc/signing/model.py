@@ -109,7 +109,7 @@ class SignParams:
             metadata={**({"doc_number": number} if number else {}), **metadata},
             number=number,
             date=_text(data, "date"),
-            capacity=_capacity(data.get("capacity")),
+            capacity=capacity(data.get("capacity")),
             commitment=commitment,
         )
 
@@ -158,7 +158,8 @@ def _text(data: Mapping[str, Any], key: str) -> str | None:
     return value
 
 
-def _capacity(value: Any) -> tuple[str, ...]:
+def capacity(value: Any) -> tuple[str, ...]:
+    """The lines of `SignParams.capacity`, given as a list or as one text.  Raises `RequestError`."""
     lines = tuple(value) if isinstance(value, list | tuple) else () if value is None else (value,)
     if len(lines) > MAX_CAPACITY or not all(
         isinstance(line, str) and len(line) <= MAX_TEXT and _CAPACITY.fullmatch(line) for line in lines

@@ -10,13 +10,13 @@ from __future__ import annotations
 import itertools
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta, timezone
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
 from signsvc.asn1 import DerError
 from signsvc.errors import InternalError, RequestError, UpstreamError
-from signsvc.signing import appearance, precheck, selfcheck, standing
+from signsvc.signing import precheck, selfcheck, standing, statement
 from signsvc.signing.algorithm import choose
 from signsvc.signing.appearance import Fonts
 from signsvc.signing.material import Gatherer, Stamping, Timestamper, TokenRoom, as_evidence
@@ -37,9 +37,6 @@ if TYPE_CHECKING:
 
 # Of the signatures at B-B, which have their own exact check, one in so many goes through the whole verifier as well.
 WHOLE_CHECK_EVERY = 100
-
-# The time zone of every signing time that people read: Vietnam keeps one, without summer time.
-VIETNAM = timezone(timedelta(hours=7))
 
 
 class Verifies(Protocol):
@@ -121,7 +118,7 @@ class SigningService:
             precheck.document(work, params, profile) as seen,
         ):
             params = seen.params or params
-            prepared = self._prepare(profile, signer, trust, _claims(params))
+            prepared = self._prepare(profile, signer, trust, statement.claims(params))
             for attempt in (1, 2):
                 stamping = Stamping(tsa or self._tsa, self._clock, self._room)
                 now = self._clock()
@@ -268,13 +265,13 @@ class SigningService:
 
     def settled(self, profile: Profile, signer: Signer, params: SignParams, trust: TrustInput) -> Settled:
         """What is settled before the key is touched; raises what `precheck.certificate` raises."""
-        return self._prepare(profile, signer, trust, _claims(params))
+        return self._prepare(profile, signer, trust, statement.claims(params))
 
     def spec(
         self, work: WorkFile, params: SignParams, profile: Profile, certificate: Certificate, now: datetime
     ) -> SignatureSpec:
         """What the signature dictionary and its field say."""
-        return _spec(work.path, params, profile, certificate, now, self._fonts)
+        return statement.spec(work.path, params, profile, certificate, now, self._fonts)
 
     def raised(self, work: WorkFile, settled: Settled, profile: Profile, signer: Signer, stamping: Stamping) -> None:
         """Add to a written signature what the levels from B-LT on need; raises `RoomTooSmallError` like the writer."""
@@ -310,7 +307,7 @@ class SigningService:
             )
         sha256, size = work.commit()
         return SignResult(
-            level=selfcheck.level_of(report, field) if report else "B-B",
+            level=selfcheck.level_of(report, field) if report else "PKCS7-B" if profile.signature.timed else "B-B",
             field=field,
             signed_at=now,
             sha256=sha256,
@@ -340,7 +337,8 @@ class SigningService:
             known=known,
         )
         embedded = dict.fromkeys((*checked.chain, *signer.certificate_chain))
-        chain = tuple(c for c in embedded if c != signer.certificate and not c.self_issued)
+        full = profile.signature.chain == "full"
+        chain = tuple(c for c in embedded if c != signer.certificate and (full or not c.self_issued))
         return Settled(CmsPlan(signer.certificate, algorithm, chain, claims), checked, gatherer)
 
     def _write(
@@ -358,11 +356,11 @@ class SigningService:
         from signsvc.formats.pades.selfcheck import check_written
         from signsvc.formats.pades.write import sign_revision
 
-        plan = prepared.plan
+        plan = statement.dated(prepared.plan, profile, now)
         written = sign_revision(
             work.stream,
             plan,
-            _spec(work.path, params, profile, signer.certificate, now, self._fonts),
+            statement.spec(work.path, params, profile, signer.certificate, now, self._fonts),
             lambda digest: signer.sign(digest, plan.algorithm, deadline=deadline),
             timestamp=stamping if profile.rank >= LEVELS.index("B-T") else None,
             timestamp_room=stamping.room.octets,
@@ -467,40 +465,6 @@ class SigningService:
             offline=trust.offline,
         )
         return self._verifier.verify(path, request).report
-
-
-def _claims(params: SignParams) -> tuple[bytes, ...]:
-    """The signed attributes for what the signer claims."""
-    from signsvc.formats.cms import claims
-
-    found = []
-    if params.claimed_roles:
-        found.append(claims.claimed_roles(params.claimed_roles))
-    if params.commitment is not None:
-        found.append(claims.commitment_type(params.commitment))
-    return tuple(found)
-
-
-def _spec(
-    path: Path, params: SignParams, profile: Profile, certificate: Certificate, now: datetime, fonts: Fonts
-) -> SignatureSpec:
-    from signsvc.formats.pades.write import SignatureSpec
-
-    local = now.astimezone(VIETNAM)
-    made = appearance.stamp(profile.appearance, params, certificate, local, fonts=fonts)
-    spot = appearance.spot(path, params, made)
-    return SignatureSpec(
-        time=local,
-        field=params.field,
-        reason=params.reason,
-        location=params.location,
-        name=params.name,
-        contact=params.contact,
-        certify=params.certify,
-        page=spot.page if spot else 1,
-        rect=spot.rect if spot else None,
-        appearance=spot.stamp if spot else made,
-    )
 
 
 def _parse(values: Iterable[bytes], member: str) -> tuple[Certificate, ...]:

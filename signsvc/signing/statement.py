@@ -66,6 +66,7 @@ def spec(
         appearance=spot.stamp if spot else made,
         texts=issued.texts(params, fonts, shown=spot is not None),
         subfilter=profile.signature.subfilter,
+        stamped=profile.rank > 0,
     )
 
 

@@ -3,15 +3,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from datetime import datetime
-from typing import Protocol
+from typing import Any, Protocol
 
 from signsvc.formats.pades.append_update import NotCoveredError, Placeholder, Update
 from signsvc.formats.pades.drawing import Appearance
 from signsvc.formats.pades.fields import Visits, rectangle, walk
 from signsvc.formats.pades.fill import FieldText
 from signsvc.formats.pades.form_fields import listed
+from signsvc.formats.pades.level import CADES
 from signsvc.formats.pades.pages import Geometry, Rect, geometry_of, index_of, placed
 from signsvc.formats.pdf import Document, LimitError, Name, PdfDict, PdfError, PdfObject, PdfString, Ref, Stream
 from signsvc.formats.pdf.emit import NewObject, NewStream
@@ -38,6 +39,8 @@ class Spec(Protocol):
     def contact(self) -> str | None: ...
     @property
     def certify(self) -> int | None: ...
+    @property
+    def subfilter(self) -> str: ...
     @property
     def page(self) -> int: ...
     @property
@@ -67,26 +70,29 @@ class Form:
         entries: dict[str, NewObject] = {
             "Type": Name("Sig"),
             "Filter": Name("Adobe.PPKLite"),
-            "SubFilter": Name("ETSI.CAdES.detached"),
+            "SubFilter": Name(spec.subfilter),
             "M": PdfString(_date(spec.time)),
             "Name": text(spec.name or signer),
         }
         for key, value in (("Location", spec.location), ("Reason", spec.reason), ("ContactInfo", spec.contact)):
             if value:
                 entries[key] = text(value)
+        references: list[NewObject] = []
         if spec.certify is not None:
-            params: dict[str, NewObject] = {"Type": Name("TransformParams"), "V": Name("1.2"), "P": spec.certify}
-            entries["Reference"] = [
-                {"Type": Name("SigRef"), "TransformMethod": Name("DocMDP"), "TransformParams": params}
-            ]
+            references.append(_reference("DocMDP", {"P": spec.certify}))
         for one in spec.texts:
             self._fill(one)
         field = self._existing(name, spec) if existing else self._new(name, spec)
+        if "Lock" in field[1]:
+            references.append({**_reference("FieldMDP", self._locked(field[1])), "Data": self._root})
+        if references:
+            entries["Reference"] = references
         held = self.update.add(Placeholder(entries, room))
         self._hold(field, held)
         if spec.certify is not None:
             self._nested(self._catalog, "Perms", {"DocMDP": held})
-        self._declare()
+        if spec.subfilter == CADES:
+            self._declare()
 
     def stamp(self, name: str, room: int) -> None:
         """A document timestamp in a new field `name`."""
@@ -151,8 +157,8 @@ class Form:
         found = [field for field in tree.fields if field.name == name]
         if len(found) != 1 or found[0].ref is None or found[0].widget is not found[0].dictionary:
             raise NotCoveredError
-        # what a field asks of its signer is pyHanko's to honour
-        if any(key in found[0].dictionary for key in ("SV", "Lock", "Kids", "AA")):
+        # what /SV asks of the signer has been judged (`write_seed`)
+        if any(key in found[0].dictionary for key in ("Kids", "AA")):
             raise NotCoveredError
         entries: dict[str, NewObject] = dict(self.update.dictionary(found[0].ref))
         box = rectangle(revision, found[0].widget)
@@ -162,6 +168,24 @@ class Form:
             entries["AP"] = self._nothing()
         self._flags(None)
         return found[0].ref, entries
+
+    def _locked(self, entries: Mapping[str, Any]) -> dict[str, NewObject]:
+        """What a signature in a field with /Lock says of it (§12.8.2.4)."""
+        revision = self.update.revision
+        lock = revision.dictionary(entries["Lock"]) or {}
+        action = revision.value(lock, "Action")
+        if action not in ("All", "Include", "Exclude"):
+            raise NotCoveredError
+        found: dict[str, NewObject] = {"Action": action}
+        if action != "All":
+            names = [revision.resolve(item) for item in revision.array(lock.get("Fields"))]
+            if not all(isinstance(name, PdfString) for name in names):
+                raise NotCoveredError
+            found["Fields"] = names
+        level = revision.value(lock, "P")
+        if type(level) is int:
+            found["P"] = level  # as Acrobat writes it, whose readers look for it here
+        return found
 
     def _fill(self, wanted: FieldText) -> None:
         """Value and appearance of a text field."""
@@ -303,6 +327,12 @@ class Form:
             self.update.replace(written, new)
         else:
             holder[key] = new
+
+
+def _reference(method: str, params: dict[str, NewObject]) -> dict[str, NewObject]:
+    """A signature reference dictionary (§12.8.1, table 256)."""
+    made: dict[str, NewObject] = {"Type": Name("TransformParams"), "V": Name("1.2"), **params}
+    return {"Type": Name("SigRef"), "TransformMethod": Name(method), "TransformParams": made}
 
 
 def text(value: str) -> PdfString:

@@ -14,7 +14,9 @@ from signsvc.formats.pdf import Document, LimitError, PdfError
 from signsvc.types import EvidenceItem
 
 _CHUNK = 1 << 20
-_KNOWN = frozenset(("texts", "time", "field", "reason", "location", "name", "contact", "certify"))
+_KNOWN = frozenset(
+    ("texts", "time", "field", "reason", "location", "name", "contact", "certify", "subfilter", "stamped")
+)
 # What says how a visible field looks is of no consequence for an invisible one.
 _LOOKS = frozenset(("page", "rect", "appearance", "lines", "font"))
 

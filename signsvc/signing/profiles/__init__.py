@@ -9,6 +9,7 @@
     [credential]                      which keys and certificates may sign
     [certify], [field]                certification or approval, name of the field
     [pdfa]                            what happens to documents that are not PDF/A
+    [signature]                       subfilter, chain (full: with the root), claims: capacity, role, commitment
     [timestamp]                       raise_to: answer at `level`, and have a job raise it to this one
 
 A directory of an installation may add profiles, ``<id>.toml`` each; one with a built-in id takes its place.  See

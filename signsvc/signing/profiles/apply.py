@@ -23,6 +23,13 @@ def settle(profile: Profile, params: SignParams) -> SignParams:
     caller has to say something; `data` names the parameter.
     """
     changed: dict[str, Any] = {name: _text(profile, name, params) for name in TEXTS}
+    claimed = profile.signature
+    if not params.claimed_roles:
+        changed |= {"capacity": claimed.capacity, "role": claimed.role}
+    if params.commitment is None and changed["reason"] is None:
+        changed["commitment"] = claimed.commitment
+    elif params.commitment is not None and changed["reason"] is not None:
+        raise RequestError("invalid_request", reason="commitment and reason: one of them")
     certify, field = profile.certify, profile.field
     if certify.fixed and params.certify is not None and params.certify != _certified(profile):
         raise RequestError("parameter_fixed", name="certify")

@@ -21,9 +21,11 @@ from collections.abc import Iterator
 from typing import Any
 
 from signsvc.errors import ConfigError, RequestError
-from signsvc.signing.model import MAX_TEXT, TEMPLATES
+from signsvc.formats.cms.claims import COMMITMENTS
+from signsvc.signing.model import MAX_TEXT, TEMPLATES, capacity
 from signsvc.signing.profiles.model import (
     CERTIFY_WHEN,
+    CHAINS,
     DIGESTS,
     FORMATS,
     HOLDERS,
@@ -33,12 +35,14 @@ from signsvc.signing.profiles.model import (
     RESULTS,
     SCHEMES,
     SHOWN,
+    SUBFILTERS,
     TEXTS,
     CertifyRule,
     CredentialRule,
     FieldRule,
     PdfaRule,
     Profile,
+    SignatureRule,
     TextRule,
 )
 from signsvc.toml_files import (
@@ -92,6 +96,7 @@ def parse(data: bytes, where: str = "profile", lookup: Lookup | None = None) -> 
             certify=CertifyRule(**table.get("certify", {})),
             field=FieldRule(**table.get("field", {})),
             pdfa=PdfaRule(**pdfa),
+            signature=SignatureRule(**_tuples(table.get("signature", {}))),
             raise_to=table.get("timestamp", {}).get("raise_to"),
             **fields,
         )
@@ -118,6 +123,14 @@ def _name(value: Any) -> str | None:
 def _credential_name(value: Any) -> str | None:
     fits = isinstance(value, str) and 0 < len(value) <= 128 and "*" not in value[:-1]
     return None if fits else "must be the id of a credential; * may stand at its end"
+
+
+def _capacity(value: Any) -> str | None:
+    try:
+        capacity(value if isinstance(value, list) else [value])
+    except RequestError as error:
+        return str(error.data["reason"])
+    return None
 
 
 def _part(value: Any) -> str | None:
@@ -165,6 +178,13 @@ _TABLES: dict[str, dict[str, Check]] = {
         "parts": list_of(_part),
         "transparency": one_of(*PDFA_TRANSPARENCY),
     },
+    "signature": {
+        "subfilter": one_of(*SUBFILTERS),
+        "chain": one_of(*CHAINS),
+        "capacity": _capacity,
+        "role": _TEXT,
+        "commitment": one_of(*COMMITMENTS),
+    },
     "timestamp": {"raise_to": one_of(*LEVELS[1:])},
 }
 _TEXT_RULE: dict[str, Check] = {"value": _TEXT, "fixed": is_bool, "required": is_bool, "allowed": list_of(_TEXT)}
@@ -210,6 +230,10 @@ def _whole(table: Table) -> Iterator[tuple[Place, str]]:
             parse_visible(place, TEMPLATES)
         except RequestError as error:
             yield ("appearance",), str(error.data.get("reason", "no such place"))
+    reason = table.get("metadata", {}).get("reason")
+    said = reason.get("value") or reason.get("required") if isinstance(reason, dict) else reason
+    if table.get("signature", {}).get("commitment") and said:
+        yield ("signature", "commitment"), "goes without a reason"
     if table.get("field", {}).get("existing") and "name" not in table["field"]:
         yield ("field",), "existing needs a name"
 

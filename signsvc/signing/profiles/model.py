@@ -15,6 +15,8 @@ HOLDERS = ("person", "agency")
 TEXTS = ("reason", "location", "name", "contact")
 RESULTS = ("sound", "passed")
 SHOWN = ("asked", "always", "never")
+SUBFILTERS = ("ETSI.CAdES.detached", "adbe.pkcs7.detached")
+CHAINS = ("path", "full")
 CERTIFY_WHEN = ("first", "always", "never")
 PDFA_WHEN_NOT = ("refuse", "warn", "ignore")
 PDFA_TRANSPARENCY = ("flatten", "refuse", "allow")
@@ -64,6 +66,24 @@ class FieldRule:
 
 
 @dataclass(frozen=True, slots=True)
+class SignatureRule:
+    """What the CMS is and claims.  `subfilter` other than that of PAdES is for readers that know no other; such
+    signatures carry the time of signing among their attributes.  `chain`: ``full`` embeds the root too.  `capacity`,
+    `role` and `commitment` are claimed where the caller claims none; a commitment goes without a reason."""
+
+    subfilter: str = "ETSI.CAdES.detached"
+    chain: str = "path"
+    capacity: tuple[str, ...] = ()
+    role: str | None = None
+    commitment: str | None = None
+
+    @property
+    def timed(self) -> bool:
+        """Whether the time of signing is an attribute (EN 319 142-1 §6.3 forbids it in PAdES)."""
+        return self.subfilter != "ETSI.CAdES.detached"
+
+
+@dataclass(frozen=True, slots=True)
 class PdfaRule:
     """What happens to documents that do not claim PDF/A, or another part than the `parts` named (such as ``3b``), and
     to transparent pictures in those that claim PDF/A-1, which forbids them: ``flatten`` makes their points opaque or
@@ -108,6 +128,7 @@ class Profile:
     certify: CertifyRule = CertifyRule()
     field: FieldRule = FieldRule()
     pdfa: PdfaRule = PdfaRule()
+    signature: SignatureRule = SignatureRule()
     raise_to: str | None = None  # the level that a job raises the signature to, later
     experimental: bool = False  # keys of algorithms that no list names yet (ML-DSA) may sign
 
@@ -118,6 +139,7 @@ class Profile:
             ("certify", CertifyRule),
             ("field", FieldRule),
             ("pdfa", PdfaRule),
+            ("signature", SignatureRule),
         ):
             value = getattr(self, name)
             if isinstance(value, Mapping):
@@ -161,6 +183,7 @@ class Profile:
             "certify": _plain(self.certify),
             "field": _plain(self.field),
             "pdfa": _plain(self.pdfa),
+            "signature": _plain(self.signature),
             "timestamp": {"raise_to": self.raise_to},
         }
 

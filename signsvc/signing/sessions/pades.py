@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from signsvc.errors import InternalError, UpstreamError
-from signsvc.signing import precheck, wire
+from signsvc.signing import precheck, statement, wire
 from signsvc.signing.material import Stamping, Timestamper
 from signsvc.signing.model import SignParams, SignResult, TrustInput
 from signsvc.signing.profiles import LEVELS, Profile
@@ -47,8 +47,8 @@ def prepare(
     with work_file(source, target) as work, precheck.document(work, params, profile) as seen:
         params = seen.params or params
         settled = service.settled(profile, signer, params, TrustInput())
-        plan = settled.plan
         now = service.clock()
+        plan = statement.dated(settled.plan, profile, now)
         stamped = profile.rank >= LEVELS.index("B-T")
         made = prepare_revision(
             work.stream,
@@ -116,7 +116,7 @@ def complete(
     params = wire.params_from_json(prepared.params)
     with work_file(source, target) as work:
         settled = service.settled(profile, signer, params, TrustInput())
-        plan = replace(settled.plan, chain=embedded)
+        plan = replace(statement.dated(settled.plan, profile, prepared.signed_at), chain=embedded)
         waiting = replace(waiting, digest_name=plan.digest_name)
         settled = replace(settled, plan=plan)
         if signed_attributes(plan, waiting.document_digest) != prepared.attributes:

@@ -63,7 +63,8 @@ def _answer(found: StoredSignature) -> dict[str, Any]:
         "last_error": error_json(item),
     }
     if item.state is ItemState.SUCCEEDED and item.result is not None:
-        level = f"PAdES-{item.result['level']}"
+        level = str(item.result["level"])
+        level = f"PAdES-{level}" if level.startswith("B-") else level
         answer["document"] = item.result["document"]
         answer["report"] = item.result["report"]
         answer["signature"] = {

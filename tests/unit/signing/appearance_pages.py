@@ -17,7 +17,7 @@ from signsvc.formats.pades.pages import Geometry
 from signsvc.formats.pades.stamp import to_pyhanko
 from signsvc.formats.pades.write import SignatureSpec, Written, sign_revision
 from signsvc.signing import SignParams, appearance
-from signsvc.signing.service import VIETNAM
+from signsvc.signing.statement import VIETNAM
 from signsvc.types import Certificate
 
 WHEN = datetime(2026, 2, 3, 16, 5, 9, tzinfo=VIETNAM)

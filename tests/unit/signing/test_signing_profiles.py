@@ -87,6 +87,14 @@ WHOLE = 'extends = "pades-b-b"\nid = "a"\nversion = "1"\n'
         (WHOLE + '[field]\nname = "a.b"', "line 5: field.name"),
         (WHOLE + '[field]\nname = "a{m}"', "line 5: field.name"),
         (WHOLE + "[field]\nexisting = true", "line 4: field: existing needs a name"),
+        (WHOLE + '[signature]\nsubfilter = "adbe.x509.rsa_sha1"', "line 5: signature.subfilter"),
+        (WHOLE + '[signature]\nchain = "half"', "line 5: signature.chain"),
+        (WHOLE + '[signature]\ncapacity = ["CHỦ TỊCH"]', "line 5: signature.capacity"),
+        (WHOLE + '[signature]\ncommitment = "yes"', "line 5: signature.commitment"),
+        (
+            WHOLE + '[metadata]\nreason = "a"\n[signature]\ncommitment = "origin"',
+            "line 7: signature.commitment: goes without a reason",
+        ),
         (WHOLE + '[pdfa]\nparts = ["a4"]', "line 5: pdfa.parts"),
         (WHOLE + '[pdfa]\nwhen_not = "cry"', "line 5: pdfa.when_not"),
         (WHOLE + '[credential]\nholder = "cat"', "line 5: credential.holder"),
@@ -130,6 +138,22 @@ def test_what_the_caller_leaves_open_is_the_profiles(tmp_path: Path) -> None:
     assert (first.field, first.certify) == ("VanThu1", 2)
     later = apply.for_document(profile, params, signed=True, fields=("VanThu1", "VanThu2"), empty=("VanThu2",))
     assert (later.field, later.certify) == ("VanThu2", None)
+
+
+def test_what_a_profile_claims(tmp_path: Path) -> None:
+    claims = '[signature]\ncapacity = ["TL. BỘ TRƯỞNG"]\nrole = "CHÁNH VĂN PHÒNG"\ncommitment = "origin"\n'
+    profile = own(claims, tmp_path)
+    assert profiles.Profile(**json.loads(json.dumps(asdict(profile)))) == profile
+    params = apply.settle(profile, SignParams())
+    assert params.claimed_roles == ("TL. BỘ TRƯỞNG", "CHÁNH VĂN PHÒNG")
+    assert (params.commitment, params.reason) == ("origin", None)
+    own_words = apply.settle(profile, SignParams(role="GIÁM ĐỐC", commitment="creation"))
+    assert (own_words.claimed_roles, own_words.commitment) == (("GIÁM ĐỐC",), "creation")
+    # a reason that the caller gives takes the commitment's place
+    params = apply.settle(profile, SignParams(reason="Phát hành"))
+    assert (params.reason, params.commitment) == ("Phát hành", None)
+    with pytest.raises(RequestError):
+        apply.settle(profile, SignParams(reason="Phát hành", commitment="origin"))
 
 
 @pytest.mark.parametrize(

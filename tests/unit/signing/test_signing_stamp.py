@@ -18,7 +18,7 @@ from signsvc.signing import SignParams
 from signsvc.signing.appearance import stamp, text_stamp
 from signsvc.signing.appearance.layout import wrap
 from signsvc.signing.appearance.values import filled
-from signsvc.signing.service import VIETNAM
+from signsvc.signing.statement import VIETNAM
 from signsvc.types import Certificate
 
 WHEN = datetime(2026, 11, 23, 16, 5, 9, tzinfo=VIETNAM)
