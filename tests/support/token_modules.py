@@ -227,4 +227,40 @@ def opensc(folder: Path, _pki: Pki, _shim: Path) -> Iterator[TokenModule]:
                 pull()
 
 
-ALL = {"softhsm": softhsm, "nss": nss, "p11-kit": p11kit, "opensc-piv": opensc}
+@contextlib.contextmanager
+def tpm2(folder: Path, pki: Pki, _shim: Path) -> Iterator[TokenModule]:
+    """tpm2-pkcs11 on a software TPM, with a resource manager on a bus of its own."""
+    port, bus = free_port(), folder / "bus"
+    (folder / "state").mkdir()
+    (folder / "store").mkdir()
+    address = f"unix:path={bus}"
+    tcti = "tabrmd:bus_type=session"
+    environment = {
+        "DBUS_SESSION_BUS_ADDRESS": address,
+        "TPM2TOOLS_TCTI": tcti,
+        "TPM2_PKCS11_TCTI": tcti,
+        "TPM2_PKCS11_STORE": str(folder / "store"),
+    }
+    chip = ("swtpm", "socket", "--tpm2", "--tpmstate", f"dir={folder / 'state'}", "--flags")
+    ports = ("--server", f"type=tcp,port={port}", "--ctrl", f"type=tcp,port={port + 1}")
+    manager = ("/usr/sbin/tpm2-abrmd", "--session", "--allow-root", f"--tcti=swtpm:host=127.0.0.1,port={port}")
+    with contextlib.ExitStack() as stack:
+        stack.enter_context(running("dbus-daemon", "--session", "--nofork", f"--address={address}"))
+        wait_for(bus.exists)
+        stack.enter_context(running(*chip, "not-need-init,startup-clear", *ports))
+        wait_for(lambda: _listens(port) and _listens(port + 1))
+        stack.enter_context(running(*manager, **environment))
+        found = TokenModule(str(_PKCS11 / "libtpm2_pkcs11.so"), "tpmtok", "12345678", environment, folder=folder)
+
+        def tool(*arguments: str) -> bool:
+            command = ["tpm2_ptool", *arguments, f"--path={folder / 'store'}"]
+            done = subprocess.run(command, env={**os.environ, **environment}, check=False, capture_output=True)
+            return done.returncode == 0
+
+        wait_for(lambda: tool("init"))  # the manager takes its name on the bus when it is ready
+        assert tool("addtoken", "--pid=1", f"--label={found.label}", "--sopin=87654321", f"--userpin={found.pin}")
+        found.make_keys(pki)
+        yield found
+
+
+ALL = {"softhsm": softhsm, "nss": nss, "p11-kit": p11kit, "opensc-piv": opensc, "tpm2": tpm2}
