@@ -5,16 +5,17 @@ from __future__ import annotations
 import json
 import subprocess
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 import test_pki
-from signsvc.errors import RequestError
+from signsvc.errors import DocumentError, RequestError
 from signsvc.services import Services
 from signsvc.settings import AppearanceSettings
-from signsvc.signing import SignParams, profiles
+from signsvc.signing import SignParams, fields, profiles
 from signsvc.signing.visible import Anchor, Beside, Visible
 from tests.support.installation import Installation
 from tests.unit.signing.appearance_pages import METADATA, document, hand, run, seal
@@ -63,6 +64,49 @@ def test_person_and_seal_leave_each_other_whole(rotate: int, shared: Services, p
     ]
     run("qpdf", "--check", path)
     assert "Số: 12/QĐ-SNV" in run("pdftotext", "-layout", path, "-").decode()
+
+
+@pytest.mark.parametrize("template", ["dong-dau", "so-ngay"])
+@pytest.mark.parametrize("lock", [{}, {"lock": {"action": "Exclude", "fields": ["so", "ngay", "CoQuan"]}}])
+def test_number_and_date_come_with_the_agency(
+    template: str, lock: dict[str, Any], shared: Services, place: Path
+) -> None:
+    path = place / "van-ban.pdf"
+    path.write_bytes(document())
+    wanted = [
+        {"name": "GiamDoc", "rect": [370, 180, 490, 250], **lock},
+        {"name": "CoQuan", "rect": [300, 170, 400, 270]},
+        {"name": "so", "kind": "text", "rect": [60, 735, 250, 755]},
+        {"name": "ngay", "kind": "text", "rect": [300, 735, 560, 755]},
+    ]
+    shared.signing.prepare_fields(path, path, fields=fields.parse(wanted))
+    person = Visible(template="ky-phe-duyet", image="hand.png")
+    sign(shared, path, "p12-person", SignParams(visible=person, field="GiamDoc"))
+    profile = replace(profiles.load("pades-b-b"), appearance=template)
+    wishes: dict[str, Any] = {"field": "CoQuan", "number": "12/QĐ-SNV", "date": "2026-02-03", "location": "Hà Nội"}
+    params = SignParams.from_json(wishes)
+    if template == "dong-dau":
+        params = replace(params, visible=Visible(picture=seal()))
+    before = path.read_bytes()
+    shared.signing.sign(path, path, profile=profile, signer=shared.keyring.get("agency"), params=params)
+    assert path.read_bytes().startswith(before)
+    found = shared.verifier.verify(path).signatures
+    assert [(s["field"], s["indication"], s["as_signed"]["indication"]) for s in found] == [
+        (name, "TOTAL-PASSED", "TOTAL-PASSED") for name in ("GiamDoc", "CoQuan")
+    ]
+    run("qpdf", "--check", path)
+    shown = run("pdftotext", "-layout", path, "-").decode()
+    assert (shown.count("12/QĐ-SNV"), shown.count("Hà Nội, ngày 03 tháng 02 năm 2026")) == (1, 1)
+    assert run("pdfsig", "-nocert", path).decode().count("Signature is Valid.") == 2
+
+
+def test_a_number_without_a_place_is_refused(shared: Services, place: Path) -> None:
+    path = place / "van-ban.pdf"
+    path.write_bytes(document())
+    for wishes in ({"number": "12"}, {"date": "2026-02-03"}):
+        with pytest.raises(DocumentError) as caught:
+            sign(shared, path, "agency", SignParams.from_json(wishes))
+        assert caught.value.data["reason"] == "no-such-field"
 
 
 def test_refused_before_the_key(shared: Services, place: Path) -> None:

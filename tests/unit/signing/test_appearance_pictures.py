@@ -24,7 +24,7 @@ COPIES = {
     "sao-y": ["Sao y", "SỞ NỘI VỤ"],
     "sao-luc": ["Sao lục", "SỞ NỘI VỤ"],
     "trich-sao": ["Trích sao", "SỞ NỘI VỤ"],
-    "ban-sao": ["BẢN SAO", "12/QĐ-SNV", "SỞ NỘI VỤ"],
+    "ban-sao": ["Bản sao 12/QĐ-SNV", "SỞ NỘI VỤ"],
 }
 TIME = "2026-02-03T16:05:09+07:00"
 
