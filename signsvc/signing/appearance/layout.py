@@ -30,7 +30,8 @@ class Fonts:
 class Stamp:
     """What one signature shows.  An `Appearance`.
 
-    `picture` holds PNG or JPEG octets; `flat` uses nothing that PDF/A-1 calls transparency; `unit` is the page's /UserUnit.
+    `picture` holds PNG or JPEG octets; `flat` uses nothing that PDF/A-1 calls transparency; `unit` is the page's
+    /UserUnit.
     """
 
     template: Template

@@ -197,7 +197,8 @@ def test_a_killed_worker_signs_nothing_twice(service: Service) -> None:
     while (found := service.call("GET", f"/v1/jobs/{identifier}").json)["state"] != "succeeded":
         assert time.monotonic() < deadline, found
         victims = [p for p, command in service.children().items() if command.rstrip().endswith("worker --tied")]
-        if len(killed) < 3 and found["counts"]["succeeded"] > 2 * len(killed) and not killed & set(victims):
+        enough = found["counts"]["succeeded"] > 2 * len(killed)
+        if victims and len(killed) < 3 and enough and not killed & set(victims):
             os.kill(victims[0], signal.SIGKILL)
             killed.add(victims[0])
         time.sleep(0.05)
