@@ -17,6 +17,8 @@ from signsvc.errors import ConfigError
 if TYPE_CHECKING:
     from signsvc.settings import Settings
 
+_TABLES_LOCK = 0x7369676E73766371  # "signsvcq"
+
 
 class JsonSerializer(Serializer):  # type: ignore[misc]
     """Messages as JSON: whoever can write to the queue can have a known task run, and nothing else."""
@@ -41,8 +43,17 @@ def make(settings: Settings) -> Huey:
         return Huey("signsvc", storage_class=SqliteStorage, filename=url.database, **common)
     if url.get_backend_name() == "postgresql":
         dsn = url.set(drivername="postgresql").render_as_string(hide_password=False)
-        return Huey("signsvc", storage_class=PostgresStorage, dsn=dsn, table_prefix="signsvc_queue", **common)
+        return _on_postgresql(dsn, common)
     raise ConfigError(reason="jobs.queue_url: a sqlite or postgresql URL")
+
+
+def _on_postgresql(dsn: str, common: dict[str, Any]) -> Huey:
+    """One process at a time makes the tables: of two that start at once the second would fail."""
+    import psycopg
+
+    with psycopg.connect(dsn) as connection:
+        connection.execute("SELECT pg_advisory_xact_lock(%s)", (_TABLES_LOCK,))
+        return Huey("signsvc", storage_class=PostgresStorage, dsn=dsn, table_prefix="signsvc_queue", **common)
 
 
 def _beside(settings: Settings) -> str:
