@@ -3,6 +3,7 @@
 from signsvc.types.certificate import Certificate
 from signsvc.types.evidence import EvidenceItem, EvidenceKind, Origin
 from signsvc.types.findings import Finding, Level
+from signsvc.types.originals import Original
 from signsvc.types.verdicts import (
     CertificateStatus,
     ChainEntry,
@@ -16,6 +17,7 @@ from signsvc.types.verdicts import (
 from signsvc.types.views import (
     CertificateRef,
     Change,
+    Covered,
     DocumentView,
     Grade,
     Scope,
@@ -32,6 +34,7 @@ __all__ = [
     "ChainEntry",
     "Change",
     "Check",
+    "Covered",
     "DocumentVerdict",
     "DocumentView",
     "EvidenceItem",
@@ -41,6 +44,7 @@ __all__ = [
     "Indication",
     "Level",
     "Origin",
+    "Original",
     "Scope",
     "SignatureValue",
     "SignatureVerdict",

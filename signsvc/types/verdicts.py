@@ -8,7 +8,7 @@ from enum import StrEnum
 
 from signsvc.types.certificate import Certificate
 from signsvc.types.findings import Finding
-from signsvc.types.views import Scope
+from signsvc.types.views import Covered, Scope
 
 
 class Indication(StrEnum):
@@ -125,6 +125,7 @@ class SignatureVerdict:
     claimed_roles: tuple[str, ...] = ()
     commitment_oids: tuple[str, ...] = ()
     counter_signatures: tuple[SignatureVerdict, ...] = ()
+    covered: tuple[Covered, ...] = ()  # outside PDF
 
 
 @dataclass(frozen=True, slots=True)

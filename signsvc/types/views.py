@@ -43,10 +43,29 @@ class Change:
 
 
 @dataclass(frozen=True, slots=True)
+class Covered:
+    """One thing that a signature covers in a document that is not a PDF.
+
+    `kind` is ``document`` (all of it but the signatures), ``element``, ``object`` (inside the signature), ``file`` (of
+    a container, or detached) or ``signature`` (another signature's value).  `name` is the file's name, or where the
+    element stands: ``/TDiep/DLieu/HDon/DLHDon``, local names from the root.  `size` counts the octets digested.
+    """
+
+    kind: str
+    name: str
+    matches: bool | None  # None: the octets are not at hand
+    digest_oid: str | None = None
+    size: int | None = None
+    uri: str | None = None  # of the reference, as written
+    media_type: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class Scope:
     """What octets a signature covers.
 
-    FULL: the whole file.  REVISION: the whole of an earlier revision.  PARTIAL: less than a revision, or unknown.
+    FULL: the whole file; in XML and containers all content but the signatures.  REVISION: the whole of an earlier
+    revision.  PARTIAL: less than that, or unknown; `SignatureView.covered` then says what, outside PDF.
     """
 
     type: str
@@ -160,6 +179,7 @@ class SignatureView:
     page: int | None = None
     rect: tuple[float, float, float, float] | None = None
     evidence: tuple[EvidenceItem, ...] = ()  # document-level evidence usable for it (DSS)
+    covered: tuple[Covered, ...] = ()  # outside PDF, in the order of the references
     findings: tuple[Finding, ...] = ()
 
 

@@ -77,7 +77,7 @@ def validate_signature(
         # Where the format is not understood no digest was computed, which does not mean that the data is missing.
         unread = any(f.level is Level.FAIL and f.block == "FC" for f in found)
         found += [f for f in core.findings if not (unread and f.code == "signed_data_missing")]
-    if view.scope.type == "PARTIAL" and not any(f.level is Level.FAIL and f.block == "FC" for f in found):
+    if view.scope.type == "PARTIAL" and not view.covered and not any(f.level is Level.FAIL and f.block == "FC" for f in found):
         found.append(Finding.of("coverage_unknown", subject=view.id))
     tokens = (*core.tokens, *covering) if core else covering
     level = _level(view.level, tokens)
@@ -114,6 +114,7 @@ def validate_signature(
         location=view.location,
         claimed_roles=signer.claimed_roles if signer else (),
         commitment_oids=signer.commitment_oids if signer else (),
+        covered=view.covered,
         counter_signatures=_counter_signatures(context, inventory, view, 0),
     )
 
