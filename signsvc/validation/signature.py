@@ -77,7 +77,8 @@ def validate_signature(
         # Where the format is not understood no digest was computed, which does not mean that the data is missing.
         unread = any(f.level is Level.FAIL and f.block == "FC" for f in found)
         found += [f for f in core.findings if not (unread and f.code == "signed_data_missing")]
-    if view.scope.type == "PARTIAL" and not view.covered and not any(f.level is Level.FAIL and f.block == "FC" for f in found):
+    unsaid = view.scope.type == "PARTIAL" and not view.covered
+    if unsaid and not any(f.level is Level.FAIL and f.block == "FC" for f in found):
         found.append(Finding.of("coverage_unknown", subject=view.id))
     tokens = (*core.tokens, *covering) if core else covering
     level = _level(view.level, tokens)
