@@ -5,7 +5,7 @@ from __future__ import annotations
 import base64
 import math
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from typing import Any
 
 from signsvc.errors import RequestError
@@ -60,6 +60,13 @@ class Visible:
     size: tuple[float, float] | None = None
     time_format: str = "iso"
     picture: bytes | None = None
+
+    def placed_by(self, place: Visible) -> Visible:
+        """This one, standing where `place` says if it says nowhere itself, and as large where it has no size."""
+        size = self.size or place.size
+        if self.page is None and self.rect is None and self.anchor is None and self.beside is None:
+            return replace(self, page=place.page, rect=place.rect, anchor=place.anchor, beside=place.beside, size=size)
+        return replace(self, size=size)
 
     def to_json(self) -> dict[str, Any]:
         """For a worker, see `from_json`."""

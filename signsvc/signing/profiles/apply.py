@@ -43,6 +43,8 @@ def settle(profile: Profile, params: SignParams) -> SignParams:
         changed["visible"] = _shown(profile)
     elif (profile.appearance_fixed and params.visible != _shown(profile)) or profile.shown == "never":
         raise RequestError("parameter_fixed", name="visible")
+    elif profile.visible and params.field is None and params.visible.template in (None, profile.appearance):
+        changed["visible"] = params.visible.placed_by(_place(profile))
     return replace(params, **changed)
 
 
@@ -154,8 +156,11 @@ def _certified(profile: Profile) -> int | None:
 
 def _shown(profile: Profile) -> Any:
     """The visible signature that the profile makes unasked."""
-    if profile.shown != "always":
-        return None
+    return _place(profile) if profile.shown == "always" else None
+
+
+def _place(profile: Profile) -> Any:
+    """Where the profile has visible signatures, and how large."""
     from signsvc.signing.model import TEMPLATES
     from signsvc.signing.visible import parse
 

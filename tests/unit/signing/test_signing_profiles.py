@@ -331,3 +331,21 @@ def test_claims_that_are_refused(data: dict[str, Any]) -> None:
     with pytest.raises(RequestError) as caught:
         SignParams.from_json(data)
     assert caught.value.code == "invalid_request"
+
+
+def test_what_is_asked_for_without_a_place_stands_where_the_profile_says(tmp_path: Path) -> None:
+    text = WHOLE + '[appearance]\ntemplate = "simple"\npage = -1\nanchor = "GIÁM ĐỐC"\nsize = [60, 20]\n'
+    (tmp_path / "here.toml").write_text(text.replace('id = "a"', 'id = "here"'), "utf-8")
+    profile = profiles.load("here", (tmp_path,))
+
+    def settled(**visible: Any) -> Any:
+        return apply.settle(profile, SignParams.from_json({"visible": visible})).visible
+
+    assert apply.settle(profile, SignParams()).visible is None
+    found = settled(time_format="vgca")
+    assert (found.page, found.anchor.text, found.size, found.time_format) == (-1, "GIÁM ĐỐC", (60, 20), "vgca")
+    own = settled(rect=[0, 0, 100, 100])
+    assert (own.page, own.anchor, own.rect, own.size) == (None, None, (0, 0, 100, 100), (60, 20))
+    assert settled(template="so-ngay").anchor is None  # another template has its own place
+    in_field = apply.settle(profile, SignParams.from_json({"visible": {"field": "Ky"}}))
+    assert (in_field.field, in_field.visible) == ("Ky", SignParams.from_json({"visible": {}}).visible)
