@@ -3,6 +3,7 @@
 from signsvc.types.certificate import Certificate
 from signsvc.types.evidence import EvidenceItem, EvidenceKind, Origin
 from signsvc.types.findings import Finding, Level
+from signsvc.types.forms import Form, FormDocument, FormSigner
 from signsvc.types.originals import Original
 from signsvc.types.verdicts import (
     CertificateStatus,
@@ -40,6 +41,9 @@ __all__ = [
     "EvidenceItem",
     "EvidenceKind",
     "Finding",
+    "Form",
+    "FormDocument",
+    "FormSigner",
     "Grade",
     "Indication",
     "Level",

@@ -13,6 +13,7 @@ from enum import StrEnum
 from signsvc.types.certificate import Certificate
 from signsvc.types.evidence import EvidenceItem
 from signsvc.types.findings import Finding
+from signsvc.types.forms import Form
 
 
 class Grade(StrEnum):
@@ -180,6 +181,7 @@ class SignatureView:
     rect: tuple[float, float, float, float] | None = None
     evidence: tuple[EvidenceItem, ...] = ()  # document-level evidence usable for it (DSS)
     covered: tuple[Covered, ...] = ()  # outside PDF, in the order of the references
+    tax_code: str | None = None  # that the signer has to have, as the form of the document says
     findings: tuple[Finding, ...] = ()
 
 
@@ -199,3 +201,4 @@ class DocumentView:
     pdf_version: str | None = None
     pdfa: str | None = None  # claimed conformance such as "3b"
     empty_fields: tuple[str, ...] = field(default=())
+    form: Form | None = None  # the known form of an XML document

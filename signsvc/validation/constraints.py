@@ -85,3 +85,15 @@ def check_timestamp_demand(policy: Policy, proven: bool, present: bool) -> Itera
         yield Finding.of("timestamp_absent")
     if not proven and policy.timestamp == "required":
         yield Finding.of("timestamp_demanded")
+
+
+def check_tax_code(certificate: Certificate | None, wanted: str | None, subject: str) -> Iterator[Finding]:
+    """Whether the signer has the tax code that the document names (Decree 123/2020 art. 10: the seller signs)."""
+    if wanted is None or certificate is None:
+        return
+    values = (*certificate.subject_values("UID"), *certificate.subject_values("serialNumber"))
+    codes = [value[4:].strip() for value in values if value.upper().startswith("MST:")]
+    if not codes:
+        yield Finding.of("signer_tax_code_unknown", subject=subject, wanted=wanted)
+    elif wanted.replace("-", "") not in {code.replace("-", "") for code in codes}:
+        yield Finding.of("signer_tax_code_differs", subject=subject, found=codes[0][:40], wanted=wanted)

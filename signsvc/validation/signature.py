@@ -29,6 +29,7 @@ from signsvc.validation.constraints import (
     check_level,
     check_purpose,
     check_signature_policy,
+    check_tax_code,
     check_timestamp_demand,
 )
 from signsvc.validation.context import Context
@@ -77,6 +78,7 @@ def validate_signature(
         # Where the format is not understood no digest was computed, which does not mean that the data is missing.
         unread = any(f.level is Level.FAIL and f.block == "FC" for f in found)
         found += [f for f in core.findings if not (unread and f.code == "signed_data_missing")]
+    found += check_tax_code(core.result.certificate if core else None, view.tax_code, view.id)
     unsaid = view.scope.type == "PARTIAL" and not view.covered
     if unsaid and not any(f.level is Level.FAIL and f.block == "FC" for f in found):
         found.append(Finding.of("coverage_unknown", subject=view.id))
