@@ -1,0 +1,77 @@
+"""A parsed XML document: its elements by Id, its signatures."""
+
+from __future__ import annotations
+
+import functools
+import mmap
+from typing import Any
+
+from signsvc.errors import DocumentError
+from signsvc.formats.xmlsig import parse as parsing
+from signsvc.formats.xmlsig.names import XML, ds
+from signsvc.formats.xmlsig.parse import LIMITS, Limits
+
+# Every spelling under which some reader takes an attribute for an Id.
+_IDS = ("Id", "ID", "id", f"{{{XML}}}id")
+_HOLDERS = "//*[@Id or @ID or @id or @xml:id]"
+_UNSIGNED = frozenset(("UnsignedProperties", "UnsignedSignatureProperties"))
+
+
+class Document:
+    """An XML document in memory.  Not for several threads: canonicalising marks the tree for a moment."""
+
+    def __init__(self, tree: Any, data: bytes | mmap.mmap, limits: Limits = LIMITS) -> None:
+        self.tree = tree
+        self.root: Any = tree.getroot()
+        self.data = data
+        self.limits = limits
+        self.left = limits.digested * (len(data) + 1_000_000)  # octets that references may still digest
+
+    @functools.cached_property
+    def ids(self) -> dict[str, list[Any]]:
+        """Elements by the value of an Id attribute, in every spelling; empty values name nothing."""
+        found: dict[str, list[Any]] = {}
+        for element in self.root.xpath(_HOLDERS):
+            for value in {element.get(name) for name in _IDS} - {None, ""}:
+                found.setdefault(value, []).append(element)
+        return found
+
+    @functools.cached_property
+    def signatures(self) -> tuple[Any, ...]:
+        """The ds:Signature elements in document order, without those among another's unsigned properties.
+
+        Raises `DocumentError` (``document_too_complex``) for more than the limit.
+        """
+        every = list(self.root.iter(ds("Signature")))
+        if len(every) > self.limits.signatures:
+            raise DocumentError("document_too_complex", limit="signatures")
+        return tuple(element for element in every if not _countersigns(element))
+
+    def path(self, element: Any) -> str:
+        """Where an element stands: local names from the root, such as ``/a/b/c``."""
+        names = [local(element), *(local(above) for above in element.iterancestors())]
+        return "/" + "/".join(reversed(names))
+
+
+def parse(data: bytes | mmap.mmap, limits: Limits = LIMITS) -> Document:
+    """The document in `data`; see `parse.tree` for what is raised."""
+    return Document(parsing.tree(data, limits), data, limits)
+
+
+def local(element: Any) -> str:
+    """The local name of an element; empty for comments and instructions."""
+    tag = element.tag
+    return tag.rpartition("}")[2] if isinstance(tag, str) else ""
+
+
+def _countersigns(element: Any) -> bool:
+    inside = False
+    for above in element.iterancestors():
+        if local(above) in _UNSIGNED:
+            inside = True
+        elif inside and above.tag == ds("Signature"):
+            return True
+    return False
+
+
+__all__ = ["Document", "local", "parse"]
