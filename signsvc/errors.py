@@ -57,7 +57,7 @@ def _rebuild(kind: type[SignsvcError], code: str, data: dict[str, object]) -> Si
 def _worded(data: dict[str, object], lang: str) -> dict[str, object]:
     """`data` with short words of ours (limits, tries left) replaced by what people read."""
     found = dict(data)
-    for key, prefix in (("limit", "limit"), ("tries_left", "tries"), ("holder", "holder")):
+    for key, prefix in (("limit", "limit"), ("tries_left", "tries"), ("holder", "holder"), ("reason", "container")):
         label = f"{prefix}_{data.get(key)}".replace(" ", "_")
         if label in catalogue():
             found[key] = text(label, lang)
@@ -180,8 +180,17 @@ PROBLEMS: dict[str, ProblemSpec] = {
     "unsupported_format": ProblemSpec(415, csc="invalid_request"),
     "wrong_content_type": ProblemSpec(415, csc="invalid_request"),
     "invalid_request": ProblemSpec(422, csc="invalid_request"),
+    "xml_element_not_found": ProblemSpec(422, csc="invalid_request"),
+    "signature_not_extendable": ProblemSpec(409),
     "empty_document": ProblemSpec(422, csc="invalid_request"),
     "document_unreadable": ProblemSpec(422, csc="invalid_request"),
+    "container_malformed": ProblemSpec(422, csc="invalid_request"),
+    "container_ambiguous": ProblemSpec(422, csc="invalid_request"),
+    "container_encrypted": ProblemSpec(422, csc="invalid_request"),
+    "container_method": ProblemSpec(422, csc="invalid_request"),
+    "container_name_unsafe": ProblemSpec(422, csc="invalid_request"),
+    "container_not_asic": ProblemSpec(422, csc="invalid_request"),
+    "container_not_extendable": ProblemSpec(409, csc="invalid_request"),
     "encrypted_document": ProblemSpec(422, csc="invalid_request"),
     "xml_malformed": ProblemSpec(422, csc="invalid_request"),
     "xml_doctype": ProblemSpec(422, csc="invalid_request"),
@@ -222,6 +231,9 @@ PROBLEMS: dict[str, ProblemSpec] = {
     "pdfa_transparency": ProblemSpec(409),
     "parameter_fixed": ProblemSpec(422, csc="invalid_request"),
     "parameter_missing": ProblemSpec(422, csc="invalid_request"),
+    "original_missing": ProblemSpec(422, csc="invalid_request"),
+    "original_differs": ProblemSpec(422, csc="invalid_request"),
+    "archive_timestamp_too_old": ProblemSpec(409, csc="invalid_request"),
 }
 
 __all__ = [

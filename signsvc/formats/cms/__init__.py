@@ -8,6 +8,6 @@ a signer.  BER is read too, on this layer alone, with a finding; digests and sig
 from signsvc.formats.cms.ess import signing_certificate
 from signsvc.formats.cms.signed_data import read
 from signsvc.formats.cms.timestamps import read_timestamp
-from signsvc.formats.cms.view import CmsView, Digest
+from signsvc.formats.cms.view import AbsentDigestError, CmsView, Digest
 
-__all__ = ["CmsView", "Digest", "read", "read_timestamp", "signing_certificate"]
+__all__ = ["AbsentDigestError", "CmsView", "Digest", "read", "read_timestamp", "signing_certificate"]

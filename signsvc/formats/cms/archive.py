@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from signsvc.algorithms import new_hash
@@ -9,7 +10,7 @@ from signsvc.asn1 import der, encode
 from signsvc.asn1.der import DerError, Tlv
 from signsvc.formats.cms import attributes
 from signsvc.formats.cms.view import MAX_ATTRIBUTE_VALUES, MAX_ATTRIBUTES, MAX_ELEMENTS, Digest, Reading
-from signsvc.types import EvidenceKind, TimestampView
+from signsvc.types import EvidenceKind, SignerView, TimestampView
 from signsvc.types.evidence import object_id
 
 KINDS = frozenset((attributes.ARCHIVE_TIMESTAMP_V1, attributes.ARCHIVE_TIMESTAMP_V2, attributes.ARCHIVE_TIMESTAMP_V3))
@@ -28,10 +29,11 @@ class Base:
     digest: Digest | None  # of the signed content
     certificates: Tlv | None  # SignedData.certificates
     revocations: Tlv | None  # SignedData.crls
+    source: Callable[[int, int], bytes]  # original octets of an element
 
     def elements(self, parent: Tlv | None) -> list[bytes]:
         """The encoded elements of one of the two sets."""
-        return [t.full(self.buf) for t in der.children(self.buf, parent)] if parent is not None else []
+        return [self.source(t.start, t.end) for t in der.children(self.buf, parent)] if parent is not None else []
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,11 +55,13 @@ def judge(
     fields: bytes,
     items: list[tuple[bytes, list[bytes]]],
     reading: Reading,
-    earlier: tuple[TimestampView, ...],
+    first: Sequence[str],
+    held: Mapping[bytes, Sequence[str]],
 ) -> TimestampView:
     """The archive timestamp with `imprint_matches` and `proves` filled in.
 
-    `fields` are version to signature of the SignerInfo as they stand; `items` the unsigned attributes (type, values).
+    `fields` are version to signature of the SignerInfo as they stand; `items` the unsigned attributes (type, values);
+    `first` ids of what stands in the signed attributes, `held` ids of what stands in a value of the unsigned ones.
     Older kinds than version 3, and tokens without an index, are left uncomputed with a finding.
     """
     noted = list(stamp.findings)
@@ -75,7 +79,7 @@ def judge(
         made = new_hash(stamp.imprint_oid)
         made.update(base.content_type.full(base.buf) + base.digest(stamp.imprint_oid) + fields + index.encoded)
         matches = made.digest() == stamp.imprint
-        proves, complete = _covered(index, base, items, earlier)
+        proves, complete = _covered(index, base, items, held)
     except (ValueError, IndexError):
         noted.append(replace(reading.note("timestamp_archive_not_computed"), subject=stamp.id))
         return replace(stamp, imprint_matches=None, proves=(), findings=tuple(noted))
@@ -84,13 +88,13 @@ def judge(
     return replace(
         stamp,
         imprint_matches=matches,
-        proves=(f"signature:{reading.subject}", *proves),
+        proves=tuple(dict.fromkeys((f"signature:{reading.subject}", *first, *proves))),
         findings=tuple(noted),
     )
 
 
 def _covered(
-    index: Index, base: Base, items: list[tuple[bytes, list[bytes]]], earlier: tuple[TimestampView, ...]
+    index: Index, base: Base, items: list[tuple[bytes, list[bytes]]], held: Mapping[bytes, Sequence[str]]
 ) -> tuple[list[str], bool]:
     """Ids of what the index lists, and whether every entry was found.  Raises `ValueError` for an unknown digest."""
 
@@ -108,18 +112,16 @@ def _covered(
             if digest in listed[place]:
                 left[place].discard(digest)
                 proves.append(_value_id(kind, value))
-    tokens = {t.token: t.id for t in earlier}
     for oid, values in items:
         whole = der_attribute(oid, values)
         if index.kind == _INDEX_V1 and (digest := hashed(whole)) in index.attributes:
             left[2].discard(digest)
-            proves += [f"timestamp:{tokens[v]}" for v in values if v in tokens]
+            proves += [name for value in values for name in held.get(value, ())]
         elif index.kind == _INDEX_V3:
             for value in values:
                 if (digest := hashed(oid + value)) in index.attributes:
                     left[2].discard(digest)
-                    if value in tokens:
-                        proves.append(f"timestamp:{tokens[value]}")
+                    proves += held.get(value, ())
     return proves, not any(left)
 
 
@@ -130,14 +132,35 @@ def _value_id(kind: EvidenceKind, value: bytes) -> str:
     return object_id(kind, value)
 
 
-def attribute_values(buf: bytes, element: Tlv) -> list[tuple[bytes, list[bytes]]]:
+def inside(stamp: TimestampView) -> list[str]:
+    """Ids of a token and of what is in it."""
+    return [f"timestamp:{stamp.id}", *(item.id for item in stamp.evidence), *_of_signer(stamp.signer)]
+
+
+def of_counters(subject: str, counters: Sequence[SignerView], start: int) -> list[str]:
+    """Ids of the counter-signatures of `subject` from place `start` on, and of what is in them."""
+    found: list[str] = []
+    for number, signer in enumerate(counters[start:], start + 1):
+        name = f"{subject}-counter{number}"
+        found += [f"signature:{name}", *_of_signer(signer), *of_counters(name, signer.counter_signatures, 0)]
+    return found
+
+
+def _of_signer(signer: SignerView | None) -> list[str]:
+    if signer is None:
+        return []
+    own = [name for stamp in signer.timestamps for name in inside(stamp)]
+    return [*(f"certificate:{c.sha256.hex()}" for c in signer.certificates), *own]
+
+
+def attribute_values(buf: bytes, element: Tlv, source: Callable[[int, int], bytes]) -> list[tuple[bytes, list[bytes]]]:
     """(type, values) of every unsigned attribute that can be read, encoded."""
     found: list[tuple[bytes, list[bytes]]] = []
     for item in der.children(buf, element, limit=MAX_ATTRIBUTES):
         try:
             kind, holder = der.children(buf, item, limit=2)
             values = der.children(buf, holder, limit=MAX_ATTRIBUTE_VALUES)
-            found.append((kind.full(buf), [v.full(buf) for v in values]))
+            found.append((kind.full(buf), [source(v.start, v.end) for v in values]))
         except (ValueError, IndexError):
             continue
     return found

@@ -27,6 +27,8 @@ def read(
     origin: Origin = Origin.CMS,
     nested: bool = True,
     elements: int = ber.MAX_ELEMENTS,
+    limit: int = MAX_OCTETS,
+    subjects: Callable[[int], str] | None = None,
 ) -> CmsView:
     """Read a CMS SignedData, which zero octets may follow (the padding of a PDF `/Contents`).
 
@@ -34,16 +36,17 @@ def read(
     stands inside, or is not at hand.  Where content stands inside although `digest` is given, `digest_matches` is true
     only if that content is the covered octets or their SHA-1 digest (`adbe.pkcs7.sha1`).  Never raises for bad input:
     whatever is wrong is a finding about `subject`.  `nested` says whether timestamps inside are read too;
-    `elements` bounds what is read leniently.
+    `elements` bounds what is read leniently, `limit` the octets.  `subjects` names each SignerInfo by its place
+    (from 1) where several are expected; without it all are `subject`.
     """
     contents = bytes(contents)
-    if len(contents) > MAX_OCTETS:
+    if len(contents) > limit:
         return CmsView(findings=(Reading(subject, origin, _nothing).note("cms_unreadable", reason="too large"),))
 
     def attempt(buf: bytes, source: Callable[[int, int], bytes], lenient: bool = False) -> tuple[CmsView, bool]:
         reading = Reading(subject, origin, source, nested=nested, lenient=lenient)
         try:
-            view = _content_info(buf, reading, digest)
+            view = _content_info(buf, reading, digest, subjects)
         except (DerError, IndexError) as error:
             reason = str(error) if isinstance(error, DerError) else "element missing"
             return CmsView(findings=(reading.note("cms_unreadable", reason=reason),)), True
@@ -71,7 +74,9 @@ def _nothing(start: int, end: int) -> bytes:  # noqa: ARG001 - no element is rea
     return b""
 
 
-def _content_info(buf: bytes, reading: Reading, digest: Digest | None) -> CmsView:
+def _content_info(
+    buf: bytes, reading: Reading, digest: Digest | None, subjects: Callable[[int], str] | None
+) -> CmsView:
     outer = der.read(buf, 0, tag=der.SEQUENCE)
     parts = der.children(buf, outer, limit=2)
     if len(parts) != 2 or parts[1].tag != 0xA0:
@@ -106,9 +111,9 @@ def _content_info(buf: bytes, reading: Reading, digest: Digest | None) -> CmsVie
             bound, through = _bound(encapsulated, digest)
             code = "cms_content_encapsulated" if encapsulated else "cms_content_empty"
             reading.findings.append(reading.note(code))
-    base = archive.Base(buf, type_element, source, certificates, revocations)
+    base = archive.Base(buf, type_element, source, certificates, revocations, reading.source)
     content = Content(source, type_oid, encapsulated, bound, through, listed, base)
-    signers = _signers(buf, fields[-1], reading, content)
+    signers = _signers(buf, fields[-1], reading, content, subjects)
     return CmsView(
         signers=tuple(signers),
         content_type_oid=type_oid,
@@ -173,8 +178,11 @@ def _bound(encapsulated: bytes, digest: Digest) -> tuple[bool, str | None]:
         return False, None
 
 
-def _signers(buf: bytes, element: Tlv, reading: Reading, content: Content) -> list[SignerView]:
+def _signers(
+    buf: bytes, element: Tlv, reading: Reading, content: Content, subjects: Callable[[int], str] | None
+) -> list[SignerView]:
     found: list[SignerView] = []
+    whole = reading.subject
     items = der.children(buf, element, limit=MAX_ELEMENTS)
     if not items:
         reading.findings.append(reading.note("cms_signer_missing"))
@@ -183,8 +191,12 @@ def _signers(buf: bytes, element: Tlv, reading: Reading, content: Content) -> li
             reading.findings.append(reading.note("cms_too_many", what="signers", limit=MAX_SIGNERS))
             break
         try:
+            if subjects is not None:
+                reading.subject = subjects(len(found) + 1)
             found.append(signer_info(buf, item, reading, content))
         except (DerError, IndexError):
             reading.malformed = True
             reading.findings.append(reading.note("cms_signer_malformed"))
+        finally:
+            reading.subject = whole
     return found

@@ -19,7 +19,15 @@ from signsvc.asn1 import der
 from signsvc.asn1.der import DerError, Tlv
 from signsvc.formats.cms import archive, attributes, evidence
 from signsvc.formats.cms.attributes import SignedAttributes, algorithm, attribute, label
-from signsvc.formats.cms.view import MAX_ATTRIBUTES, MAX_COUNTER_DEPTH, MAX_SIGNERS, MAX_TIMESTAMPS, Digest, Reading
+from signsvc.formats.cms.view import (
+    MAX_ATTRIBUTES,
+    MAX_COUNTER_DEPTH,
+    MAX_SIGNERS,
+    MAX_TIMESTAMPS,
+    AbsentDigestError,
+    Digest,
+    Reading,
+)
 from signsvc.types import Finding, SignatureValue, SignerView, TimestampView
 
 if TYPE_CHECKING:
@@ -58,12 +66,16 @@ class Content:
 
 
 def hash_of(octets: bytes) -> Digest:
-    """A `Digest` over these octets."""
+    """A `Digest` over these octets; each is computed once."""
+    known: dict[str, bytes] = {}
 
     def digest(oid: str) -> bytes:
-        made = new_hash(oid)
-        made.update(octets)
-        return bytes(made.digest())
+        found = known.get(oid)
+        if found is None:
+            made = new_hash(oid)
+            made.update(octets)
+            found = known[oid] = bytes(made.digest())
+        return found
 
     return digest
 
@@ -117,6 +129,8 @@ def signer_info(buf: bytes, element: Tlv, reading: Reading, content: Content, de
     if content.digest is not None:
         try:
             digest = content.digest(digest_oid)
+        except AbsentDigestError:
+            findings.append(reading.note("cms_digest_absent", oid=digest_oid))
         except ValueError:
             findings.append(reading.note("cms_digest_unknown", oid=digest_oid))
             matches = False
@@ -144,7 +158,7 @@ def signer_info(buf: bytes, element: Tlv, reading: Reading, content: Content, de
     if signed is not None:
         stamps += _timestamps(signed.content_timestamps, "content", reading, content.digest, (), findings)
     if len(rest) == 3:
-        fields = b"".join(buf[p.start : p.end] for p in parts[: at + 2])
+        fields = b"".join(reading.source(p.start, p.end) for p in parts[: at + 2])
         unsigned = _unsigned(buf, rest[2], reading, content, value, fields, depth, stamps, counters, findings)
     return SignerView(
         value=SignatureValue(
@@ -272,6 +286,7 @@ def _unsigned(
     """
     proves = (f"signature:{reading.subject}",)
     archives: list[tuple[str, Tlv]] = []
+    held: dict[bytes, list[str]] = {}  # ids of what stands in an attribute value
     types: list[str] = []
     for item in der.children(buf, element, limit=MAX_ATTRIBUTES):
         oid = "?"
@@ -280,15 +295,24 @@ def _unsigned(
             types.append(oid)
             if oid == attributes.SIGNATURE_TIMESTAMP:
                 if reading.nested:
-                    stamps += _timestamps(values, "signature", reading, hash_of(value), proves, findings)
+                    made = _timestamps(values, "signature", reading, hash_of(value), proves, findings)
+                    stamps += made
+                    held.update((stamp.token, archive.inside(stamp)) for stamp in made)
             elif oid == attributes.COUNTER_SIGNATURE:
-                _counter(buf, values, reading, value, depth, counters, findings)
-            elif oid == attributes.CERTIFICATE_VALUES:
                 for one in values:
-                    evidence.certificate_set(buf, one, reading)
-            elif oid in (attributes.REVOCATION_VALUES, attributes.REVOCATION_ARCHIVAL):
+                    before = len(counters)
+                    _counter(buf, [one], reading, value, depth, counters, findings)
+                    names = archive.of_counters(reading.subject, counters, before)
+                    held[reading.source(one.start, one.end)] = names
+            elif oid in (attributes.CERTIFICATE_VALUES, attributes.REVOCATION_VALUES, attributes.REVOCATION_ARCHIVAL):
                 for one in values:
-                    evidence.revocation_values(buf, one, reading)
+                    before = len(reading.evidence)
+                    if oid == attributes.CERTIFICATE_VALUES:
+                        evidence.certificate_set(buf, one, reading)
+                    else:
+                        evidence.revocation_values(buf, one, reading)
+                    new = [item.id for item in list(reading.evidence.values())[before:]]
+                    held[reading.source(one.start, one.end)] = new
             elif oid in archive.KINDS:
                 if reading.nested:
                     archives += [(oid, one) for one in values]
@@ -299,10 +323,14 @@ def _unsigned(
         except (DerError, IndexError):
             reading.malformed = True
             findings.append(reading.note("cms_unsigned_attribute_malformed", attribute=label(oid)))
-    items = archive.attribute_values(buf, element) if archives else []
-    for oid, one in archives:
-        made = _timestamps([one], "archive", reading, None, (), findings)
-        stamps += [archive.judge(t, oid, content.archive, fields, items, reading, tuple(stamps)) for t in made]
+    items = archive.attribute_values(buf, element, reading.source) if archives else []
+    first = [name for stamp in stamps if stamp.kind == "content" for name in archive.inside(stamp)]
+    read_ones = [
+        (oid, stamp) for oid, one in archives for stamp in _timestamps([one], "archive", reading, None, (), findings)
+    ]
+    # A set has no order: which archive timestamp covers which one is said by their indexes alone.
+    held.update((stamp.token, archive.inside(stamp)) for _, stamp in read_ones)
+    stamps += [archive.judge(t, oid, content.archive, fields, items, reading, first, held) for oid, t in read_ones]
     return types
 
 

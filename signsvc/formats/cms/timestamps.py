@@ -10,7 +10,7 @@ from signsvc.asn1 import ber, der
 from signsvc.asn1.der import DerError, Tlv
 from signsvc.formats.cms.attributes import algorithm
 from signsvc.formats.cms.signed_data import read
-from signsvc.formats.cms.view import Digest
+from signsvc.formats.cms.view import AbsentDigestError, Digest
 from signsvc.types import Finding, Origin, Scope, TimestampView
 
 _MAX_INSIDE = 20_000
@@ -91,6 +91,8 @@ def read_timestamp(
     elif digest is not None:
         try:
             matches = digest(info.imprint_oid) == info.imprint
+        except AbsentDigestError:
+            matches = None
         except ValueError:
             noted("timestamp_imprint_malformed", oid=info.imprint_oid)
             matches = False

@@ -7,7 +7,8 @@ from dataclasses import dataclass, field
 
 from signsvc.types import Certificate, EvidenceItem, Finding, Origin, SignerView
 
-# Digest of the covered octets by digest OID; ValueError for a digest that is not known.
+# Digest of the covered octets by digest OID; ValueError for a digest that is not known, AbsentDigestError for one that
+# is known but not at hand.
 Digest = Callable[[str], bytes]
 
 MAX_OCTETS = 32 * 1024 * 1024
@@ -20,6 +21,10 @@ MAX_REVOCATION_VALUES = 400
 MAX_TIMESTAMPS = 50
 MAX_ARCHIVE_TIMESTAMPS = 10  # computed ones: each hashes all certificates and lists again
 MAX_COUNTER_DEPTH = 3
+
+
+class AbsentDigestError(ValueError):
+    """The content is not at hand, and of its digests not this one."""
 
 
 @dataclass(frozen=True, slots=True)

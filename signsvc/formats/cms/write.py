@@ -99,9 +99,9 @@ def signature_identifier(algorithm: SignatureAlgorithm) -> bytes:
     raise ValueError("no algorithm identifier for this signature algorithm")
 
 
-def signed_attributes(plan: CmsPlan, document_digest: bytes) -> bytes:
+def signed_attributes(plan: CmsPlan, document_digest: bytes, content_type: str | None = _DATA) -> bytes:
     """The DER ``SET OF Attribute`` that is signed: content type, message digest, signing-certificate-v2, and those of
-    the plan.
+    the plan.  A counter-signature has no `content_type` (RFC 5652 §11.4).
 
     The time of signing stands in the signature dictionary of a PAdES signature, not here (EN 319 142-1 §6.3 note on
     /M).
@@ -111,7 +111,7 @@ def signed_attributes(plan: CmsPlan, document_digest: bytes) -> bytes:
     return _set_of(
         _SET,
         (
-            _attribute(_CONTENT_TYPE, encode_oid(_DATA)),
+            *(() if content_type is None else (_attribute(_CONTENT_TYPE, encode_oid(content_type)),)),
             _attribute(_MESSAGE_DIGEST, encode(_OCTETS, document_digest)),
             _attribute(_SIGNING_CERTIFICATE_V2, encode(_SEQUENCE, encode(_SEQUENCE, reference))),
             *plan.attributes,
@@ -126,17 +126,24 @@ def to_be_signed(plan: CmsPlan, attributes: bytes) -> bytes:
     return hashlib.new(plan.digest_name, attributes).digest()
 
 
+def signer_fields(plan: CmsPlan, attributes: bytes) -> bytes:
+    """What stands in a SignerInfo before the signature value: version to signatureAlgorithm (RFC 5652 §5.3)."""
+    certificate = plan.certificate
+    return b"".join(
+        (
+            encode_integer(1),
+            encode(_SEQUENCE, certificate.issuer_der, encode_integer(certificate.serial_number)),
+            digest_identifier(plan.digest_name),
+            b"\xa0" + attributes[1:],
+            signature_identifier(plan.algorithm),
+        )
+    )
+
+
 def signed_data(plan: CmsPlan, attributes: bytes, value: bytes, timestamps: Sequence[bytes] = ()) -> bytes:
     """ContentInfo with a detached SignedData of one SignerInfo; `timestamps` are signature timestamp tokens (DER)."""
     certificate = plan.certificate
-    signer = [
-        encode_integer(1),
-        encode(_SEQUENCE, certificate.issuer_der, encode_integer(certificate.serial_number)),
-        digest_identifier(plan.digest_name),
-        b"\xa0" + attributes[1:],
-        signature_identifier(plan.algorithm),
-        encode(_OCTETS, value),
-    ]
+    signer = [signer_fields(plan, attributes), encode(_OCTETS, value)]
     if timestamps:
         signer.append(_set_of(0xA1, [_attribute(_SIGNATURE_TIMESTAMP, token) for token in timestamps]))
     embedded = dict.fromkeys(one.der for one in (certificate, *plan.chain))
