@@ -98,7 +98,7 @@ def prepare_counter(existing: bytes, number: int, plan: CmsPlan, spec: CadesSpec
     outline = parse(decode(existing))
     refuse_old_archive(outline)
     if not 1 <= number <= len(outline.signers):
-        raise RequestError("invalid_request", reason=f"there is no signature {number}")
+        raise RequestError("invalid_request", reason="there is no signature of this name")
     above = Original(signature_id(number), outline.signers[number - 1].value)
     digest = above.digest(_digest_oid(plan))
     if digest is None:
