@@ -33,6 +33,8 @@ def render(report: dict[str, Any], path: str, lang: str = "vi") -> str:
             lines.append(f"    {words['org']}: {signature['organization']}")
         if roles := signature.get("claimed_roles"):
             lines.append(f"    {words['roles']}: {'; '.join(roles)}")
+        if covered := signature.get("covered"):
+            lines.append(f"    {words['covers']}: {_names(covered, signature['scope']['type'], lang)}")
         if commitments := signature.get("commitments"):
             said = (entry["text_vi" if lang == "vi" else "text"] for entry in commitments)
             lines.append(f"    {words['commitments']}: {'; '.join(said)}")
@@ -54,6 +56,7 @@ def render(report: dict[str, Any], path: str, lang: str = "vi") -> str:
         if stamp["indication"] != "TOTAL-PASSED":
             lines.append(f"    {_verdict(stamp, lang, short=True)}")
         lines += _notes(stamp["messages"], lang, "    ")
+    lines += _form(report.get("form"), lang)
     lines += _notes(report["messages"], lang, "  ")
     if "acceptance" in report:
         decision = report["acceptance"]
@@ -81,6 +84,26 @@ def _verdict(part: dict[str, Any], lang: str, *, short: bool = False) -> str:
     if not short:
         word = f"{message('conclusion_' + indication.lower().replace('-', '_'), lang)} ({word})"
     return click.style(word, fg=_COLOURS[indication])
+
+
+def _names(covered: list[dict[str, Any]], scope: str, lang: str) -> str:
+    """What is covered, a few of it; what was altered or is missing with a mark."""
+    shown = [{True: "", False: "✗ ", None: "? "}[one["matches"]] + str(one["name"]) for one in covered[:5]]
+    more = f" … ({len(covered)})" if len(covered) > len(shown) else ""
+    whole = message("report_covers_all", lang) + ": " if scope == "FULL" else ""
+    return whole + "; ".join(shown) + more
+
+
+def _form(form: dict[str, Any] | None, lang: str) -> list[str]:
+    if form is None:
+        return []
+    key = "title_vi" if lang == "vi" else "title"
+    lines = []
+    for document in form["documents"][:5]:
+        facts = "; ".join(f"{message('fact_' + name, lang)}: {said}" for name, said in document["facts"].items())
+        lines.append(f"  {form[key]} {document['path']}" + (f": {facts}" if facts else ""))
+        lines += [f"    {signer[key]}: {signer['signature'] or '–'}" for signer in document["signers"]]
+    return lines
 
 
 def _notes(messages: list[dict[str, Any]], lang: str, indent: str) -> list[str]:

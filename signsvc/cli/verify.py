@@ -24,6 +24,7 @@ from signsvc.errors import DocumentError, RequestError, SignsvcError
 if TYPE_CHECKING:
     from signsvc.reports.acceptance import Rule
     from signsvc.trust.fetching import Fetch
+    from signsvc.verification.model import OriginalFile
 
 _CODES = {
     "TOTAL-PASSED": EXIT_PASSED,
@@ -67,7 +68,20 @@ _INPUT = click.Path(exists=True, dir_okay=False, path_type=Path)
     "originals",
     multiple=True,
     type=_INPUT,
-    help="Signed content of a detached signature.  PDF signatures are not detached: the report says it is not used.",
+    help="Signed content of a detached signature; may be given several times.",
+)
+@click.option(
+    "--digest",
+    "digests",
+    multiple=True,
+    metavar="ALG:HEX[:NAME]",
+    help="Digest of signed content in place of the content, such as sha256:…; may be given several times.",
+)
+@click.option(
+    "--must-cover",
+    multiple=True,
+    metavar="PATH",
+    help="An element of XML files that every signature has to cover, such as /HDon/DLHDon.",
 )
 @click.option("--offline", is_flag=True, help="Use embedded, supplied and cached evidence only.")
 @click.option("--accept", "accept_rule", metavar="RULE", help="Also say accept, reject or review by this rule.")
@@ -88,6 +102,8 @@ def verify(
     certificates: tuple[Path, ...],
     crls: tuple[Path, ...],
     originals: tuple[Path, ...],
+    digests: tuple[str, ...],
+    must_cover: tuple[str, ...],
     offline: bool,
     accept_rule: str | None,
     report: str | None,
@@ -106,6 +122,7 @@ def verify(
     gc.set_threshold(100_000)
     from signsvc.paths import basics
     from signsvc.verification import TrustSource, Verifier, VerifyRequest
+    from signsvc.verification.model import OriginalFile
 
     if report not in (None, *_FORMS):
         raise RequestError("not_acceptable")
@@ -119,7 +136,8 @@ def verify(
         certificates=files.read_ders(certificates, "CERTIFICATE"),
         crls=files.read_ders(crls, "X509 CRL"),
         offline=offline,
-        originals=len(originals),
+        originals=(*(OriginalFile(p.name, p.absolute()) for p in originals), *map(_digest, digests)),
+        must_cover=must_cover,
     )
     workers = min(jobs or os.cpu_count() or 1, max(len(todo), 1))
     codes: set[int] = set()
@@ -138,6 +156,23 @@ def verify(
                     _write(path, result, report, report_dir or Path(), lang)
                 step()
     return next((code for code in _WORST if code in codes), EXIT_PASSED)
+
+
+def _digest(text: str) -> OriginalFile:
+    """``sha256:HEX`` with an optional name behind another colon."""
+    from signsvc.algorithms import digest_by_name
+    from signsvc.verification.model import OriginalFile
+
+    name, _, rest = text.partition(":")
+    value, _, called = rest.partition(":")
+    found = digest_by_name(name.lower().replace("-", ""))
+    try:
+        octets = bytes.fromhex(value)
+    except ValueError:
+        octets = b""
+    if found is None or len(octets) != found.size:
+        raise click.UsageError("--digest: an algorithm, a colon, and the digest in hex, such as sha256:12ab…")
+    return OriginalFile(called or text[:40], None, ((found.oid, octets),))
 
 
 def _one(verifier: Any, path: Path, request: Any) -> dict[str, Any] | SignsvcError:

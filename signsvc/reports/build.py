@@ -13,6 +13,7 @@ from collections.abc import Iterable, Mapping
 from datetime import UTC, datetime
 from typing import Any
 
+from signsvc.algorithms import digest_name
 from signsvc.asn1 import DerError
 from signsvc.formats.cms.claims import commitment_name
 from signsvc.messages import text
@@ -20,9 +21,11 @@ from signsvc.types import (
     Certificate,
     ChainEntry,
     Change,
+    Covered,
     DocumentVerdict,
     DocumentView,
     Finding,
+    Form,
     Grade,
     Indication,
     Level,
@@ -36,6 +39,7 @@ _WEIGHTS = {level: place for place, level in enumerate((Level.FAIL, Level.WARN, 
 _GRADES = {grade: place for place, grade in enumerate(Grade)}
 # Later revisions and messages listed, of each part and of all: hundreds of signatures each see hundreds of revisions.
 _LEAST, _MOST = 20, 20_000
+_MOST_FORM_DOCUMENTS = 200
 _IDENTITY_CARD = re.compile(r"\b((?:CCCD|CMND|HC):\s?)([0-9A-Za-z]+)")
 
 
@@ -83,6 +87,8 @@ def build(
         "messages": _messages(verdict.findings, room),
         "warnings": _messages((f for f in verdict.findings if f.level is not Level.INFO), room),
     }
+    if view.form is not None:
+        report["form"] = _form(view.form)
     anchors = [mask(a.subject) for a in supplied_anchors]
     if anchors:
         report["supplied_trust_anchors"] = anchors
@@ -162,6 +168,8 @@ def _signature(verdict: SignatureVerdict, room: int) -> dict[str, Any]:
         "reason": verdict.reason,
         "location": verdict.location,
         "claimed_roles": list(verdict.claimed_roles[:_LEAST]),
+        "covered": [_covered(one) for one in verdict.covered[:room]],
+        "covered_omitted": max(len(verdict.covered) - room, 0),
         "commitments": [_commitment(oid) for oid in dict.fromkeys(verdict.commitment_oids[:_LEAST])],
         "chain": [_chain_entry(entry) for entry in verdict.chain],
         "checks": [{"id": c.id, "result": c.result} for c in verdict.checks],
@@ -169,6 +177,46 @@ def _signature(verdict: SignatureVerdict, room: int) -> dict[str, Any]:
         "messages": _messages(verdict.findings, room),
         "extend_before": _time(verdict.extend_before),
         "counter_signatures": [_signature(c, room) for c in verdict.counter_signatures],
+    }
+
+
+def _covered(covered: Covered) -> dict[str, Any]:
+    digest = covered.digest_oid
+    return {
+        "kind": covered.kind,
+        "name": covered.name,
+        "uri": covered.uri,
+        "matches": covered.matches,
+        "size": covered.size,
+        "media_type": covered.media_type,
+        "digest_algorithm": digest_name(digest) if digest else None,
+    }
+
+
+def _form(form: Form) -> dict[str, Any]:
+    """What a known form of XML says: facts, and who signed where; identity numbers are masked."""
+    return {
+        "id": form.id,
+        "title": form.title_en,
+        "title_vi": form.title_vi,
+        "documents": [
+            {
+                "path": one.path,
+                "facts": {name: mask(said) for name, said in one.facts},
+                "signers": [
+                    {
+                        "role": signer.role,
+                        "title": signer.title_en,
+                        "title_vi": signer.title_vi,
+                        "signature": signer.signature,
+                        "name": mask(signer.name) if signer.name else None,
+                        "tax_code": signer.tax_code,
+                    }
+                    for signer in one.signers
+                ],
+            }
+            for one in form.documents[:_MOST_FORM_DOCUMENTS]
+        ],
     }
 
 

@@ -75,7 +75,7 @@ def prepare(source: Path, target: Path, fields: Sequence[NewField], *, fonts: Fo
 def _listed(work: WorkFile) -> list[dict[str, Any]]:
     from signsvc.formats.pades.prepare_fields import fields_of
     from signsvc.verification import sniff
-    from signsvc.verification.engine import opened
+    from signsvc.verification.files import opened
 
     with opened(work.path) as data:
         head = bytes(data[:1024])

@@ -3,26 +3,21 @@
 from __future__ import annotations
 
 import functools
-import mmap
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
-from dataclasses import replace
 from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from signsvc.asn1 import DerError
-from signsvc.errors import DocumentError, RequestError
-from signsvc.types import Certificate, EvidenceItem, EvidenceKind, Finding, Origin
-from signsvc.verification import sniff
+from signsvc.errors import RequestError
+from signsvc.types import Certificate, EvidenceItem, EvidenceKind, Origin
+from signsvc.verification.files import opened
 from signsvc.verification.model import TrustSource, VerifyRequest
+from signsvc.verification.views import opened_originals, view_of
 
 if TYPE_CHECKING:
     from signsvc.trust import TrustStore
     from signsvc.trust.fetching import Fetch
-
-# Above this size the file is mapped, not read: the page cache holds it once for all workers.
-MAP_ABOVE = 1024 * 1024
 
 
 def examine(
@@ -39,7 +34,6 @@ def examine(
     Raises `DocumentError` where the document cannot be processed, `RequestError` for unusable supplied values.
     """
     from signsvc import reports, validation
-    from signsvc.formats import pades
     from signsvc.trust import collect, crl_index
     from signsvc.trust.imported import DIRECTORY, ImportedLists
     from signsvc.validation import policies
@@ -53,11 +47,8 @@ def examine(
         extra_intermediates=_certificates(request.certificates, "certificates"),
     )
     supplied = tuple(EvidenceItem(EvidenceKind.CRL, crl, Origin.SUPPLIED) for crl in request.crls)
-    with opened(path) as data:
-        kind = sniff.media_type(bytes(data[:1024]), len(data))
-        if kind != sniff.PDF:
-            raise DocumentError("unsupported_format")
-        view = pades.read(data)
+    with opened(path) as data, opened_originals(request.originals) as originals:
+        view = view_of(data, originals, name=request.name, must_cover=request.must_cover)
         have: Sequence[EvidenceItem] = (*validation.embedded_evidence(view), *supplied)
         evidence = collect(
             validation.wanted(view),
@@ -71,9 +62,6 @@ def examine(
         verdict = validation.validate(
             view, material=material, evidence=(*supplied, *evidence), policy=policy, now=now, at=request.at
         )
-        if request.originals:
-            unused = Finding.of("originals_unused", count=request.originals)
-            verdict = replace(verdict, findings=(*verdict.findings, unused))
         return reports.build(
             verdict,
             view,
@@ -90,27 +78,6 @@ def store_of(directory: Path) -> TrustStore:
     from signsvc.trust import TrustStore
 
     return TrustStore(directory)
-
-
-@contextmanager
-def opened(path: Path) -> Iterator[bytes | mmap.mmap]:
-    """The octets of a file: read when small, mapped when large.  Raises `DocumentError` ``empty_document``."""
-    with path.open("rb") as file:
-        size = file.seek(0, 2)
-        if size == 0:
-            raise DocumentError("empty_document")
-        file.seek(0)
-        if size <= MAP_ABOVE:
-            yield file.read()
-            return
-        mapped = mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ)
-        try:
-            yield mapped
-        finally:
-            try:
-                mapped.close()
-            except BufferError:  # a view is still held by a traceback; the garbage collector closes it
-                pass
 
 
 def _certificates(values: Sequence[bytes], member: str) -> tuple[Certificate, ...]:

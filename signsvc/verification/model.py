@@ -16,11 +16,33 @@ _NO_WISH = "not a fetch request"
 
 
 @dataclass(frozen=True, slots=True)
+class OriginalFile:
+    """Content of a detached signature: a file for the worker to read, or only digests (octets by digest OID)."""
+
+    name: str
+    path: Path | None = None
+    digests: tuple[tuple[str, bytes], ...] = ()
+
+    def to_json(self) -> dict[str, Any]:
+        return {
+            "name": self.name,
+            "path": str(self.path) if self.path else None,
+            "digests": {oid: value.hex() for oid, value in self.digests},
+        }
+
+    @classmethod
+    def from_json(cls, data: dict[str, Any]) -> OriginalFile:
+        digests = tuple((oid, bytes.fromhex(value)) for oid, value in data["digests"].items())
+        return cls(data["name"], Path(data["path"]) if data["path"] else None, digests)
+
+
+@dataclass(frozen=True, slots=True)
 class VerifyRequest:
     """One verification: under which policy, at which time, with what further trust and evidence (DER octets).
 
-    `at` is the validation time for a judgement about the past or future (aware UTC); None means now.  `originals` is
-    how many files were given as the content of detached signatures, which PDF signatures are not.
+    `at` is the validation time for a judgement about the past or future (aware UTC); None means now.  `originals` are
+    the files that detached signatures speak of, or digests of them; `must_cover` names elements of XML documents that
+    every signature has to cover (paths such as ``/a/b``).
     """
 
     policy: str = "hon-hop"
@@ -30,7 +52,8 @@ class VerifyRequest:
     crls: tuple[bytes, ...] = ()
     offline: bool = False
     name: str | None = None
-    originals: int = 0
+    originals: tuple[OriginalFile, ...] = ()
+    must_cover: tuple[str, ...] = ()
 
     def to_json(self) -> dict[str, Any]:
         return {
@@ -41,7 +64,8 @@ class VerifyRequest:
             "crls": [base64.b64encode(v).decode() for v in self.crls],
             "offline": self.offline,
             "name": self.name,
-            "originals": self.originals,
+            "originals": [original.to_json() for original in self.originals],
+            "must_cover": list(self.must_cover),
         }
 
     @classmethod
@@ -57,7 +81,8 @@ class VerifyRequest:
             crls=values("crls"),
             offline=data["offline"],
             name=data["name"],
-            originals=data["originals"],
+            originals=tuple(map(OriginalFile.from_json, data["originals"])),
+            must_cover=tuple(data["must_cover"]),
         )
 
 

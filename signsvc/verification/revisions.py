@@ -57,7 +57,7 @@ def locate(path: Path, wanted: str | None) -> SignedRevision:
     """
     from signsvc.formats import pades
     from signsvc.verification import sniff
-    from signsvc.verification.engine import opened
+    from signsvc.verification.files import opened
 
     with opened(path) as data:
         if sniff.media_type(bytes(data[:1024]), len(data)) != sniff.PDF:

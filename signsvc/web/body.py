@@ -70,11 +70,12 @@ class Upload:
 
 @dataclass(frozen=True, slots=True)
 class Body:
-    """What came: the document, the parameters beside it, and further files by form field."""
+    """What came: the document, the parameters beside it, originals, and further small files by form field."""
 
     document: Upload
     params: Mapping[str, Any]
     supplied: Mapping[str, tuple[bytes, ...]] = field(default_factory=dict)
+    originals: tuple[Upload, ...] = ()  # what detached signatures are over
 
 
 @contextmanager
@@ -399,6 +400,7 @@ def _multipart(request: Request, stream: _Counted, directory: Path, admit: multi
     if not boundary:
         raise RequestError("invalid_request", reason="multipart without boundary")
     documents: list[Upload] = []
+    originals: list[Upload] = []
     params: dict[str, Any] = {}
     supplied: dict[str, list[bytes]] = {}
     left = MAX_SUPPLIED_BYTES
@@ -410,6 +412,8 @@ def _multipart(request: Request, stream: _Counted, directory: Path, admit: multi
                 _merge(params, {part.name: part.text})
         elif part.name in ("document", "file"):
             documents.append(_checked(_upload(part.path, part.filename), part.digest))
+        elif part.name in ("original", "originals"):
+            originals.append(_checked(_upload(part.path, part.filename), part.digest))
         else:
             size = part.path.stat().st_size
             left -= size
@@ -421,7 +425,7 @@ def _multipart(request: Request, stream: _Counted, directory: Path, admit: multi
                 supplied.setdefault(part.name, []).append(part.path.read_bytes())
     if len(documents) != 1:
         raise RequestError("invalid_request", reason="exactly one part named document is needed")
-    return Body(documents[0], params, {k: tuple(v) for k, v in supplied.items()})
+    return Body(documents[0], params, {k: tuple(v) for k, v in supplied.items()}, tuple(originals))
 
 
 def _upload(path: Path, name: str | None) -> Upload:
@@ -458,4 +462,4 @@ def _with_query(request: Request, body: Body) -> Body:
     query = [(k, v) for k, v in request.args.items(multi=True) if k != "lang"]
     for name, value in query:
         _merge(params, {name: value})
-    return Body(body.document, params, body.supplied)
+    return Body(body.document, params, body.supplied, body.originals)

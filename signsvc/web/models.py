@@ -109,6 +109,14 @@ class ExtendRequest(_Strict):
     base_sha256: Sha256 | None = Field(None, description="SHA-256 in hex of the document that is meant")
 
 
+class OriginalDigest(_Strict):
+    """The digest of a file that a detached signature is over."""
+
+    algorithm: str = Field(max_length=20, description="Such as sha-256")
+    value: Base64Bytes = Field(description="The digest in base64", json_schema_extra={"contentEncoding": "base64"})
+    name: Annotated[str, Field(max_length=200)] | None = None
+
+
 class VerifyParams(_Strict):
     """Certificates and CRLs are DER, here in base64; as multipart files they may be PEM too."""
 
@@ -119,6 +127,10 @@ class VerifyParams(_Strict):
     trust_anchors: SuppliedDer = ()
     certificates: SuppliedDer = ()
     crls: SuppliedDer = ()
+    digests: tuple[OriginalDigest, ...] = Field((), max_length=1_000, description="Digests of detached content")
+    must_cover: tuple[Annotated[str, Field(max_length=200)], ...] = Field(
+        (), max_length=64, description="Elements of an XML document that every signature has to cover, such as /a/b"
+    )
 
 
 class RevisionParams(_Strict):
@@ -137,6 +149,10 @@ class SignJson(SignRequest):
 
 
 class VerifyJson(VerifyParams):
+    document: JsonDocument
+
+
+class VerifyHashesJson(VerifyParams):
     document: JsonDocument
 
 
@@ -325,6 +341,10 @@ class ReportSignature(_Open):
     signed_by: str | None
     organization: str | None
     claimed_signing_time: datetime | None
+    covered: list[dict[str, Any]] = Field(
+        description="Outside PDF: kind, name, uri, matches, size, media_type, digest_algorithm of what is covered"
+    )
+    covered_omitted: int
     claimed_roles: list[str] = Field(description="What the signer claims to sign as")
     commitments: list[dict[str, Any]] = Field(description="type, oid, text and text_vi of what the signer commits to")
     best_signature_time: datetime | None
@@ -350,6 +370,9 @@ class Report(_Open):
     timestamps: list[dict[str, Any]]
     messages: list[ReportMessage] = Field(default_factory=list, description="About the document as a whole")
     warnings: list[ReportMessage] = Field(description="Those of the messages that are not mere information")
+    form: dict[str, Any] | None = Field(
+        None, description="The known form of an XML document: id, title, documents with facts and signers"
+    )
     acceptance: dict[str, Any] | None = Field(None, description="rule, decision (accept, reject, review), reasons")
 
 

@@ -4,7 +4,8 @@ A signature over `#Id` says nothing about where its element stands.  A form does
 be covered by whom, at its own place, so that a signed element moved aside proves nothing for the one that is read.
 """
 
+from signsvc.formats.xmlforms.apply import apply
 from signsvc.formats.xmlforms.definitions import Definition, SignerPlace, builtin, parse
 from signsvc.formats.xmlforms.judge import Judgement, Signed, demanded, judge
 
-__all__ = ["Definition", "Judgement", "Signed", "SignerPlace", "builtin", "demanded", "judge", "parse"]
+__all__ = ["Definition", "Judgement", "Signed", "SignerPlace", "apply", "builtin", "demanded", "judge", "parse"]

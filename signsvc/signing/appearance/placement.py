@@ -59,7 +59,7 @@ def place(path: Path, visible: Visible, stamp: Stamp) -> Spot:
 @contextmanager
 def read(path: Path) -> Iterator[Revision]:
     """The last revision of the document at `path`.  Raises `DocumentError`."""
-    from signsvc.verification.engine import opened
+    from signsvc.verification.files import opened
 
     try:
         with opened(path) as data:

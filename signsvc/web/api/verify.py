@@ -6,21 +6,23 @@ import base64
 import binascii
 import hashlib
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from typing import Any
 
 from flask import Blueprint, Response, jsonify, request
 
+from signsvc.algorithms import digest_by_name
 from signsvc.errors import RequestError
 from signsvc.reports import acceptance
 from signsvc.store import Scope, StoredReport
 from signsvc.verification import VerifyRequest
+from signsvc.verification.model import OriginalFile
 from signsvc.web import auth, metrics
 from signsvc.web import body as bodies
 from signsvc.web.app import now, state
 from signsvc.web.context import current
 from signsvc.web.contract import BINARY, PDF, Operation, operation
-from signsvc.web.models import Report, VerifyJson, VerifyParams
+from signsvc.web.models import OriginalDigest, Report, VerifyHashesJson, VerifyJson, VerifyParams
 from signsvc.web.problems import checked
 
 blueprint = Blueprint("verify", __name__, url_prefix="/v1")
@@ -50,7 +52,7 @@ FORM: dict[str, Any] = {
         "original": {
             "type": "array",
             "items": BINARY,
-            "description": "Content of a detached signature; PDF signatures are not, the report says it is not used",
+            "description": "Content of a detached signature, with its file name",
         },
     },
 }
@@ -94,11 +96,7 @@ def run(body: bodies.Body, default_policy: str) -> dict[str, Any]:
         "crls": list(params.crls),
     }
     rule = acceptance.rule(params.accept) if params.accept else None
-    originals = 0
     for name, files in body.supplied.items():
-        if name in ("original", "originals"):
-            originals += len(files)
-            continue
         if name not in _SUPPLIED:
             raise RequestError("invalid_request", reason="a form file with an unknown name")
         supplied[_SUPPLIED[name]] += _ders(files)
@@ -109,8 +107,11 @@ def run(body: bodies.Body, default_policy: str) -> dict[str, Any]:
         at=params.at,
         offline=params.offline,
         name=body.document.name,
-        originals=originals,
-        **{name: tuple(values) for name, values in supplied.items()},
+        originals=(*_files(body.originals), *_digests(params.digests)),
+        must_cover=params.must_cover,
+        trust_anchors=tuple(supplied["trust_anchors"]),
+        certificates=tuple(supplied["certificates"]),
+        crls=tuple(supplied["crls"]),
     )
     report = state().services.verifier.verify(body.document.path, asked).report
     if rule is not None:
@@ -118,6 +119,48 @@ def run(body: bodies.Body, default_policy: str) -> dict[str, Any]:
     metrics.VERDICTS.labels(report["indication"]).inc()
     current().facts |= {"indication": report["indication"], "octets": body.document.size}
     return report
+
+
+def _files(originals: Iterable[bodies.Upload]) -> Iterator[OriginalFile]:
+    return (OriginalFile(one.name or f"original-{n}", one.path) for n, one in enumerate(originals, 1))
+
+
+def _digests(digests: Iterable[OriginalDigest]) -> Iterator[OriginalFile]:
+    """Raises `RequestError` (``invalid_request``)."""
+    for number, one in enumerate(digests, 1):
+        found = digest_by_name(one.algorithm)
+        if found is None or len(one.value) != found.size:
+            raise RequestError("invalid_request", reason="digests: an algorithm with a value of its length")
+        yield OriginalFile(one.name or f"digest-{number}", None, ((found.oid, one.value),))
+
+
+@blueprint.post("/verify-hashes")
+@operation(
+    Operation(
+        "verifyHashes",
+        "Verify detached signatures against digests: the content stays with the caller",
+        "documents",
+        scopes=(Scope.VERIFY,),
+        description=(
+            "`document` is the signature file (XAdES, CAdES), `digests` those of its content.  Archive timestamps of "
+            "XAdES are over the content itself and cannot be checked from digests; the report says so."
+        ),
+        bodies={"application/json": VerifyHashesJson},
+        answers={200: {"application/json": Report, "text/html": {"type": "string"}}},
+        problems=("policy_not_found", "trust_profile_not_found", "not_acceptable"),
+    )
+)
+def verify_hashes() -> Response:
+    form = _form()
+    config = state().config
+    with state().slots.taken(), bodies.spooled(config.body) as directory:
+        body = bodies.read(request, directory, config.body)
+        if not body.params.get("digests"):
+            raise RequestError("invalid_request", reason="digests: at least one")
+        report = run(body, config.policy)
+    caller = current().caller
+    state().services.store.reports.add(report, now=now(), owner=caller.id if caller else None)
+    return _rendered(report, form)
 
 
 def _reading(identifier: str, summary: str) -> Operation:

@@ -68,8 +68,8 @@ def locked(tmp_path_factory: pytest.TempPathFactory) -> bytes:
     ("data", "code"),
     [
         (b"", "empty_document"),
-        (b"PK\x03\x04 not a PDF", "unsupported_format"),
-        (b"<?xml version='1.0'?><a/>", "unsupported_format"),
+        (b"\x89PNG\r\n\x1a\n not a PDF", "unsupported_format"),
+        (b"\xd0\xcf\x11\xe0 neither", "unsupported_format"),
         (b"%PDF-1.7\n", "document_unreadable"),
         (b"%PDF-1.7\n" + bytes(4096), "document_unreadable"),
         (SAMPLE[:60], "document_unreadable"),
