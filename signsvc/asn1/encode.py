@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import functools
+
 
 def encode(tag: int, *parts: bytes) -> bytes:
     """One element with identifier octet `tag` around the concatenated `parts`."""
@@ -18,6 +20,7 @@ def encode_integer(value: int) -> bytes:
     return encode(0x02, value.to_bytes((value + (value < 0)).bit_length() // 8 + 1, "big", signed=True))
 
 
+@functools.lru_cache(maxsize=512)
 def encode_oid(dotted: str) -> bytes:
     """OBJECT IDENTIFIER from dotted text."""
     arcs = [int(part) for part in dotted.split(".")]

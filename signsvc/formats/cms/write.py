@@ -7,6 +7,7 @@ whole afterwards.
 
 from __future__ import annotations
 
+import functools
 import hashlib
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
@@ -69,6 +70,7 @@ def digest_of(algorithm: SignatureAlgorithm) -> str:
     return algorithm.digest or _DIGEST_BESIDE
 
 
+@functools.lru_cache(maxsize=64)
 def digest_identifier(name: str) -> bytes:
     """AlgorithmIdentifier of a digest, without parameters (RFC 5754 §2).  Raises `ValueError` where unknown."""
     found = digest_by_name(name)
@@ -77,6 +79,7 @@ def digest_identifier(name: str) -> bytes:
     return encode(_SEQUENCE, encode_oid(found.oid))
 
 
+@functools.lru_cache(maxsize=64)
 def signature_identifier(algorithm: SignatureAlgorithm) -> bytes:
     """AlgorithmIdentifier of a signature algorithm (RFC 4055 §3.1 and §5, RFC 5754 §3, RFC 9882 §3.1).
 
@@ -167,6 +170,7 @@ def largest_value(certificate: Certificate) -> int:
     return 2 * octets + 16 if certificate.key_type == "ec" else octets
 
 
+@functools.lru_cache(maxsize=64)
 def room_for(plan: CmsPlan) -> int:
     """Octets that the structure can take at most, without timestamps."""
     digest = bytes(hashlib.new(plan.digest_name).digest_size)
