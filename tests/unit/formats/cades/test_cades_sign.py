@@ -47,7 +47,7 @@ def test_passes_at_every_level(level: str, label: str, pss: bool, judge: Judge, 
 
 def test_valid_after_signer_ca_and_first_tsa_have_expired(judge: Judge, pki: test_pki.Pki) -> None:
     """B-B, B-T, B-LT, B-LTA, a second archive timestamp by a TSA whose chain outlives the first one's."""
-    now = pki.epoch + 20 * YEAR
+    now = pki.epoch + 21 * YEAR
     pki.add("tsa-late", "tsa2", issuer="root-g2", not_after=now + YEAR, not_before=pki.epoch - DAY)
     data = raised(pki, sign(pki), "b-lta", originals=(original(),))
     second = pki.epoch + 30 * DAY
