@@ -32,13 +32,11 @@ def view_of(
     elif kind == sniff.XML:
         view = _xml(data, originals, must_cover)
     elif kind == sniff.ZIP:
-        from signsvc.formats import asic
-
-        view = asic.read(data, name=name)
+        raise DocumentError("unsupported_format")
     else:
         from signsvc.formats import cades
 
-        view = cades.read(bytes(data), originals=originals, name=name)
+        view = cades.read(data, originals=originals, name=name)
     if originals and kind in (sniff.PDF, sniff.ZIP):
         unused = Finding.of("originals_unused", count=len(originals))
         view = replace(view, findings=(*view.findings, unused))
