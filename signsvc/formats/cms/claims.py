@@ -1,4 +1,4 @@
-"""What a signer claims with a signature: roles, commitments, a time (EN 319 122-1 §5.2.3, §5.2.6.1)."""
+"""What a signer claims with a signature: roles, commitments, a time, a place (EN 319 122-1 §5.2.3, §5.2.6)."""
 
 from __future__ import annotations
 
@@ -23,6 +23,8 @@ _SEQUENCE, _SET, _UTF8, _UTC_TIME, _GENERALIZED = 0x30, 0x31, 0x0C, 0x17, 0x18
 _COMMITMENT_TYPE = "1.2.840.113549.1.9.16.2.16"
 _SIGNER_ATTRIBUTES_V2 = "0.4.0.19122.1.1"
 _SIGNING_TIME = "1.2.840.113549.1.9.5"
+_SIGNER_LOCATION = "1.2.840.113549.1.9.16.2.17"
+_MAX_POSTAL = 6
 _TITLE = "2.5.4.12"  # position or function in an organisation (X.520 §6.4.3)
 
 
@@ -59,8 +61,23 @@ def signing_time(moment: datetime) -> bytes:
     return _attribute(_SIGNING_TIME, encode(_UTC_TIME if short else _GENERALIZED, written))
 
 
+def signer_location(country: str | None = None, locality: str | None = None, postal: Sequence[str] = ()) -> bytes:
+    """The attribute signer-location (EN 319 122-1 §5.2.6.2), DER; `postal` are up to six lines of an address.
+
+    Raises `ValueError` where nothing is given, or more lines.
+    """
+    if not (country or locality or postal) or len(postal) > _MAX_POSTAL:
+        raise ValueError("no place, or too long an address")
+    parts = [
+        encode(0xA0 + number, encode(_UTF8, text.encode())) for number, text in enumerate((country, locality)) if text
+    ]
+    if postal:
+        parts.append(encode(0xA2, encode(_SEQUENCE, *(encode(_UTF8, line.encode()) for line in postal))))
+    return _attribute(_SIGNER_LOCATION, encode(_SEQUENCE, *parts))
+
+
 def _attribute(oid: str, value: bytes) -> bytes:
     return encode(_SEQUENCE, encode_oid(oid), encode(_SET, value))
 
 
-__all__ = ["COMMITMENTS", "claimed_roles", "commitment_name", "commitment_type", "signing_time"]
+__all__ = ["COMMITMENTS", "claimed_roles", "commitment_name", "commitment_type", "signer_location", "signing_time"]
