@@ -11,7 +11,7 @@ from signsvc.algorithms import SignatureCheck, digest_by_oid, resolve, verify_va
 from signsvc.asn1 import DerError
 from signsvc.formats import xmlsig
 from signsvc.formats.cms.ess import matches as certificate_matches
-from signsvc.formats.xades import level, nodes, properties, values
+from signsvc.formats.xades import imprint, level, nodes, properties, values
 from signsvc.formats.xades.names import C14NS, SIGNED_PROPERTIES_TYPES
 from signsvc.formats.xades.stamps import UNUSED, Tokens
 from signsvc.types import (
@@ -34,6 +34,7 @@ MAX_SIGNATURES = 500
 MAX_COUNTERS = 20  # of one signature, those inside counter-signatures included
 MAX_DEPTH = 3
 _PROPERTIES = "#SignedProperties"
+_MAX_NAMES = 500  # of unsigned properties that are listed
 _SIGNED_ONLY = frozenset(
     ("SigningTime", "SigningCertificate", "SigningCertificateV2", "SignaturePolicyIdentifier", "SignerRole",
      "SignerRoleV2", "CommitmentTypeIndication", "DataObjectFormat")
@@ -68,9 +69,10 @@ def views(
 ) -> list[SignatureView]:
     """The signatures of a parsed document, named ``<prefix>-1``, ``<prefix>-2``, … in document order."""
     found = []
+    budget = imprint.Budget.of(document)
     for number, element in enumerate(document.signatures[:MAX_SIGNATURES], 1):
         name = f"{prefix}-{number}"
-        one = _Signature.of(document, element, name, originals, resolver)
+        one = _Signature.of(document, element, name, originals, resolver, budget)
         found.append(one.view())
     return found
 
@@ -85,6 +87,7 @@ class _Signature:
     above: Any
     depth: int
     counters_left: list[int]  # shared with the counter-signatures inside
+    budget: imprint.Budget  # shared by all signatures of the document
     findings: list[Finding]
     said: properties.Properties
     holder: Any = None  # QualifyingProperties
@@ -99,6 +102,7 @@ class _Signature:
         name: str,
         originals: Sequence[Original],
         resolver: xmlsig.Resolver | None,
+        budget: imprint.Budget,
         *,
         above: Any = None,
         depth: int = 0,
@@ -120,7 +124,7 @@ class _Signature:
             certificates=_certificates(inside),
         )
         left = [MAX_COUNTERS] if counters_left is None else counters_left
-        made = cls(document, read, name, above, depth, left, _noted(read, above), properties.Properties())
+        made = cls(document, read, name, above, depth, left, budget, _noted(read, above), properties.Properties())
         made._qualify()
         return made
 
@@ -186,7 +190,7 @@ class _Signature:
                 self.note("signature_unreadable")
             return None
         unsigned = properties.unsigned_properties(self.holder) if self.holder is not None else []
-        tokens = Tokens(self.document, read, self.name)
+        tokens = Tokens(self.document, read, self.name, self.budget)
         stamps = [view for prop in self.said.stamps for view in tokens.content(prop, self.signed)]
         evidence: dict[str, EvidenceItem] = {}
         counters: list[SignerView] = []
@@ -196,8 +200,11 @@ class _Signature:
             if kind == "SignatureTimeStamp":
                 stamps += tokens.signature(prop)
             elif kind == "ArchiveTimeStamp":
-                ids = (*known, *evidence, *_inside(stamps), *self._inside_counters(counters))
-                stamps += tokens.archive(prop, unsigned[:place], ids)
+                if tokens.archives > 0:
+                    ids = (*known, *evidence, *_inside(stamps), *self._inside_counters(counters))
+                    stamps += tokens.archive(prop, unsigned[:place], ids)
+                else:
+                    stamps += tokens.archive(prop, (), ())
             elif kind in values.KINDS:
                 items, whole = values.read(prop)
                 if not whole or len(evidence) + len(items) > values.MAX_VALUES:
@@ -242,7 +249,7 @@ class _Signature:
             claimed_roles=self.said.roles,
             claimed_place=self.said.place,
             signed_attributes=self.said.names,
-            unsigned_attributes=tuple(nodes.local(prop) or "?" for prop in unsigned),
+            unsigned_attributes=tuple(nodes.local(prop) or "?" for prop in unsigned[:_MAX_NAMES]),
             timestamps=tuple(stamps),
             counter_signatures=tuple(counters),
             findings=(*self.findings, *tokens.findings),
@@ -285,7 +292,7 @@ class _Signature:
             self.counters_left[0] -= 1
             name = f"{self.name}-counter{len(counters) + 1}"
             inner = _Signature.of(
-                self.document, element, name, (), None,
+                self.document, element, name, (), None, self.budget,
                 above=self.read.element, depth=self.depth + 1, counters_left=self.counters_left,
             )  # fmt: skip
             signer = inner.signer()

@@ -29,6 +29,7 @@ class Tokens:
     document: xmlsig.Document
     read: xmlsig.XmlSignature
     subject: str
+    budget: imprint.Budget
     left: int = MAX_TOKENS
     archives: int = MAX_ARCHIVES
     count: int = 0
@@ -44,7 +45,7 @@ class Tokens:
                 return self._views(prop, "content", None)
             references = [by_id[name] for name in names]
         return self._views(
-            prop, "content", lambda c14n: imprint.data_objects(self.document, self.read, c14n, references)
+            prop, "content", lambda c14n: imprint.data_objects(self.document, self.read, c14n, references, self.budget)
         )
 
     def signature(self, prop: Any) -> list[TimestampView]:
@@ -66,7 +67,9 @@ class Tokens:
         return self._views(
             prop,
             "archive",
-            lambda c14n: imprint.archive(self.document, self.read, c14n, before, every_object=every),
+            lambda c14n: imprint.archive(
+                self.document, self.read, c14n, before, every_object=every, budget=self.budget
+            ),
             (f"signature:{self.subject}", *proves),
         )
 

@@ -120,13 +120,13 @@ def prepare(data: bytes | None, plan: XmlPlan, spec: XmlSpec | None = None) -> P
         raise RequestError("invalid_request", reason="packaging")
     name = _new_id()
     written, objects = _references(name, spec)
-    if data is not None:
+    if data is not None and spec.references:
         inside = xmlsig.parse(data)
         written = [_outside(inside, one) for one in written]
     draft = _Draft(name, plan, spec, tuple(written), objects)
     source = Source(_DECLARATION) if data is None else Source.of(data)
     before, after = (source.octets, b"") if data is None else root_end(source)
-    return _prepared(draft, source, before, after)
+    return _prepared(draft, source, before, after, beside=data is not None)
 
 
 def prepare_counter(data: bytes, plan: XmlPlan, signature_id: str, spec: XmlSpec | None = None) -> Prepared:
@@ -197,13 +197,15 @@ class _Draft:
         return elements.signature(name, info, elements.key_info((plan.certificate, *plan.chain)), self.objects, said)
 
 
-def _prepared(draft: _Draft, source: Source, before: bytes, after: bytes) -> Prepared:
-    """Digest what is referenced in its final place, then SignedInfo."""
+def _prepared(draft: _Draft, source: Source, before: bytes, after: bytes, *, beside: bool = False) -> Prepared:
+    """Digest what is referenced in its final place (`beside`: the end of the document element), then SignedInfo."""
     size = hashlib.new(draft.digest).digest_size
     digests = [bytes(size)] * (len(draft.references) + 1)
     head, tail = draft.text(digests)
     document = xmlsig.parse(source.written(before, source.encoded(head), source.encoded(tail), after))
     element = insert.by_id(document, draft.name)
+    if beside and element.getparent() is not document.root:
+        raise DocumentError("xml_malformed")
     written = list(nodes.named(nodes.first(element, "SignedInfo"), "Reference"))
     texts = (*draft.references, None)
     for at, (one, text) in enumerate(zip(written, texts, strict=True)):
