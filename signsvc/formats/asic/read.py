@@ -8,9 +8,9 @@ from dataclasses import replace
 from signsvc.errors import DocumentError
 from signsvc.formats.asic import layout as layouts
 from signsvc.formats.asic import with_xades
-from signsvc.formats.asic.layout import Kind, Layout
+from signsvc.formats.asic.layout import Kind
 from signsvc.formats.asic.with_cades import Reader
-from signsvc.formats.zip import Container, ZipLimits, open_container
+from signsvc.formats.zip import ZipLimits, open_container
 from signsvc.formats.zip.structure import Buffer
 from signsvc.types import DocumentView, Finding, SignatureView
 
@@ -26,10 +26,11 @@ def read(data: Buffer, *, name: str | None = None, limits: ZipLimits | None = No
     layout = layouts.of(container)
     reader = Reader(container, layout)
     findings = [*container.findings, *layout.findings]
-    signatures = [*_xades(container, layout, findings)]
+    signatures = _xades(reader, findings)
     for number, entry in enumerate(layout.cades, 1):
         signatures += reader.signatures(entry, "signature" if number == 1 else f"signature{number}")
     timestamps = reader.tokens()
+    signatures = [reader.archived(view, timestamps) for view in signatures]
     if layout.kind is Kind.S and len(layout.root_files) != 1:
         findings.append(Finding.of("asic_s_files", count=len(layout.root_files)))
         signatures = [
@@ -49,11 +50,13 @@ def read(data: Buffer, *, name: str | None = None, limits: ZipLimits | None = No
     )
 
 
-def _xades(container: Container, layout: Layout, findings: list[Finding]) -> list[SignatureView]:
+def _xades(reader: Reader, findings: list[Finding]) -> list[SignatureView]:
     found: list[SignatureView] = []
-    for number, entry in enumerate(layout.xades, 1):
+    for number, entry in enumerate(reader.layout.xades, 1):
         try:
-            made = with_xades.views(container, entry, layout.data, "sig" if number == 1 else f"sig{number}")
+            made = with_xades.views(
+                reader.container, entry, reader.layout.data, "sig" if number == 1 else f"sig{number}"
+            )
         except DocumentError as error:
             if error.code in ("document_too_complex", "container_malformed"):
                 raise
@@ -61,6 +64,7 @@ def _xades(container: Container, layout: Layout, findings: list[Finding]) -> lis
             continue
         if not made:
             findings.append(Finding.of("asic_signature_file_empty", name=entry.name[:200]))
+        reader.holds(entry, made)
         found += made
     return found
 

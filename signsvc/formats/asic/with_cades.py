@@ -104,10 +104,19 @@ class Reader:
             )
             sound = bound.sound if signer.digest_matches else set()
             made.append(with_coverage(view, covered, sound, self.layout.data, findings))
-            self.inside.setdefault(entry.name, []).extend((f"signature:{name}", *_of_signer(signer)))
-            for place, counter in enumerate(signer.counter_signatures, 1):
-                self.inside[entry.name] += [f"signature:{name}-counter{place}", *_of_signer(counter)]
+        self.holds(entry, made)
         return made
+
+    def holds(self, entry: Entry, views: Iterable[SignatureView]) -> None:
+        """Keep what stands in a signature file, for the tokens over it."""
+        held = self.inside.setdefault(entry.name, [])
+        for view in views:
+            held.append(f"signature:{view.id}")
+            if view.signer is None:
+                continue
+            held += _of_signer(view.signer)
+            for place, counter in enumerate(view.signer.counter_signatures, 1):
+                held += [f"signature:{view.id}-counter{place}", *_of_signer(counter)]
 
     def tokens(self) -> list[TimestampView]:
         """A view for each `.tst` entry.  Tokens prove what the files listed in their manifests hold."""
@@ -125,6 +134,11 @@ class Reader:
             proves = [name for held in sorted(bound.sound) for name in self.inside.get(held, ())]
             made.append(self._token(entry, f"timestamp-{number}", bound, proves))
         return made
+
+    def archived(self, view: SignatureView, tokens: Sequence[TimestampView]) -> SignatureView:
+        """The view at the level that tokens over its file give: with all validation data inside, that of archives."""
+        over = any(token.imprint_matches and f"signature:{view.id}" in token.proves for token in tokens)
+        return replace(view, level=f"{view.level}A") if over and view.level in ("B-LT", "LT") else view
 
     def _token(self, entry: Entry, name: str, bound: Bound, proves: Sequence[str]) -> TimestampView:
         view = cms.read_timestamp(

@@ -208,4 +208,4 @@ def _media_types(container: Container) -> dict[str, str]:
     }
 
 
-__all__ = ["AsicSpec", "Prepared", "complete", "prepare", "prepare_further"]
+__all__ = ["AsicSpec", "Kind", "Prepared", "complete", "prepare", "prepare_further"]

@@ -5,8 +5,9 @@ from __future__ import annotations
 import pytest
 
 from signsvc.formats import asic
+from signsvc.formats.cades import extend as cades_extend
 from signsvc.types import DocumentVerdict, Original
-from tests.unit.formats.asic.asic_bench import AsicBench, E, S, manifest, packed, repacked
+from tests.unit.formats.asic.asic_bench import AsicBench, E, S, manifest, packed, repacked, unpacked
 from tests.unit.formats.xades.xades_bench import codes, outcome, passed
 
 FILES = {"a.txt": b"one", "d/b.txt": b"two"}
@@ -210,6 +211,35 @@ def test_an_archive_manifest_over_a_signature(asic_bench: AsicBench) -> None:
     verdict = asic_bench.judge(made)
     assert outcome(verdict)[0][0] == "TOTAL-PASSED"
     assert tokens(verdict) == [("TOTAL-PASSED", None)]
+    assert verdict.signatures[0].best_signature_time == verdict.timestamps[0].gen_time
+
+
+def test_an_archive_manifest_makes_an_archive_of_a_signature_with_its_data(asic_bench: AsicBench) -> None:
+    bench = asic_bench.xml
+    listed = manifest("META-INF/signature001.p7s", URIS)
+    signature = cades_extend.signature_timestamp(asic_bench.cms(listed), bench.stamp(bench.day(10)))
+    signature = cades_extend.validation_data(signature, bench.status("person", "tsa1", at=bench.day(11)))
+    names = {"META-INF/ASiCManifest001.xml": listed, "META-INF/signature001.p7s": signature}
+    archived = manifest("META-INF/timestamp001.tst", {**URIS, **names})
+    token = asic_bench.token(archived, 12, tsa="tsa2")
+    held = [*FILES.items(), *names.items()]
+    passed(asic_bench.judge(packed(E, held)), "B-LT")
+    held += [("META-INF/ASiCArchiveManifest001.xml", archived), ("META-INF/timestamp001.tst", token)]
+    evidence = bench.status("person", "tsa1", "tsa2", at=bench.now)
+    passed(asic_bench.judge(packed(E, held), evidence=evidence), "B-LTA")
+    part = asic_bench.judge(repacked(packed(E, held), {"a.txt": b"1"}), evidence=evidence)
+    assert outcome(part)[0][:2] == ("TOTAL-FAILED", "HASH_FAILURE")
+    assert tokens(part) == [("TOTAL-FAILED", "HASH_FAILURE")]
+
+
+def test_a_token_over_a_xades_file_proves_its_signatures(asic_bench: AsicBench) -> None:
+    made = asic_bench.sign((Original("a.txt", b"one"),))
+    held = unpacked(made)
+    name = "META-INF/signatures001.xml"
+    archived = manifest("META-INF/timestamp001.tst", {"a.txt": b"one", name: held[name]})
+    more = {"META-INF/ASiCArchiveManifest.xml": archived, "META-INF/timestamp001.tst": asic_bench.token(archived, 12)}
+    verdict = asic_bench.judge(repacked(made, more))
+    passed(verdict, "B-B")
     assert verdict.signatures[0].best_signature_time == verdict.timestamps[0].gen_time
 
 
