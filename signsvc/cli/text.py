@@ -14,10 +14,10 @@ _COLOURS = {"TOTAL-PASSED": "green", "TOTAL-FAILED": "red", "INDETERMINATE": "ye
 _MARKS = {"passed": "✓", "failed": "✗", "unknown": "?", "not_applicable": "–"}
 _WORDS = {
     "vi": {"time": "Thời gian ký", "timestamp": "dấu thời gian", "claimed": "do người ký khai", "org": "Cơ quan",
-           "as_signed": "Khi ký", "policy": "Chính sách", "covers": "Phạm vi", "doc_ts": "Dấu thời gian tài liệu",
+           "as_signed": "Khi ký", "policy": "Chính sách", "doc_ts": "Dấu thời gian tài liệu",
            "decision": "Quyết định", "roles": "Tư cách ký", "commitments": "Mục đích ký"},
     "en": {"time": "Signing time", "timestamp": "timestamp", "claimed": "claimed by the signer", "org": "Agency",
-           "as_signed": "As signed", "policy": "Policy", "covers": "Scope", "doc_ts": "Document timestamp",
+           "as_signed": "As signed", "policy": "Policy", "doc_ts": "Document timestamp",
            "decision": "Acceptance", "roles": "Signs as", "commitments": "Commitment"},
 }  # fmt: skip
 
@@ -34,7 +34,7 @@ def render(report: dict[str, Any], path: str, lang: str = "vi") -> str:
         if roles := signature.get("claimed_roles"):
             lines.append(f"    {words['roles']}: {'; '.join(roles)}")
         if covered := signature.get("covered"):
-            lines.append(f"    {words['covers']}: {_names(covered, signature['scope']['type'], lang)}")
+            lines.append(f"    {_names(covered, signature['scope']['type'], lang)}")
         if commitments := signature.get("commitments"):
             said = (entry["text_vi" if lang == "vi" else "text"] for entry in commitments)
             lines.append(f"    {words['commitments']}: {'; '.join(said)}")
@@ -90,8 +90,9 @@ def _names(covered: list[dict[str, Any]], scope: str, lang: str) -> str:
     """What is covered, a few of it; what was altered or is missing with a mark."""
     shown = [{True: "", False: "✗ ", None: "? "}[one["matches"]] + str(one["name"]) for one in covered[:5]]
     more = f" … ({len(covered)})" if len(covered) > len(shown) else ""
+    label = message("report_covered_only" if scope == "PARTIAL" else "report_covered", lang)
     whole = message("report_covers_all", lang) + ": " if scope == "FULL" else ""
-    return whole + "; ".join(shown) + more
+    return f"{label}: {whole}" + "; ".join(shown) + more
 
 
 def _form(form: dict[str, Any] | None, lang: str) -> list[str]:

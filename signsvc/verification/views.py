@@ -14,6 +14,7 @@ from signsvc.verification.files import opened
 from signsvc.verification.model import OriginalFile
 
 Octets = bytes | mmap.mmap
+_LONG = 200  # characters of a name that readers keep
 
 
 def view_of(
@@ -32,15 +33,33 @@ def view_of(
     elif kind == sniff.XML:
         view = _xml(data, originals, must_cover)
     elif kind == sniff.ZIP:
-        raise DocumentError("unsupported_format")
+        from signsvc.formats import asic
+
+        view = asic.read(data, name=name)
     else:
         from signsvc.formats import cades
 
         view = cades.read(data, originals=originals, name=name)
-    if originals and kind in (sniff.PDF, sniff.ZIP):
-        unused = Finding.of("originals_unused", count=len(originals))
-        view = replace(view, findings=(*view.findings, unused))
-    return view
+    return _noted(view, originals)
+
+
+def _noted(view: DocumentView, originals: Sequence[Original]) -> DocumentView:
+    """`view` with findings where originals are of no use, or digests of them do not do."""
+    found = []
+    used = {one.name for s in view.signatures for one in s.covered if one.kind in ("file", "object")}
+    if view.media_type == sniff.PDF or view.media_type.endswith("+zip"):
+        used = set()  # what they sign stands inside
+    unused = sum(one.name[:_LONG] not in used for one in originals)
+    if unused:
+        found.append(Finding.of("originals_unused", count=unused))
+    if any(one.data is None for one in originals):
+        found += [
+            Finding.of("archive_timestamp_needs_content", subject=signature.id)
+            for signature in view.signatures
+            if signature.signer is not None
+            and any(t.kind == "archive" and t.imprint_matches is None for t in signature.signer.timestamps)
+        ]
+    return replace(view, findings=(*view.findings, *found)) if found else view
 
 
 def _xml(data: Octets, originals: Sequence[Original], must_cover: Sequence[str]) -> DocumentView:

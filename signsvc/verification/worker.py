@@ -68,7 +68,9 @@ def serve(sock: socket.socket, run: Callable[[socket.socket, dict[str, Any]], di
 
 def _run(sock: socket.socket, job: dict[str, Any]) -> dict[str, Any]:
     path = Path(job["path"])
-    limit(job["memory_bytes"] + path.stat().st_size, job["cpu_seconds"])
+    request = VerifyRequest.from_json(job["request"]) if "request" in job else VerifyRequest()
+    mapped = (path, *(one.path for one in request.originals if one.path is not None))
+    limit(job["memory_bytes"] + sum(map(_size, mapped)), job["cpu_seconds"])
     if "revision" in job:
         from signsvc.verification.revisions import locate
 
@@ -77,12 +79,19 @@ def _run(sock: socket.socket, job: dict[str, Any]) -> dict[str, Any]:
 
     return examine(
         path,
-        VerifyRequest.from_json(job["request"]),
+        request,
         trust=TrustSource.from_json(job),
         fetch=fetcher(sock) if job["fetch"] else None,
         now=datetime.fromisoformat(job["now"]),
         report_id=job["report_id"],
     )
+
+
+def _size(path: Path) -> int:
+    try:
+        return path.stat().st_size
+    except OSError:  # whoever opens it says so
+        return 0
 
 
 # Large values that this process was given, so that they need not be sent and read again for every document: by what

@@ -44,7 +44,19 @@ MAX_SUPPLIED_BYTES = 32 << 20
 # JSON without documents: 500 signature values of the largest keys.
 MAX_SMALL_JSON = 2 << 20
 
-_RAW_TYPES = ("application/pdf", "application/octet-stream", "")
+_RAW_TYPES = (
+    "application/pdf",
+    "application/xml",
+    "text/xml",
+    "application/pkcs7-signature",
+    "application/pkcs7-mime",
+    "application/cms",
+    "application/zip",
+    "application/vnd.etsi.asic-s+zip",
+    "application/vnd.etsi.asic-e+zip",
+    "application/octet-stream",
+    "",
+)
 _DIGESTS = {"sha-256": "sha256", "sha-512": "sha512"}
 
 
@@ -413,7 +425,8 @@ def _multipart(request: Request, stream: _Counted, directory: Path, admit: multi
         elif part.name in ("document", "file"):
             documents.append(_checked(_upload(part.path, part.filename), part.digest))
         elif part.name in ("original", "originals"):
-            originals.append(_checked(_upload(part.path, part.filename), part.digest))
+            if part.filename or part.path.stat().st_size:  # a form whose field was left empty sends a nameless part
+                originals.append(_checked(_upload(part.path, part.filename), part.digest))
         else:
             size = part.path.stat().st_size
             left -= size

@@ -113,7 +113,7 @@ class OriginalDigest(_Strict):
     """The digest of a file that a detached signature is over."""
 
     algorithm: str = Field(max_length=20, description="Such as sha-256")
-    value: Base64Bytes = Field(description="The digest in base64", json_schema_extra={"contentEncoding": "base64"})
+    digest: Base64Bytes = Field(description="In base64", json_schema_extra={"contentEncoding": "base64"})
     name: Annotated[str, Field(max_length=200)] | None = None
 
 

@@ -69,7 +69,13 @@ FORM: dict[str, Any] = {
             "The answer is 200 for any document that can be read, whatever its signatures are worth; a document "
             "without signatures has the indication NO-SIGNATURE."
         ),
-        bodies={"multipart/form-data": FORM, PDF: BINARY, "application/json": VerifyJson},
+        bodies={
+            "multipart/form-data": FORM,
+            PDF: BINARY,
+            "application/xml": BINARY,
+            "application/octet-stream": BINARY,
+            "application/json": VerifyJson,
+        },
         answers={200: {"application/json": Report, "text/html": {"type": "string"}}},
         with_raw=VerifyParams,
         headers={"Content-Digest": "RFC 9530 digest of the body", "Accept-Language": "vi or en"},
@@ -129,9 +135,9 @@ def _digests(digests: Iterable[OriginalDigest]) -> Iterator[OriginalFile]:
     """Raises `RequestError` (``invalid_request``)."""
     for number, one in enumerate(digests, 1):
         found = digest_by_name(one.algorithm)
-        if found is None or len(one.value) != found.size:
-            raise RequestError("invalid_request", reason="digests: an algorithm with a value of its length")
-        yield OriginalFile(one.name or f"digest-{number}", None, ((found.oid, one.value),))
+        if found is None or len(one.digest) != found.size:
+            raise RequestError("invalid_request", reason="digests: an algorithm with a digest of its length")
+        yield OriginalFile(one.name or f"digest-{number}", None, ((found.oid, one.digest),))
 
 
 @blueprint.post("/verify-hashes")

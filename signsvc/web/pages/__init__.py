@@ -56,7 +56,7 @@ def check() -> str:
         body = bodies.read(request, directory, config.body, None if config.open_verify else _admit)
         params = dict(body.params)
         params.pop("api_key", None)
-        report = run(bodies.Body(body.document, params, body.supplied), config.policy)
+        report = run(bodies.Body(body.document, params, body.supplied, body.originals), config.policy)
     caller = current().caller
     state().services.store.reports.add(report, now=now(), owner=caller.id if caller else None)
     return _report(report)
