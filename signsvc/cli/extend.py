@@ -14,6 +14,11 @@ from signsvc.cli.root import EXIT_PASSED
 @click.argument("paths", metavar="FILE…", nargs=-1, required=True, type=click.Path(path_type=Path))
 @click.option("--level", type=click.Choice(["B-T", "B-LT", "B-LTA"]), required=True, help="The level to reach.")
 @click.option("--policy", help="Validation policy that the result must pass its own check under.")
+@click.option(
+    "--original",
+    type=click.Path(dir_okay=False, exists=True, path_type=Path),
+    help="What a detached signature is over; for one FILE.",
+)
 @signing.wait
 @signing.base
 @signing.common
@@ -21,6 +26,7 @@ def extend(
     paths: tuple[Path, ...],
     level: str,
     policy: str | None,
+    original: Path | None,
     wait_seconds: float,
     base_sha256: str | None,
     out: Path | None,
@@ -38,6 +44,8 @@ def extend(
     """
     todo = signing.targets(paths, out, out_dir, f"-{level.lower()}")
     signing.check_base(list(todo), base_sha256)
+    if original is not None and len(todo) != 1:
+        raise click.UsageError("--original goes with one FILE")
     if not todo:
         return EXIT_PASSED
     from signsvc.services import Services
@@ -61,6 +69,8 @@ def extend(
                 trust=trust,
                 tsa=authority,
                 base_sha256=base_sha256,
+                original=original,
+                original_name=original.name if original is not None else "document",
             )
 
         step = signing.asking_again(work, wait_seconds)

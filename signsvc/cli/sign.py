@@ -83,21 +83,22 @@ def sign(
     """
     if (credential is None) == (pkcs12 is None):
         raise click.UsageError("one of --credential and --pkcs12 is needed")
-    todo = signing.targets(paths, out, out_dir, "-signed")
-    signing.check_base(list(todo), base_sha256)
-    if not todo:
-        return EXIT_PASSED
     from signsvc.errors import SignsvcError
     from signsvc.keys import Keyring, Pkcs12Config
     from signsvc.services import Services
     from signsvc.settings import Settings
-    from signsvc.signing import SignParams, SignResult, Visible, profiles
+    from signsvc.signing import SignParams, SignResult, Visible, files, profiles
     from signsvc.signing.profiles import LEVELS
     from signsvc.signing.profiles.apply import check_credential
     from signsvc.types import Certificate, Finding
 
     settings = Settings.load()
     wanted = profiles.load(profile, (settings.data_dir / "profiles",))
+    kind = files.kind_of(wanted)
+    todo = signing.targets(paths, out, out_dir, "-signed", kind.ending)
+    signing.check_base(list(todo), base_sha256)
+    if not todo:
+        return EXIT_PASSED
     trust = signing.trust_input(anchors, certificates, crls, offline=offline)
     params = SignParams.from_json(
         {
@@ -115,8 +116,8 @@ def sign(
     with Services(settings, pin_source=pin_source, workers=min(jobs, os.cpu_count() or 1), fork=True) as services:
         services.verifier  # noqa: B018 - its workers are forked while this process has one thread
         if pkcs12 is not None:
-            files = (Pkcs12Config(pkcs12, "pkcs12", pin_source or "prompt"),)
-            services.keyring = Keyring((), (), files, "trial")  # named for this call; the warning is ours
+            keys = (Pkcs12Config(pkcs12, "pkcs12", pin_source or "prompt"),)
+            services.keyring = Keyring((), (), keys, "trial")  # named for this call; the warning is ours
             if settings.mode != "trial":
                 _warn_of_software_key()
         if pkcs12 is None:
@@ -126,7 +127,8 @@ def sign(
             from signsvc.signing.appearance import images
 
             params = replace(params, visible=replace(params.visible or Visible(), picture=images.read(image)))
-        params = services.images.supplied(params, wanted.appearance, credential or "")
+        if kind.format == "pades":
+            params = services.images.supplied(params, wanted.appearance, credential or "")
         authority = None
         if tsa is not None or anchors:
             extra = tuple(Certificate.from_der(a) for a in trust.trust_anchors)
@@ -138,7 +140,7 @@ def sign(
                 target,
                 profile=wanted,
                 signer=signer,
-                params=params,
+                params=replace(params, file_name=path.name),
                 trust=trust,
                 tsa=authority,
                 base_sha256=base_sha256,
@@ -148,7 +150,14 @@ def sign(
             # Here nobody waits for an answer, and there is no job that could raise the level later.
             try:
                 raised = services.signing.extend(
-                    target, target, level=wanted.raise_to, policy=wanted.policy, trust=trust, tsa=authority
+                    target,
+                    target,
+                    level=wanted.raise_to,
+                    policy=wanted.policy,
+                    trust=trust,
+                    tsa=authority,
+                    original=path if kind.detached else None,
+                    original_name=path.name,
                 )
             except SignsvcError:  # the file is signed and good
                 note = Finding.of("level_not_raised", reached=result.level, wanted=wanted.raise_to)

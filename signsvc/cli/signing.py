@@ -65,8 +65,11 @@ def trust_input(
     )
 
 
-def targets(paths: Sequence[Path], out: Path | None, out_dir: Path | None, suffix: str) -> dict[Path, Path]:
-    """Source to target.  Without options the target stands beside its source with `suffix` before the extension."""
+def targets(
+    paths: Sequence[Path], out: Path | None, out_dir: Path | None, suffix: str, ending: str | None = None
+) -> dict[Path, Path]:
+    """Source to target.  Without options the target stands beside its source with `suffix` before the extension; files
+    of another kind than their source get its whole name and `ending`."""
     todo = files.expand(paths)
     if out is not None and (out_dir is not None or len(todo) != 1):
         raise click.UsageError("--out takes one file and goes without --out-dir")
@@ -79,10 +82,12 @@ def targets(paths: Sequence[Path], out: Path | None, out_dir: Path | None, suffi
         except OSError as error:
             raise click.UsageError(f"--out-dir: {out_dir}: {error.strerror}") from None
         _writable(out_dir, "--out-dir")
-        found = {path: out_dir / path.name for path in todo}
+        found = {path: out_dir / (path.name + (ending or "")) for path in todo}
         if len(set(found.values())) != len(todo):
             raise click.UsageError("two files have the same name; use two runs")
         return found
+    if ending is not None:
+        return {path: path.with_name(path.name + ending) for path in todo}
     return {path: path.with_name(f"{path.stem}{suffix}{path.suffix}") for path in todo}
 
 

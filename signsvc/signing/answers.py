@@ -44,7 +44,7 @@ def answer(kind: str, result: Any) -> dict[str, Any]:
         "state": "succeeded",
         "document": None,
         "signature": {
-            "level": f"PAdES-{result.level}" if result.level.startswith("B-") else result.level,
+            "level": f"{form_of(result)}-{result.level}" if result.level.startswith("B-") else result.level,
             "field": getattr(result, "field", None),
             "signed_at": time(getattr(result, "signed_at", None)),
             "best_signature_time": time(getattr(result, "best_signature_time", None)),
@@ -58,9 +58,14 @@ def answer(kind: str, result: Any) -> dict[str, Any]:
     }
 
 
-def document(sha256: str, size: int, href: str | None) -> dict[str, Any]:
+def form_of(result: Any) -> str:
+    """PAdES, XAdES or CAdES."""
+    return str(getattr(result, "format", "PAdES"))
+
+
+def document(sha256: str, size: int, href: str | None, media_type: str = PDF) -> dict[str, Any]:
     """The member `document` of an answer."""
-    return {"href": href, "sha256": sha256, "size": size, "media_type": PDF}
+    return {"href": href, "sha256": sha256, "size": size, "media_type": media_type}
 
 
 def later(profile: Profile, raise_to: str | None, level: str) -> dict[str, Any] | None:

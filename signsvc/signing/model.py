@@ -49,7 +49,8 @@ class SignParams:
 
     `field` is an existing empty signature field or the name for a new one.  `certify` makes a certification signature
     with that DocMDP level: 2 (forms and signatures) or 3 (annotations too); level 1 would forbid the agency's
-    signature that has to follow.  `flat` is no caller's: a visible signature without transparency, for PDF/A-1.
+    signature that has to follow.  `flat` is no caller's: a visible signature without transparency, for PDF/A-1; nor is
+    `file_name`, the name of the document where it came as a file.
     """
 
     reason: str | None = None
@@ -66,6 +67,7 @@ class SignParams:
     flat: bool = False
     number: str | None = None
     date: str | None = None
+    file_name: str | None = None
 
     @property
     def claimed_roles(self) -> tuple[str, ...]:
@@ -143,6 +145,8 @@ class SignResult:
     tsa: str | None = None
     warnings: tuple[Finding, ...] = ()
     report: dict[str, Any] | None = None
+    format: str = "PAdES"
+    media_type: str = "application/pdf"
 
 
 def _invalid(reason: str) -> RequestError:

@@ -27,6 +27,7 @@ from signsvc.signing.sessions.formats import Prepared
 from signsvc.signing.standing import SECONDS
 from signsvc.signing.workfile import FULL, check_unchanged, mark
 from signsvc.verification import Limits, TrustSource, VerifyRequest
+from signsvc.verification.model import OriginalFile
 from signsvc.verification.pool import fetching
 from signsvc.verification.processes import Pool, Reach
 
@@ -47,7 +48,7 @@ ASKING_SECONDS = 900.0
 # A second signature is asked for where the room kept for a timestamp was too small.
 MAX_SIGNATURES = 2
 MAX_TIMESTAMPS = 8
-MAX_CHECKS = 2
+MAX_CHECKS = 3
 _DIGESTS = ("sha256", "sha384", "sha512")
 
 
@@ -114,6 +115,7 @@ class SigningPool:
         }
         trust = trust or TrustInput()
         desk = _Desk(self._clock, tsa or self._tsa, self._verifier, trust, profile.policy, signer, profile, deadline)
+        desk.original = source
         return self._run(
             job, source, target, desk, lambda answer: wire.result_from_json(answer, signer.certificate), base_sha256
         )
@@ -128,10 +130,19 @@ class SigningPool:
         trust: TrustInput | None = None,
         tsa: Timestamper | None = None,
         base_sha256: str | None = None,
+        original: Path | None = None,
+        original_name: str = "document",
     ) -> SignResult:
         """See `SigningService.extend`; besides, what `sign` raises."""
-        job = {"op": "extend", "level": level, "policy": policy, "chain": []}
-        desk = _Desk(self._clock, tsa or self._tsa, self._verifier, trust or TrustInput(), policy)
+        job: dict[str, Any] = {
+            "op": "extend",
+            "level": level,
+            "policy": policy,
+            "chain": [],
+            "original": str(original) if original is not None else None,
+            "original_name": original_name,
+        }
+        desk = _Desk(self._clock, tsa or self._tsa, self._verifier, trust or TrustInput(), policy, original=original)
         return self._run(job, source, target, desk, lambda answer: wire.result_from_json(answer, None), base_sha256)
 
     def timestamp(
@@ -260,6 +271,7 @@ class _Desk:
     profile: Profile | None = None
     deadline: float | None = None
     directory: Path = Path()
+    original: Path | None = None  # what a detached signature is over
     signatures: int = 0
     timestamps: int = 0
     checks: int = 0
@@ -282,7 +294,7 @@ class _Desk:
         return wire.token_to_json(token), token.der
 
     def verify(self, wish: Any, _: bytes) -> tuple[dict[str, Any], bytes]:
-        name, policy = wish
+        name, policy, beside = wish
         self.checks += 1
         path = self.directory / os.path.basename(name)  # noqa: PTH119 - a text of the worker's, not yet a path
         if policy != self.policy or self.checks > MAX_CHECKS or not stat.S_ISREG(path.lstat().st_mode):
@@ -293,5 +305,6 @@ class _Desk:
             certificates=self.trust.certificates,
             crls=self.trust.crls,
             offline=self.trust.offline,
+            originals=(OriginalFile(str(beside), self.original),) if beside is not None and self.original else (),
         )
         return {"report": self.verifier.verify(path, request).report}, b""

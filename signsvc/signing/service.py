@@ -25,6 +25,7 @@ from signsvc.signing.profiles import LEVELS, Profile
 from signsvc.signing.workfile import WorkFile, work_file
 from signsvc.types import Certificate, EvidenceItem, EvidenceKind, Finding, Origin
 from signsvc.verification import Outcome, TrustSource, VerifyRequest
+from signsvc.verification.model import OriginalFile
 
 if TYPE_CHECKING:
     from signsvc.formats.cms.write import CmsPlan
@@ -113,6 +114,13 @@ class SigningService:
 
         params = params or SignParams()
         trust = trust or TrustInput()
+        if profile.format != "pades":
+            from signsvc.signing import files
+
+            return files.sign(
+                self, source, target, profile=profile, signer=signer, params=params, trust=trust, tsa=tsa,
+                deadline=deadline, base_sha256=base_sha256,
+            )  # fmt: skip
         with (
             work_file(source, target, base_sha256, durable=self._durable) as work,
             precheck.document(work, params, profile) as seen,
@@ -155,19 +163,29 @@ class SigningService:
         trust: TrustInput | None = None,
         tsa: Timestamper | None = None,
         base_sha256: str | None = None,
+        original: Path | None = None,
+        original_name: str = "document",
     ) -> SignResult:
         """Raise the signatures of the document at `source` to `level`, or renew their archive timestamp, into
         `target`.
 
         ``B-T`` adds a document timestamp (a finished PDF signature cannot take one inside: EN 319 142-1 §5.4.3 note),
         ``B-LT`` validation data, ``B-LTA`` validation data and a document timestamp over it; both after a timestamp
-        where a signature has none.  Answers the lowest level that the file's signatures have afterwards.
+        where a signature has none.  Answers the lowest level that the file's signatures have afterwards.  In other
+        formats the signatures themselves are raised; `original` is what detached ones are over.
 
         Raises like `sign`; `RequestError` (``invalid_request``) for a document without signatures.
         """
         if level not in LEVELS[1:]:
             raise RequestError("invalid_request", reason="level is one of B-T, B-LT, B-LTA")
         trust = trust or TrustInput()
+        if not _is_pdf(source):
+            from signsvc.signing import files
+
+            return files.extend(
+                self, source, target, level=level, policy=policy, trust=trust, tsa=tsa, base_sha256=base_sha256,
+                original=original, original_name=original_name,
+            )  # fmt: skip
         gatherer = self._gatherer(policy, trust)
 
         def add(work: WorkFile, stamping: Stamping, seen: precheck.Document) -> None:
@@ -262,6 +280,28 @@ class SigningService:
     @property
     def room(self) -> TokenRoom:
         return self._room
+
+    @property
+    def durable(self) -> bool:
+        return self._durable
+
+    def gatherer(self, policy: str, trust: TrustInput) -> Gatherer:
+        """What collects evidence under `policy` with what the caller trusts besides."""
+        return self._gatherer(policy, trust)
+
+    def validation_data(
+        self,
+        gatherer: Gatherer,
+        leaves: tuple[Certificate, ...],
+        pool: tuple[Certificate, ...],
+        have: tuple[EvidenceItem, ...] = (),
+    ) -> tuple[EvidenceItem, ...]:
+        """Paths and revocation values of `leaves`, as they are to be kept in a file."""
+        return self._data(gatherer, leaves, pool, have)
+
+    def verified(self, path: Path, policy: str, trust: TrustInput, original: tuple[str, Path] | None) -> dict[str, Any]:
+        """The report of our own verifier about the file at `path`; `original` is name and place of what it is over."""
+        return self._verified(path, policy, trust, original)
 
     def settled(self, profile: Profile, signer: Signer, params: SignParams, trust: TrustInput) -> Settled:
         """What is settled before the key is touched; raises what `precheck.certificate` raises."""
@@ -456,15 +496,27 @@ class SigningService:
             self._add_data(work, gatherer, leaves, seen.certificates, stamping, archive=level == "B-LTA")
 
     # checking --------------------------------------------------------------------------------------------------
-    def _verified(self, path: Path, policy: str, trust: TrustInput) -> dict[str, Any]:
+    def _verified(
+        self, path: Path, policy: str, trust: TrustInput, original: tuple[str, Path] | None = None
+    ) -> dict[str, Any]:
         request = VerifyRequest(
             policy=policy,
             trust_anchors=trust.trust_anchors,
             certificates=trust.certificates,
             crls=trust.crls,
             offline=trust.offline,
+            originals=(OriginalFile(*original),) if original is not None else (),
         )
         return self._verifier.verify(path, request).report
+
+
+def _is_pdf(source: Path) -> bool:
+    """Whether a file begins like a PDF; what cannot be read is left to those who read it."""
+    try:
+        with source.open("rb") as file:
+            return b"%PDF-" in (head := file.read(1024)) or not head
+    except OSError:
+        return True
 
 
 def _parse(values: Iterable[bytes], member: str) -> tuple[Certificate, ...]:

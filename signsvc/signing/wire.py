@@ -77,6 +77,8 @@ def result_to_json(result: SignResult) -> dict[str, Any]:
         "tsa": result.tsa,
         "warnings": [finding_to_json(f) for f in result.warnings],
         "report": result.report,
+        "format": result.format,
+        "media_type": result.media_type,
     }
 
 
@@ -97,6 +99,8 @@ def result_from_json(data: Mapping[str, Any], certificate: Certificate | None) -
         tsa=data["tsa"],
         warnings=tuple(finding_from_json(f) for f in data["warnings"]),
         report=report,
+        format=str(data["format"]),
+        media_type=str(data["media_type"]),
     )
 
 

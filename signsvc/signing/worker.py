@@ -70,8 +70,9 @@ class _Parent:
 
     def verify(self, path: Path, request: VerifyRequest | None = None) -> Outcome:
         """The parent knows what was asked with; it is told where the file is."""
-        policy = (request or VerifyRequest()).policy
-        return Outcome(self._ask({"verify": [path.name, policy]})[0]["report"])
+        asked = request or VerifyRequest()
+        beside = asked.originals[0].name if asked.originals else None
+        return Outcome(self._ask({"verify": [path.name, asked.policy, beside]})[0]["report"])
 
     def _ask(self, wish: dict[str, Any]) -> tuple[dict[str, Any], bytes]:
         frames.send(self._sock, wish)
@@ -111,7 +112,11 @@ def _run(services: dict[bool, SigningService], sock: socket.socket, job: dict[st
     trust = wire.trust_from_json(job["trust"])
     tsa = parent if job["tsa"] else None
     if job["op"] == "extend":
-        result = service.extend(source, target, level=job["level"], policy=job["policy"], trust=trust, tsa=tsa)
+        original = Path(job["original"]) if job.get("original") else None
+        result = service.extend(
+            source, target, level=job["level"], policy=job["policy"], trust=trust, tsa=tsa,
+            original=original, original_name=job.get("original_name", "document"),
+        )  # fmt: skip
     elif job["op"] == "timestamp":
         result = service.timestamp(source, target, policy=job["policy"], trust=trust, tsa=tsa)
     elif job["op"] == "fields":

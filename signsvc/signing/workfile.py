@@ -62,6 +62,19 @@ class WorkFile:
         if state.digest() != self._state.digest():
             raise DocumentError("base_changed")
 
+    def octets(self) -> bytes:
+        """All of it."""
+        self.stream.seek(0)
+        return self.stream.read()
+
+    def rewrite(self, data: bytes) -> None:
+        """Make it `data`, of formats that do not append to the document."""
+        self.stream.seek(0)
+        self.stream.truncate()
+        self.stream.write(data)
+        self.stream.flush()
+        self.base_size, self._state = 0, hashlib.sha256()
+
     def commit(self) -> tuple[str, int]:
         """Put it in the target's place, whole; its SHA-256 in hex and its size.
 

@@ -43,7 +43,16 @@ class SigningLike(Protocol):
         self, source: Path, target: Path, *, profile: Profile, signer: Any, params: SignParams
     ) -> SignResultLike: ...
 
-    def extend(self, source: Path, target: Path, *, level: str, policy: str) -> SignResultLike: ...
+    def extend(
+        self,
+        source: Path,
+        target: Path,
+        *,
+        level: str,
+        policy: str,
+        original: Path | None = None,
+        original_name: str = "document",
+    ) -> SignResultLike: ...
 
     def timestamp(self, source: Path, target: Path, *, policy: str) -> SignResultLike: ...
 

@@ -30,6 +30,7 @@ from signsvc.signing.profiles.model import (
     FORMATS,
     HOLDERS,
     LEVELS,
+    PACKAGINGS,
     PDFA_TRANSPARENCY,
     PDFA_WHEN_NOT,
     RESULTS,
@@ -150,6 +151,8 @@ _PLAIN: dict[str, Check] = {
     "description_vi": text_of(2000),
     "description_en": text_of(2000),
     "format": one_of(*FORMATS),
+    "packaging": one_of(*PACKAGINGS),
+    "references": list_of(text_of(200)),
     "level": one_of(*LEVELS),
     "digest": one_of(*DIGESTS),
     "scheme": one_of(*SCHEMES),
@@ -219,6 +222,26 @@ def _text_problems(name: str, value: Any) -> Iterator[tuple[Place, str]]:
         yield ("metadata", name), problem
 
 
+def _of_format(table: Table) -> Iterator[tuple[Place, str]]:
+    """What a format other than PDF has no place for."""
+    from signsvc.signing.files.formats import has
+
+    chosen = table.get("format", "pades")
+    if not has(chosen, table.get("packaging")):
+        yield ("packaging",), f"not with {chosen}"
+    if table.get("references") and (chosen != "xades" or table.get("packaging", "enveloped") != "enveloped"):
+        yield ("references",), "only with xades, enveloped"
+    if chosen == "pades":
+        return
+    for name in ("certify", "field", "pdfa"):
+        if name in table:
+            yield (name,), f"not with {chosen}"
+    if table.get("appearance", {}).get("shown", "asked") == "always":
+        yield ("appearance", "shown"), f"not with {chosen}"
+    if set(table.get("metadata", {})) - {"location"}:
+        yield ("metadata",), f"only location goes with {chosen}"
+
+
 def _whole(table: Table) -> Iterator[tuple[Place, str]]:
     """What is wrong with a profile as a whole."""
     appearance = table.get("appearance", {})
@@ -231,6 +254,7 @@ def _whole(table: Table) -> Iterator[tuple[Place, str]]:
         except RequestError as error:
             yield ("appearance",), str(error.data.get("reason", "no such place"))
     reason = table.get("metadata", {}).get("reason")
+    yield from _of_format(table)
     said = reason.get("value") or reason.get("required") if isinstance(reason, dict) else reason
     if table.get("signature", {}).get("commitment") and said:
         yield ("signature", "commitment"), "goes without a reason"

@@ -10,7 +10,8 @@ from typing import Any
 LEVELS = ("B-B", "B-T", "B-LT", "B-LTA")
 SCHEMES = ("pkcs1v15", "pss")
 DIGESTS = ("sha256", "sha384", "sha512")
-FORMATS = ("pades",)
+FORMATS = ("pades", "xades", "cades", "asic-s-xades", "asic-e-xades")
+PACKAGINGS = ("enveloped", "enveloping", "detached", "container")
 HOLDERS = ("person", "agency")
 TEXTS = ("reason", "location", "name", "contact")
 RESULTS = ("sound", "passed")
@@ -130,6 +131,8 @@ class Profile:
     pdfa: PdfaRule = PdfaRule()
     signature: SignatureRule = SignatureRule()
     raise_to: str | None = None  # the level that a job raises the signature to, later
+    packaging: str | None = None  # how signature and document stand to each other; None: as the format has it
+    references: tuple[str, ...] = ()  # Ids of the elements that XAdES signs; empty: the whole document
     experimental: bool = False  # keys of algorithms that no list names yet (ML-DSA) may sign
 
     def __post_init__(self) -> None:
@@ -148,6 +151,7 @@ class Profile:
             name: TextRule(**_tuples(rule)) if isinstance(rule, Mapping) else rule for name, rule in self.texts.items()
         }
         object.__setattr__(self, "texts", texts)
+        object.__setattr__(self, "references", tuple(self.references))
         object.__setattr__(self, "extends", tuple((i, v, h) for i, v, h in self.extends))
 
     @property
@@ -165,6 +169,8 @@ class Profile:
             "title": {"vi": self.title_vi, "en": self.title_en},
             "description": {"vi": self.description_vi, "en": self.description_en},
             "format": self.format,
+            "packaging": self.packaging,
+            "references": list(self.references),
             "level": self.level,
             "digest": self.digest,
             "scheme": self.scheme,

@@ -33,9 +33,21 @@ blueprint = Blueprint("sign", __name__, url_prefix="/v1")
 HEADERS = {
     "Idempotency-Key": "The same key and request give the same stored answer for 24 hours",
     "Content-Digest": "RFC 9530 digest of the body",
-    "Accept": "application/pdf (default) or application/json",
+    "Accept": "The media type of the signed file (default) or application/json",
 }
-_ANSWERS: dict[int, dict[str, Media]] = {200: {PDF: BINARY, "application/json": SignAnswer}}
+# What is signed and extended; a caller that accepts one of them gets the file.
+MEDIA_TYPES = (
+    PDF,
+    "application/xml",
+    "application/pkcs7-signature",
+    "application/pkcs7-mime",
+    "application/vnd.etsi.asic-s+zip",
+    "application/vnd.etsi.asic-e+zip",
+    "application/octet-stream",
+)
+_ANSWERS: dict[int, dict[str, Media]] = {
+    200: {**dict.fromkeys(MEDIA_TYPES[:-1], BINARY), "application/json": SignAnswer}
+}
 PROBLEMS = (
     "not_acceptable",
     "idempotency_in_progress",
@@ -98,6 +110,7 @@ def form(model: str) -> dict[str, Any]:
         "properties": {
             "document": BINARY,
             "params": {"type": "string", "description": f"{model} as JSON; or give its members as form fields"},
+            **({"original": BINARY} if model == "ExtendRequest" else {}),
             **({"image": BINARY} if model == "SignRequest" else {}),
         },
     }
@@ -122,7 +135,7 @@ Model = TypeVar("Model", bound=BaseModel)
     )
 )
 def sign() -> Response:
-    def prepare(params: SignRequest, image: bytes | None) -> Work:
+    def prepare(params: SignRequest, body: bodies.Body) -> Work:
         from signsvc.signing.model import SignParams
         from signsvc.signing.profiles.apply import check_credential
         from signsvc.signing.visible import Visible
@@ -132,10 +145,13 @@ def sign() -> Response:
             raise RequestError("profile_not_found")
         wishes = params.model_dump(exclude={"profile", "credential", "raise_to", "base_sha256"}, exclude_none=True)
         sign_params = SignParams.from_json(wishes)
+        image = _image(body.supplied, "sign")
         services = state().services
         if image is not None:
             sign_params = replace(sign_params, visible=replace(sign_params.visible or Visible(), picture=image))
-        sign_params = services.images.supplied(sign_params, profile.appearance, params.credential)
+        if profile.format == "pades":
+            sign_params = services.images.supplied(sign_params, profile.appearance, params.credential)
+        sign_params = replace(sign_params, file_name=body.document.name)
         check_credential(profile, params.credential)
         signer = services.keyring.get(params.credential)
         return lambda source, target: services.signing.sign(
@@ -160,15 +176,25 @@ def sign() -> Response:
     )
 )
 def extend() -> Response:
-    def prepare(params: ExtendRequest, _: bytes | None) -> Work:
+    def prepare(params: ExtendRequest, body: bodies.Body) -> Work:
         services = state().services
         policy = state().config.policy
-        return lambda source, target: services.signing.extend(source, target, level=params.level, policy=policy)
+        if len(body.originals) > 1:
+            raise RequestError("invalid_request", reason="one part named original")
+        beside = body.originals[0] if body.originals else None
+        return lambda source, target: services.signing.extend(
+            source,
+            target,
+            level=params.level,
+            policy=policy,
+            original=beside.path if beside else None,
+            original_name=(beside.name if beside else None) or "document",
+        )
 
     return produce("extend", ExtendRequest, prepare)
 
 
-def produce(kind: str, model: type[Model], prepare: Callable[[Model, bytes | None], Work]) -> Response:
+def produce(kind: str, model: type[Model], prepare: Callable[[Model, bodies.Body], Work]) -> Response:
     """Answer one request with the document that the work prepared from its parameters makes of the one sent."""
     wants_json = _wants_json()
     key = claims.key()
@@ -183,7 +209,8 @@ def produce(kind: str, model: type[Model], prepare: Callable[[Model, bytes | Non
             return _stored(dict(ticket.answer), wants_json)
         with claims.held(ticket, replayed=key is not None) as work:
             target = directory / "signed"
-            result = prepare(params, image)(body.document.path, target)
+            result = prepare(params, body)(body.document.path, target)
+            media_type = getattr(result, "media_type", PDF)
             answer = answers.answer(kind, result)
             later = None
             if isinstance(params, SignRequest):
@@ -192,7 +219,7 @@ def produce(kind: str, model: type[Model], prepare: Callable[[Model, bytes | Non
             owner = caller.id if caller else None
 
             def complete(sha256: str, size: int) -> dict[str, Any]:
-                answer["document"] = answers.document(sha256, size, f"/v1/documents/{sha256}")
+                answer["document"] = answers.document(sha256, size, f"/v1/documents/{sha256}", media_type)
                 if later is not None:
                     answer["state"] = "raising"
                 return answer
@@ -203,13 +230,13 @@ def produce(kind: str, model: type[Model], prepare: Callable[[Model, bytes | Non
                     answers.keep(store, connection, answer, now=now(), owner=owner, later=later, within=within)
 
             if config.keep_documents or key is not None or later is not None:
-                target = work.keep(target, complete, media_type=PDF, report=result.report, also=keep).path
+                target = work.keep(target, complete, media_type=media_type, report=result.report, also=keep).path
             else:
                 if result.report is not None:
                     state().services.store.reports.add(result.report, now=now(), owner=owner)
                 with target.open("rb") as file:
                     sha256 = hashlib.file_digest(file, "sha256").hexdigest()
-                answer["document"] = answers.document(sha256, target.stat().st_size, None)
+                answer["document"] = answers.document(sha256, target.stat().st_size, None, media_type)
         state().services.store.sessions.signed_elsewhere(body.document.sha256, now=now())
         metrics.SIGNATURES.labels(kind, result.level).inc()
         current().facts |= {"level": result.level, "octets": body.document.size, "signature": answer["id"]}
@@ -248,7 +275,7 @@ def _respond(answer: dict[str, Any], path: Path, wants_json: bool) -> Response:
         response = jsonify(answer)
     else:
         # The open file outlives its directory entry, so that a spooled one can be sent after its removal.
-        response = send_file(path.open("rb"), mimetype=PDF, etag=False, conditional=False)
+        response = send_file(path.open("rb"), mimetype=answer["document"]["media_type"], etag=False, conditional=False)
         response.content_length = answer["document"]["size"]
         response.headers["Repr-Digest"] = digest_header(answer["document"]["sha256"])
     response.headers["Signsvc-Signature-Id"] = answer["id"]
@@ -265,8 +292,9 @@ def digest_header(sha256: str) -> str:
 
 
 def _wants_json() -> bool:
-    best = request.accept_mimetypes.best_match([PDF, "application/json"])
-    if best is None and request.accept_mimetypes:
+    wanted = request.accept_mimetypes
+    best = wanted.best_match([*MEDIA_TYPES, "application/json"])
+    if best is None and wanted:
         raise RequestError("not_acceptable")
     return best == "application/json"
 

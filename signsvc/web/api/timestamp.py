@@ -105,7 +105,7 @@ def timestamp() -> Response:
 
 
 def _in_document() -> Response:
-    def prepare(_: TimestampParams, __: bytes | None) -> Work:
+    def prepare(_: TimestampParams, __: bodies.Body) -> Work:
         services, policy = state().services, state().config.policy
         return lambda source, target: services.signing.timestamp(source, target, policy=policy)
 
