@@ -6,6 +6,7 @@ the lengths around them are (RFC 5652 §5.1).
 
 from __future__ import annotations
 
+import mmap
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
 
@@ -16,6 +17,7 @@ from signsvc.formats.cms.view import MAX_ATTRIBUTES, MAX_ELEMENTS
 
 DATA = "1.2.840.113549.1.7.1"
 _ATTRIBUTE_SETS = 0xA1
+Buffer = bytes | mmap.mmap
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,17 +69,25 @@ class Outline:
 
     def encoded(self) -> bytes:
         """ContentInfo, in DER but for pieces that were BER."""
-        body = [
+        content = self.content or b""
+        before = [
             encode_integer(max(self.version, self._least_version())),
             encode(der.SET, *self.digests),
-            encode(der.SEQUENCE, self.content_type, self.content or b""),
+            _header(der.SEQUENCE, len(self.content_type) + len(content)),
+            self.content_type,
         ]
+        after = []
         if self.certificates:
-            body.append(encode(0xA0, *self.certificates))
+            after.append(encode(0xA0, *self.certificates))
         if self.revocations:
-            body.append(encode(0xA1, *self.revocations))
-        body.append(encode(der.SET, *(signer.encoded() for signer in self.signers)))
-        return encode(der.SEQUENCE, encode_oid(SIGNED_DATA), encode(0xA0, encode(der.SEQUENCE, *body)))
+            after.append(encode(0xA1, *self.revocations))
+        after.append(encode(der.SET, *(signer.encoded() for signer in self.signers)))
+        # The content may be large: it is copied once.
+        size = sum(map(len, before)) + len(content) + sum(map(len, after))
+        kind, body = encode_oid(SIGNED_DATA), _header(der.SEQUENCE, size)
+        tagged = _header(0xA0, len(body) + size)
+        whole = _header(der.SEQUENCE, len(kind) + len(tagged) + len(body) + size)
+        return b"".join((whole, kind, tagged, body, *before, content, *after))
 
     def adding(self, certificates: Iterable[bytes] = (), revocations: Iterable[bytes] = ()) -> Outline:
         """With further certificates and RevocationInfoChoices; those that are there already stay single."""
@@ -105,6 +115,13 @@ class Outline:
         return 1 if data and 0xA1 not in kinds and all(s.fields[:3] == b"\x02\x01\x01" for s in self.signers) else 3
 
 
+def content_of(octets: Buffer) -> bytes:
+    """eContent with `octets` inside, copied once."""
+    size = len(octets)
+    inner = _header(der.OCTET_STRING, size)
+    return b"".join((_header(0xA0, len(inner) + size), inner, octets))
+
+
 def parse(encoded: bytes) -> Outline:
     """The pieces of an encoded ContentInfo with SignedData, BER included; octets after it are left out.
 
@@ -125,6 +142,14 @@ def joined(members: Sequence[bytes], more: Iterable[bytes]) -> tuple[bytes, ...]
     """A set with `more` members: in DER order where it is in that order (X.690 §11.6), else behind those there."""
     found = tuple(dict.fromkeys((*members, *more)))
     return tuple(sorted(found)) if list(members) == sorted(members) else found
+
+
+def _header(tag: int, size: int) -> bytes:
+    """Identifier and length octets of an element with `size` content octets (X.690 §8.1, §10.1)."""
+    if size < 0x80:
+        return bytes((tag, size))
+    length = size.to_bytes((size.bit_length() + 7) // 8, "big")
+    return bytes((tag, 0x80 | len(length))) + length
 
 
 def _parse(buf: bytes, source: Callable[[int, int], bytes]) -> Outline:
@@ -169,4 +194,4 @@ def _signer(buf: bytes, element: Tlv, source: Callable[[int, int], bytes]) -> Si
     return Signer(fields, parts[-1].value(buf), parts[2].full(buf), unsigned)
 
 
-__all__ = ["DATA", "Outline", "Signer", "joined", "parse"]
+__all__ = ["DATA", "Outline", "Signer", "content_of", "joined", "parse"]

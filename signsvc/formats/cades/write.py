@@ -16,7 +16,7 @@ from signsvc.asn1 import DerError, decode_oid, der, encode, encode_oid
 from signsvc.errors import DocumentError, RequestError
 from signsvc.formats import cms
 from signsvc.formats.cades.container import MAX_OCTETS, decode
-from signsvc.formats.cades.outline import DATA, Outline, Signer, joined, parse
+from signsvc.formats.cades.outline import DATA, Outline, Signer, content_of, joined, parse
 from signsvc.formats.cades.read import message_digest, signature_id
 from signsvc.formats.cms import attributes
 from signsvc.formats.cms.claims import signing_time
@@ -168,7 +168,7 @@ def _inside(content: Original | None) -> bytes:
         raise DocumentError("original_missing")
     if len(content.data) > MAX_OCTETS // 2:
         raise DocumentError("document_too_large", limit=MAX_OCTETS // 2)
-    return encode(0xA0, encode(der.OCTET_STRING, bytes(content.data)))
+    return content_of(content.data)
 
 
 def _agreed(existing: bytes, outline: Outline, content: Original | None) -> Original | None:
