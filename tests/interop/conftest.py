@@ -36,7 +36,8 @@ def _build() -> None:
     """Fetch the jars and compile the harness where that has not been done; safe between parallel test workers."""
     with (JAVA / ".lock").open("w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
-        held = [list((JAVA / "lib").glob(f"{name}-[0-9]*.jar")) for name in ("dss-validation", "dss-xades")]
+        names = ("dss-validation", "dss-xades", "dss-asic-xades", "dss-asic-cades")
+        held = [list((JAVA / "lib").glob(f"{name}-[0-9]*.jar")) for name in names]
         if not all(held):
             command = ["mvn", "-q", "-B", "dependency:copy-dependencies", "-DoutputDirectory=lib"]
             subprocess.run(command, cwd=JAVA, check=True, timeout=600)
