@@ -236,7 +236,10 @@ def _digest(document: xmlsig.Document, signature: Any, written: Any, file: Origi
         place = references.locate(document, signature, part, (), None)
     except references.ReferenceError_:
         raise RequestError("xml_element_not_found") from None
-    octets = references.transformed(document, signature, part, place, document.limits, final=EXCLUSIVE)
+    try:
+        octets = references.transformed(document, signature, part, place, document.limits, final=EXCLUSIVE)
+    except references.ReferenceError_:  # such as a relative namespace name, which has no canonical form
+        raise DocumentError("xml_malformed") from None
     return hashlib.new(digest, octets or b"").digest()
 
 

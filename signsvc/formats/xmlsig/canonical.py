@@ -83,13 +83,16 @@ def _written(node: Any, method: Method) -> bytes:
         prefixes = [prefix for prefix in prefixes if prefix != "#default"]
         if len(prefixes) != len(method.prefixes):
             raise CanonicalError("default prefix")
-    made: bytes = etree.tostring(
-        node,
-        method="c14n",
-        exclusive=method.exclusive,
-        with_comments=method.comments,
-        inclusive_ns_prefixes=prefixes if method.exclusive else None,
-    )
+    try:
+        made: bytes = etree.tostring(
+            node,
+            method="c14n",
+            exclusive=method.exclusive,
+            with_comments=method.comments,
+            inclusive_ns_prefixes=prefixes if method.exclusive else None,
+        )
+    except etree.C14NError:  # a relative namespace name has no canonical form (C14N 1.0 §1.3)
+        raise CanonicalError("relative namespace") from None
     return made
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import time
 
 import pytest
@@ -54,8 +55,15 @@ def test_no_changed_octet_is_taken_for_signed(xades_bench: XadesBench) -> None:
 def test_no_change_is_hidden_from_an_archive_timestamp(xades_bench: XadesBench) -> None:
     """Whatever is changed before it, in letters and digits, shows in the last timestamp, or the file is no XML."""
     made = xades_bench.raised(xades_bench.sign(PLAIN), "B-LTA")
-    begin, end = made.index(b"<ds:SignedInfo"), made.index(b"<xades141:ArchiveTimeStamp")
-    places = [at for at in range(begin, end) if made[at : at + 1].isalnum()]
+    # Not the tags around the properties: they are no part of what is stamped (EN 319 132-1 §5.5.2.2).
+    parts = [
+        (made.index(b"<ds:SignedInfo"), made.index(b"<ds:Object><xades:Q")),
+        (made.index(b"<xades:SignedProperties"), made.index(b"<xades:UnsignedProperties")),
+        (made.index(b"<xades:SignatureTimeStamp"), made.index(b"<xades141:ArchiveTimeStamp")),
+    ]
+    # Declarations of prefixes that are declared around it too say nothing.
+    said = {at for found in re.finditer(rb'xmlns:\w+="[^"]*"', made) for at in range(*found.span())}
+    places = [at for one in parts for at in range(*one) if made[at : at + 1].isalnum() and at not in said]
     for at in places[:: 1 if FULL else 61]:
         other = b"a" if made[at : at + 1] != b"a" else b"b"
         changed = made[:at] + other + made[at + 1 :]
@@ -133,6 +141,14 @@ def test_what_is_no_xml_is_refused(xades_bench: XadesBench, data: bytes, code: s
         with pytest.raises(DocumentError) as caught:
             act(data)
         assert caught.value.code == code
+
+
+def test_a_relative_namespace_has_no_canonical_form(xades_bench: XadesBench) -> None:
+    with pytest.raises(DocumentError) as caught:
+        xades_bench.sign(b'<a xmlns="relative"/>')
+    assert caught.value.code == "xml_malformed"
+    made = xades_bench.sign(PLAIN).replace(b'xmlns="urn:a"', b'xmlns="urna"')
+    assert outcome(xades_bench.judge(made))[0][0] != "TOTAL-PASSED"
 
 
 def test_what_cannot_be_raised_is_said(xades_bench: XadesBench) -> None:
