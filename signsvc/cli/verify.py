@@ -33,6 +33,7 @@ _CODES = {
     "NO-SIGNATURE": EXIT_NO_SIGNATURE,
 }
 _FORMS = ("json", "html")
+_SIGNATURE_FILES = (".p7s", ".p7m", ".sig", ".xml", ".xades")
 # Several files: 4 over 1 over 2 over 3 over 0.
 _WORST = (EXIT_PROBLEM, EXIT_FAILED, EXIT_INDETERMINATE, EXIT_NO_SIGNATURE, EXIT_PASSED)
 
@@ -114,6 +115,9 @@ def verify(
 ) -> int:
     """Verify the signatures of files.  A directory means all files in it.
 
+    A detached signature named after its content and beside it, such as a.docx.p7s, is verified over that file unless
+    --original or --digest says otherwise.
+
     Exit codes: 0 all passed, 1 any TOTAL-FAILED, 2 any INDETERMINATE, 3 no signature, 4 could not process, 64 usage.
     """
     import gc
@@ -180,8 +184,11 @@ def _one(verifier: Any, path: Path, request: Any) -> dict[str, Any] | SignsvcErr
 
     if not path.is_file():
         return DocumentError("not_found")
+    asked = replace(request, name=path.name)
     try:
-        result: dict[str, Any] = verifier.verify(path.absolute(), replace(request, name=path.name)).report
+        result: dict[str, Any] = verifier.verify(path.absolute(), asked).report
+        if not asked.originals and _lacks_content(result) and (beside := _beside(path)) is not None:
+            result = verifier.verify(path.absolute(), replace(asked, originals=(beside,))).report
     except SignsvcError as error:
         if error.code in ("policy_not_found", "trust_profile_not_found"):
             raise  # the call is wrong, not the file
@@ -189,6 +196,19 @@ def _one(verifier: Any, path: Path, request: Any) -> dict[str, Any] | SignsvcErr
     except OSError:
         return DocumentError("document_unreadable")
     return result
+
+
+def _lacks_content(report: dict[str, Any]) -> bool:
+    return any(m["code"] == "signed_data_missing" for s in report["signatures"] for m in s["messages"])
+
+
+def _beside(path: Path) -> OriginalFile | None:
+    """The file that a signature file beside it is named after: ``a.docx`` of ``a.docx.p7s``."""
+    from signsvc.verification.model import OriginalFile
+
+    found = path.with_suffix("")
+    ours = path.suffix.lower() in _SIGNATURE_FILES and found != path
+    return OriginalFile(found.name, found.absolute()) if ours and found.is_file() else None
 
 
 def _emit(path: Path, result: dict[str, Any] | SignsvcError, rule: Rule | None, *, as_json: bool, lang: str) -> int:

@@ -117,6 +117,13 @@ class OriginalDigest(_Strict):
     name: Annotated[str, Field(max_length=200)] | None = None
 
 
+class OriginalContent(_Strict):
+    """A file that a detached signature is over."""
+
+    name: Annotated[str, Field(max_length=200)]
+    content: Base64Bytes = Field(description="In base64", json_schema_extra={"contentEncoding": "base64"})
+
+
 class VerifyParams(_Strict):
     """Certificates and CRLs are DER, here in base64; as multipart files they may be PEM too."""
 
@@ -127,6 +134,9 @@ class VerifyParams(_Strict):
     trust_anchors: SuppliedDer = ()
     certificates: SuppliedDer = ()
     crls: SuppliedDer = ()
+    originals: tuple[OriginalContent, ...] = Field(
+        (), max_length=64, description="Small files that detached signatures are over; large ones come as form files"
+    )
     digests: tuple[OriginalDigest, ...] = Field((), max_length=1_000, description="Digests of detached content")
     must_cover: tuple[Annotated[str, Field(max_length=200)], ...] = Field(
         (), max_length=64, description="Elements of an XML document that every signature has to cover, such as /a/b"

@@ -7,6 +7,7 @@ import binascii
 import hashlib
 import re
 from collections.abc import Iterable, Iterator
+from pathlib import Path
 from typing import Any
 
 from flask import Blueprint, Response, jsonify, request
@@ -22,7 +23,7 @@ from signsvc.web import body as bodies
 from signsvc.web.app import now, state
 from signsvc.web.context import current
 from signsvc.web.contract import BINARY, PDF, Operation, operation
-from signsvc.web.models import OriginalDigest, Report, VerifyHashesJson, VerifyJson, VerifyParams
+from signsvc.web.models import OriginalContent, OriginalDigest, Report, VerifyHashesJson, VerifyJson, VerifyParams
 from signsvc.web.problems import checked
 
 blueprint = Blueprint("verify", __name__, url_prefix="/v1")
@@ -113,7 +114,11 @@ def run(body: bodies.Body, default_policy: str) -> dict[str, Any]:
         at=params.at,
         offline=params.offline,
         name=body.document.name,
-        originals=(*_files(body.originals), *_digests(params.digests)),
+        originals=(
+            *_files(body.originals),
+            *_written(params.originals, body.document.path.parent),
+            *_digests(params.digests),
+        ),
         must_cover=params.must_cover,
         trust_anchors=tuple(supplied["trust_anchors"]),
         certificates=tuple(supplied["certificates"]),
@@ -129,6 +134,14 @@ def run(body: bodies.Body, default_policy: str) -> dict[str, Any]:
 
 def _files(originals: Iterable[bodies.Upload]) -> Iterator[OriginalFile]:
     return (OriginalFile(one.name or f"original-{n}", one.path) for n, one in enumerate(originals, 1))
+
+
+def _written(originals: Iterable[OriginalContent], directory: Path) -> Iterator[OriginalFile]:
+    """Originals of a JSON body as files in `directory`, under names of ours."""
+    for number, one in enumerate(originals, 1):
+        path = directory / f"original-{number}"
+        path.write_bytes(one.content)
+        yield OriginalFile(one.name, path)
 
 
 def _digests(digests: Iterable[OriginalDigest]) -> Iterator[OriginalFile]:

@@ -193,6 +193,18 @@ def hashes(client: FlaskClient, data: bytes, digests: list[dict[str, str]], **me
     return client.post("/v1/verify-hashes", json=body, buffered=True)
 
 
+def test_originals_in_json(client: FlaskClient, made: dict[str, bytes]) -> None:
+    def content(octets: bytes) -> str:
+        return base64.b64encode(octets).decode()
+
+    for second, wanted in ((SECOND[1], PASSED), (b"?", ALTERED)):
+        files = [{"name": n, "content": content(o)} for n, o in (FIRST, (SECOND[0], second))]
+        body = {"document": {"content": content(made["detached"])}, "originals": files}
+        assert verdict(report_of(client.post("/v1/verify", json=body, buffered=True))) == wanted
+    body = {"document": {"content": content(made["p7s"])}, "originals": [{"name": "../a", "content": content(CONTENT)}]}
+    assert verdict(report_of(client.post("/v1/verify", json=body, buffered=True))) == PASSED
+
+
 def test_digests_in_place_of_content(client: FlaskClient, made: dict[str, bytes]) -> None:
     both = [hashed(octets, name) for name, octets in (FIRST, SECOND)]
     report = report_of(hashes(client, made["detached"], both))
@@ -318,6 +330,9 @@ def test_the_command(house: Installation, made: dict[str, bytes], tmp_path: Path
     assert "Chữ ký chỉ bao phủ: /HDon/DLHDon" in shown
     assert f"{FIRST[0]}; {SECOND[0]}" in shown
     assert run(house, tmp_path / "p7s")[0] == 2
+    (tmp_path / "van-ban.docx.p7s").write_bytes(made["p7s"])
+    code, shown = run(house, tmp_path / "van-ban.docx.p7s", lang="en")
+    assert (code, "What is covered: all content: van-ban.docx" in shown) == (0, True), shown
     assert run(house, tmp_path / "p7s", "--digest", f"SHA-256:{hashlib.sha256(CONTENT).hexdigest()}:a.docx")[0] == 0
     assert run(house, tmp_path / "p7s", "--original", tmp_path / FIRST[0])[0] == 1
     assert run(house, tmp_path / "p7s", "--digest", "sha256:12")[0] == 64
