@@ -479,7 +479,9 @@ class ProfileItem(_Open):
     title: dict[str, str]
     description: dict[str, str]
     format: str
-    packaging: str | None = Field(description="How signature and document stand to each other; null: as the format has it")
+    packaging: str | None = Field(
+        description="How signature and document stand to each other; null: as the format has it"
+    )
     references: list[str] = Field(description="Ids of the elements that XAdES signs; empty: the whole document")
     level: Literal["B-B", "B-T", "B-LT", "B-LTA"]
     digest: str
