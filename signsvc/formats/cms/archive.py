@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 
-from signsvc.algorithms import new_hash
+from signsvc.algorithms import digest_by_oid, new_hash
 from signsvc.asn1 import der, encode
 from signsvc.asn1.der import DerError, Tlv
 from signsvc.formats.cms import attributes
@@ -17,7 +17,26 @@ KINDS = frozenset((attributes.ARCHIVE_TIMESTAMP_V1, attributes.ARCHIVE_TIMESTAMP
 
 _INDEX_V1 = "0.4.0.1733.2.5"
 _INDEX_V3 = "0.4.0.19122.1.5"
+_STRONG = 32  # octets of a digest
 _SHA256 = "2.16.840.1.101.3.4.2.1"
+
+
+@dataclass(slots=True)
+class Listed:
+    """Octets that an index may list, with ids of what they are; digests are computed once for each algorithm."""
+
+    items: list[tuple[bytes, Sequence[str]]]
+    _known: dict[str, list[bytes]] = field(default_factory=dict)
+
+    def proven(self, digest_oid: str, listed: frozenset[bytes]) -> tuple[list[str], bool]:
+        """Ids of what is listed, and whether every entry was found.  Raises `ValueError` for an unknown digest."""
+        digests = self._known.get(digest_oid)
+        if digests is None:
+            digests = self._known[digest_oid] = [_hashed(digest_oid, octets) for octets, _ in self.items]
+        ids = [
+            name for digest, (_, names) in zip(digests, self.items, strict=True) if digest in listed for name in names
+        ]
+        return ids, listed <= set(digests)
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,10 +49,17 @@ class Base:
     certificates: Tlv | None  # SignedData.certificates
     revocations: Tlv | None  # SignedData.crls
     source: Callable[[int, int], bytes]  # original octets of an element
+    _listed: dict[EvidenceKind, Listed] = field(default_factory=dict)
 
-    def elements(self, parent: Tlv | None) -> list[bytes]:
-        """The encoded elements of one of the two sets."""
-        return [self.source(t.start, t.end) for t in der.children(self.buf, parent)] if parent is not None else []
+    def listed(self, kind: EvidenceKind) -> Listed:
+        """The elements of one of the two sets."""
+        found = self._listed.get(kind)
+        if found is None:
+            parent = self.certificates if kind is EvidenceKind.CERTIFICATE else self.revocations
+            children = der.children(self.buf, parent) if parent is not None else []
+            values = [self.source(t.start, t.end) for t in children]
+            found = self._listed[kind] = Listed([(value, (_value_id(kind, value),)) for value in values])
+        return found
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,16 +79,15 @@ def judge(
     kind: str,
     base: Base | None,
     fields: bytes,
-    items: list[tuple[bytes, list[bytes]]],
+    unsigned: Mapping[str, Listed],
     reading: Reading,
     first: Sequence[str],
-    held: Mapping[bytes, Sequence[str]],
 ) -> TimestampView:
     """The archive timestamp with `imprint_matches` and `proves` filled in.
 
-    `fields` are version to signature of the SignerInfo as they stand; `items` the unsigned attributes (type, values);
-    `first` ids of what stands in the signed attributes, `held` ids of what stands in a value of the unsigned ones.
-    Older kinds than version 3, and tokens without an index, are left uncomputed with a finding.
+    `fields` are version to signature of the SignerInfo as they stand; `unsigned` what each kind of index may list of
+    its unsigned attributes (`unsigned_listed`); `first` ids of what stands in the signed attributes.  Older kinds than
+    version 3, and tokens without an index or with one of weak digests, are left uncomputed with a finding.
     """
     noted = list(stamp.findings)
     index = None
@@ -70,6 +95,8 @@ def judge(
         reading.archives_left -= 1
         try:
             index = find_index(stamp.token)
+            if index is not None and index.digest_oid != stamp.imprint_oid and _weak(index.digest_oid):
+                index = None  # what it lists would be bound less well than the imprint says
         except (DerError, IndexError):
             reading.malformed = True
     if index is None or base is None or base.digest is None or stamp.imprint_oid is None:
@@ -79,7 +106,7 @@ def judge(
         made = new_hash(stamp.imprint_oid)
         made.update(base.content_type.full(base.buf) + base.digest(stamp.imprint_oid) + fields + index.encoded)
         matches = made.digest() == stamp.imprint
-        proves, complete = _covered(index, base, items, held)
+        proves, complete = _covered(index, base, unsigned)
     except (ValueError, IndexError):
         noted.append(replace(reading.note("timestamp_archive_not_computed"), subject=stamp.id))
         return replace(stamp, imprint_matches=None, proves=(), findings=tuple(noted))
@@ -93,36 +120,36 @@ def judge(
     )
 
 
-def _covered(
-    index: Index, base: Base, items: list[tuple[bytes, list[bytes]]], held: Mapping[bytes, Sequence[str]]
-) -> tuple[list[str], bool]:
+def _covered(index: Index, base: Base, unsigned: Mapping[str, Listed]) -> tuple[list[str], bool]:
     """Ids of what the index lists, and whether every entry was found.  Raises `ValueError` for an unknown digest."""
+    oid = index.digest_oid
+    found = (
+        base.listed(EvidenceKind.CERTIFICATE).proven(oid, index.certificates),
+        base.listed(EvidenceKind.CRL).proven(oid, index.revocations),
+        unsigned[index.kind].proven(oid, index.attributes),
+    )
+    return [name for ids, _ in found for name in ids], all(whole for _, whole in found)
 
-    def hashed(octets: bytes) -> bytes:
-        made = new_hash(index.digest_oid)
-        made.update(octets)
-        return bytes(made.digest())
 
-    proves: list[str] = []
-    left = (set(index.certificates), set(index.revocations), set(index.attributes))
-    listed = (index.certificates, index.revocations)
-    for place, kind in enumerate((EvidenceKind.CERTIFICATE, EvidenceKind.CRL)):
-        for value in base.elements((base.certificates, base.revocations)[place]):
-            digest = hashed(value)
-            if digest in listed[place]:
-                left[place].discard(digest)
-                proves.append(_value_id(kind, value))
-    for oid, values in items:
-        whole = der_attribute(oid, values)
-        if index.kind == _INDEX_V1 and (digest := hashed(whole)) in index.attributes:
-            left[2].discard(digest)
-            proves += [name for value in values for name in held.get(value, ())]
-        elif index.kind == _INDEX_V3:
-            for value in values:
-                if (digest := hashed(oid + value)) in index.attributes:
-                    left[2].discard(digest)
-                    proves += held.get(value, ())
-    return proves, not any(left)
+def unsigned_listed(
+    items: list[tuple[bytes, list[bytes]]], held: Mapping[bytes, Sequence[str]]
+) -> Mapping[str, Listed]:
+    """By kind of index what it lists of the unsigned attributes `items` (type, values): whole attributes in the older
+    one, each value with its type in version 3.  `held` names what stands in a value."""
+    whole = [(der_attribute(oid, vs), [name for v in vs for name in held.get(v, ())]) for oid, vs in items]
+    single = [(oid + v, held.get(v, ())) for oid, vs in items for v in vs]
+    return {_INDEX_V1: Listed(list(whole)), _INDEX_V3: Listed(list(single))}
+
+
+def _hashed(oid: str, octets: bytes) -> bytes:
+    made = new_hash(oid)
+    made.update(octets)
+    return bytes(made.digest())
+
+
+def _weak(oid: str) -> bool:
+    known = digest_by_oid(oid)
+    return known is None or known.size < _STRONG
 
 
 def _value_id(kind: EvidenceKind, value: bytes) -> str:

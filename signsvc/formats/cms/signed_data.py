@@ -10,7 +10,7 @@ from signsvc.asn1.der import DerError, Tlv
 from signsvc.formats.cms import archive, evidence
 from signsvc.formats.cms.attributes import algorithm
 from signsvc.formats.cms.signer import Content, hash_of, signer_info
-from signsvc.formats.cms.view import MAX_ELEMENTS, MAX_OCTETS, MAX_SIGNERS, CmsView, Digest, Reading
+from signsvc.formats.cms.view import MAX_ELEMENTS, MAX_OCTETS, MAX_SIGNERS, SIGNERS_SHARE, CmsView, Digest, Reading
 from signsvc.types import Origin, SignerView
 
 SIGNED_DATA = "1.2.840.113549.1.7.2"
@@ -45,6 +45,9 @@ def read(
 
     def attempt(buf: bytes, source: Callable[[int, int], bytes], lenient: bool = False) -> tuple[CmsView, bool]:
         reading = Reading(subject, origin, source, nested=nested, lenient=lenient)
+        if subjects is not None:
+            reading.most_timestamps *= SIGNERS_SHARE
+            reading.archives_left *= SIGNERS_SHARE
         try:
             view = _content_info(buf, reading, digest, subjects)
         except (DerError, IndexError) as error:

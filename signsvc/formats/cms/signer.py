@@ -23,7 +23,6 @@ from signsvc.formats.cms.view import (
     MAX_ATTRIBUTES,
     MAX_COUNTER_DEPTH,
     MAX_SIGNERS,
-    MAX_TIMESTAMPS,
     AbsentDigestError,
     Digest,
     Reading,
@@ -258,12 +257,12 @@ def _timestamps(
 
     found: list[TimestampView] = []
     for value in values:
-        if reading.timestamps_left <= 0:
-            findings.append(reading.note("cms_too_many", what="timestamps", limit=MAX_TIMESTAMPS))
+        if reading.timestamps >= reading.most_timestamps:
+            findings.append(reading.note("cms_too_many", what="timestamps", limit=reading.most_timestamps))
             break
-        reading.timestamps_left -= 1
+        reading.timestamps += 1
         token = reading.source(value.start, value.end)
-        name = f"{reading.subject}.t{MAX_TIMESTAMPS - reading.timestamps_left}"
+        name = f"{reading.subject}.t{reading.timestamps}"
         found.append(read_timestamp(token, id=name, kind=kind, digest=digest, proves=proves, inside=True))
     return found
 
@@ -323,14 +322,15 @@ def _unsigned(
         except (DerError, IndexError):
             reading.malformed = True
             findings.append(reading.note("cms_unsigned_attribute_malformed", attribute=label(oid)))
-    items = archive.attribute_values(buf, element, reading.source) if archives else []
     first = [name for stamp in stamps if stamp.kind == "content" for name in archive.inside(stamp)]
     read_ones = [
         (oid, stamp) for oid, one in archives for stamp in _timestamps([one], "archive", reading, None, (), findings)
     ]
-    # A set has no order: which archive timestamp covers which one is said by their indexes alone.
-    held.update((stamp.token, archive.inside(stamp)) for _, stamp in read_ones)
-    stamps += [archive.judge(t, oid, content.archive, fields, items, reading, first, held) for oid, t in read_ones]
+    if read_ones:
+        # A set has no order: which archive timestamp covers which one is said by their indexes alone.
+        held.update((stamp.token, archive.inside(stamp)) for _, stamp in read_ones)
+        listed = archive.unsigned_listed(archive.attribute_values(buf, element, reading.source), held)
+        stamps += [archive.judge(t, oid, content.archive, fields, listed, reading, first) for oid, t in read_ones]
     return types
 
 

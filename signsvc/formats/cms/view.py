@@ -19,7 +19,8 @@ MAX_SIGNERS = 20
 MAX_CERTIFICATES = 200
 MAX_REVOCATION_VALUES = 400
 MAX_TIMESTAMPS = 50
-MAX_ARCHIVE_TIMESTAMPS = 10  # computed ones: each hashes all certificates and lists again
+MAX_ARCHIVE_TIMESTAMPS = 30  # computed ones
+SIGNERS_SHARE = 4  # so many times as many where several signers are expected
 MAX_COUNTER_DEPTH = 3
 
 
@@ -47,7 +48,8 @@ class Reading:
     subject: str
     origin: Origin
     source: Callable[[int, int], bytes]  # original octets of the element at (start, end) of what is being read
-    timestamps_left: int = MAX_TIMESTAMPS
+    timestamps: int = 0  # read so far
+    most_timestamps: int = MAX_TIMESTAMPS
     archives_left: int = MAX_ARCHIVE_TIMESTAMPS
     signers_left: int = MAX_SIGNERS  # counter-signatures
     nested: bool = True  # whether timestamps inside are read

@@ -196,6 +196,31 @@ def test_what_cannot_be_signed(pki: test_pki.Pki) -> None:
     assert same[0] == same[1]
 
 
+def test_many_signers_with_renewals(judge: Judge, pki: test_pki.Pki) -> None:
+    """Eight signatures, each stamped and archived three times: none is left out."""
+    data = sign(pki)
+    for label in ("ec", "person2", "rsa3072", "person", "ec", "person2", "rsa3072"):
+        data = sign(pki, label, existing=data, content=original())
+    data = raised(pki, data, "b-lta", originals=(original(),), labels=("person", "person2", "ec", "rsa3072"))
+    for day in (14, 15):
+        data = extend.archive_timestamp(data, stamper(pki, pki.epoch + day * DAY), originals=(original(),))
+    verdict = judge(data, (original(),), tuple(evidence(pki, "tsa1", at=pki.epoch + 29 * DAY)))
+    assert [(s.level, s.indication) for s in verdict.signatures] == [("B-LTA", Indication.TOTAL_PASSED)] * 8
+    assert {t.indication for s in verdict.signatures for t in s.timestamps} == {Indication.TOTAL_PASSED}
+    assert sum(len(s.timestamps) for s in verdict.signatures) == 32
+
+
+def test_an_index_of_weak_digests_proves_nothing(pki: test_pki.Pki, monkeypatch: pytest.MonkeyPatch) -> None:
+    data = raised(pki, sign(pki), "b-lt")
+    ordinary = extend._index
+    monkeypatch.setattr(extend, "_index", lambda outline, signer, name: ordinary(outline, signer, "sha1"))
+    data = extend.archive_timestamp(data, stamper(pki, pki.epoch + 13 * DAY), originals=(original(),))
+    signer = cades.read(data, originals=(original(),)).signatures[0].signer
+    assert signer is not None
+    stamp = signer.timestamps[-1]
+    assert (stamp.kind, stamp.imprint_matches, stamp.proves) == ("archive", None, ())
+
+
 def test_one_signature_of_several_is_raised(pki: test_pki.Pki) -> None:
     data = sign(pki, "ec", existing=sign(pki), content=original())
     data = extend.signature_timestamp(data, stamper(pki, pki.epoch + 10 * DAY), signature_id="signature-2")
