@@ -175,7 +175,9 @@ def test_dss_adds_to_ours(place: Place) -> None:
     """A second signer and each next level by DSS on our files; all signatures stay good here."""
     pki = place.pki
     (place.path / "base").write_bytes(sign(pki))
+    (place.path / "archived").write_bytes(raised_now(pki, sign(pki), "b-lta", "person"))
     raises = [("raise", f"raised-{level}", level, "base") for level in ("T", "LT", "LTA")]
+    raises.append(("raise", "renewed", "LTA", "archived"))
     place.run(("sign", "beside", "B", DETACHED, "ec", "EC", "base"), *raises)
     data = (place.path / "beside").read_bytes()
     more = tuple(evidence(pki, "person", "ec", "tsa1", at=test_pki.pki.now()))
@@ -184,3 +186,6 @@ def test_dss_adds_to_ours(place: Place) -> None:
     for level in ("T", "LT", "LTA"):
         (found,) = judged(pki, (place.path / f"raised-{level}").read_bytes(), (original(),), more).signatures
         assert (found.level, found.indication) == (f"B-{level}", Indication.TOTAL_PASSED), found.findings
+    (renewed,) = judged(pki, (place.path / "renewed").read_bytes(), (original(),), more).signatures
+    assert (renewed.level, renewed.indication) == ("B-LTA", Indication.TOTAL_PASSED), renewed.findings
+    assert [t.indication for t in renewed.timestamps] == [Indication.TOTAL_PASSED] * 3
