@@ -50,8 +50,7 @@ def entry_of(container: Container, uri: str) -> Entry | None:
     try:
         found = container.find(unquote(uri, errors="strict"))
     except UnicodeDecodeError:
-        raw = unquote_to_bytes(uri)
-        found = next((entry for entry in container.entries if entry.raw_name == raw), None)
+        found = container.find_raw(unquote_to_bytes(uri))
     found = found or container.find(uri)
     return None if found is None or found.is_folder else found
 

@@ -16,6 +16,7 @@ MEDIA_TYPE_E = "application/vnd.etsi.asic-e+zip"
 _MIMETYPE = "mimetype"
 MANIFEST = "META-INF/manifest.xml"
 MAX_SIGNATURE_FILES = 200
+MAX_SIGNATURE_OCTETS = 64 << 20  # of all files that hold signatures, tokens and manifests: they are read as a whole
 
 _XADES = re.compile(r"META-INF/[^/]*signatures[^/]*\.xml")
 _CADES = re.compile(r"META-INF/[^/]*signature[^/]*\.p7[sm]")
@@ -80,7 +81,8 @@ def of(container: Container) -> Layout:
     signed = len(made.xades) + len(made.cades) + len(made.tokens)
     if said is None and not signed:
         raise DocumentError("container_not_asic")
-    if signed + len(made.manifests) > MAX_SIGNATURE_FILES:
+    held = (*made.xades, *made.cades, *made.tokens, *made.manifests)
+    if len(held) > MAX_SIGNATURE_FILES or sum(entry.size for entry in held) > MAX_SIGNATURE_OCTETS:
         raise DocumentError("document_too_complex", limit="signatures")
     if container.find(_MIMETYPE) is None:
         made.findings.insert(0, Finding.of("asic_mimetype_missing"))

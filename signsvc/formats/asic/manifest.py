@@ -13,6 +13,7 @@ from signsvc.types import Covered, Finding
 
 NAMESPACE = "http://uri.etsi.org/02918/v1.2.1#"
 MAX_LISTED = 5_000
+MAX_NAMED = 20  # files named one by one in findings of one signature; the first is enough to fail
 MAX_OCTETS = 16 << 20
 
 
@@ -65,8 +66,9 @@ def check(container: Container, manifest: Manifest, subject: str) -> tuple[list[
         name = (entry.name if entry is not None else one.uri)[:200]
         matches: bool | None = None
         if entry is None:
-            findings.append(Finding.of("asic_file_missing", subject=subject, name=name))
-            findings += renamed(container, one.digest_oid, one.digest, name, subject)
+            if len(findings) < MAX_NAMED:
+                findings.append(Finding.of("asic_file_missing", subject=subject, name=name))
+                findings += renamed(container, one.digest_oid, one.digest, name, subject)
         else:
             try:
                 matches = container.digest(entry, one.digest_oid) == one.digest
@@ -74,7 +76,7 @@ def check(container: Container, manifest: Manifest, subject: str) -> tuple[list[
                 matches = False
             if matches:
                 sound.add(entry.name)
-            else:
+            elif len(findings) < MAX_NAMED:
                 findings.append(Finding.of("asic_file_altered", subject=subject, name=name))
         size = entry.size if entry is not None else None
         covered.append(Covered("file", name, matches, one.digest_oid, size, one.uri[:500], one.media_type))

@@ -14,6 +14,8 @@ from signsvc.formats.zip import ZipLimits, open_container
 from signsvc.formats.zip.structure import Buffer
 from signsvc.types import DocumentView, Finding, SignatureView
 
+MAX_SIGNATURES = 1_000
+
 
 def read(data: Buffer, *, name: str | None = None, limits: ZipLimits | None = None) -> DocumentView:  # noqa: ARG001
     """Everything a container says about its signatures (EN 319 162-1); `name` is not needed.
@@ -29,6 +31,7 @@ def read(data: Buffer, *, name: str | None = None, limits: ZipLimits | None = No
     signatures = _xades(reader, findings)
     for number, entry in enumerate(layout.cades, 1):
         signatures += reader.signatures(entry, "signature" if number == 1 else f"signature{number}")
+        _bounded(signatures)
     timestamps = reader.tokens()
     signatures = [reader.archived(view, timestamps) for view in signatures]
     if layout.kind is Kind.S and len(layout.root_files) != 1:
@@ -66,7 +69,13 @@ def _xades(reader: Reader, findings: list[Finding]) -> list[SignatureView]:
             findings.append(Finding.of("asic_signature_file_empty", name=entry.name[:200]))
         reader.holds(entry, made)
         found += made
+        _bounded(found)
     return found
+
+
+def _bounded(signatures: list[SignatureView]) -> None:
+    if len(signatures) > MAX_SIGNATURES:
+        raise DocumentError("document_too_complex", limit="signatures")
 
 
 __all__ = ["read"]

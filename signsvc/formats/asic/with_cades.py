@@ -19,6 +19,7 @@ from signsvc.formats.zip import Container, Entry
 from signsvc.types import Covered, Finding, Scope, SignatureView, SignerView, TimestampView
 
 MAX_OCTETS = 32 << 20
+MAX_LISTED = 20_000  # files in all manifests
 
 
 @dataclass(slots=True)
@@ -42,6 +43,7 @@ class Reader:
     findings: list[Finding] = field(default_factory=list)
 
     def __post_init__(self) -> None:
+        listed = 0
         for entry in self.layout.manifests:
             try:
                 found = manifest.read(self.container, entry)
@@ -49,6 +51,9 @@ class Reader:
                 if error.code == "document_too_complex":
                     raise
                 found = None
+            listed += len(found.listed) if found is not None else 0
+            if listed > MAX_LISTED:
+                raise DocumentError("document_too_complex", limit="references")
             over = entry_of(self.container, found.signature) if found is not None else None
             if found is None or over is None or over.name in self.manifests:
                 self.findings.append(Finding.of("asic_manifest_unusable", name=entry.name[:200]))

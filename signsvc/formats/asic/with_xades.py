@@ -14,8 +14,7 @@ from signsvc.formats.zip import Container, Entry
 from signsvc.types import Covered, Finding, Scope, SignatureView
 
 ROOT = f"{{{manifest.NAMESPACE}}}XAdESSignatures"
-MAX_OCTETS = 128 << 20
-MAX_NAMED = 20  # files named one by one in findings of one signature
+MAX_OCTETS = 64 << 20
 
 
 def views(container: Container, entry: Entry, data: Sequence[Entry], prefix: str) -> list[SignatureView]:
@@ -42,6 +41,8 @@ def _covering(container: Container, view: SignatureView, element: Any, data: Seq
         held = entry_of(container, one.uri)
         if one.matches and held is not None:
             sound.add(held.name)
+        elif len(findings) >= manifest.MAX_NAMED:
+            continue  # the signature fails as it is
         elif held is not None and one.matches is False:
             findings.append(Finding.of("asic_file_altered", subject=view.id, name=held.name[:200]))
         elif held is None:
@@ -73,9 +74,11 @@ def with_coverage(
 
 def uncovered(names: Sequence[str], subject: str) -> list[Finding]:
     """A finding for each file that is left out, up to a number, then how many more there are."""
-    found = [Finding.of("asic_file_uncovered", subject=subject, name=name[:200]) for name in names[:MAX_NAMED]]
-    if len(names) > MAX_NAMED:
-        found.append(Finding.of("asic_files_uncovered", subject=subject, count=len(names) - MAX_NAMED))
+    found = [
+        Finding.of("asic_file_uncovered", subject=subject, name=name[:200]) for name in names[: manifest.MAX_NAMED]
+    ]
+    if len(names) > manifest.MAX_NAMED:
+        found.append(Finding.of("asic_files_uncovered", subject=subject, count=len(names) - manifest.MAX_NAMED))
     return found
 
 

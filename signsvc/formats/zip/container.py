@@ -27,11 +27,13 @@ class Container:
     limits: ZipLimits = field(default_factory=ZipLimits)
     _names: dict[str, Entry] = field(default_factory=dict)
     _others: dict[str, list[Entry]] = field(default_factory=dict)
+    _raw: dict[bytes, Entry] = field(default_factory=dict)
     _digests: dict[tuple[int, str], bytes] = field(default_factory=dict)
     _inflated: int = 0
 
     def __post_init__(self) -> None:
         self._names = {entry.name: entry for entry in self.entries}
+        self._raw = {entry.raw_name: entry for entry in self.entries}
         for entry in self.entries:
             for name in entry.other_names:
                 self._others.setdefault(name, []).append(entry)
@@ -42,6 +44,10 @@ class Container:
         if found is None and len(others := self._others.get(name, [])) == 1:
             found = others[0]
         return found
+
+    def find_raw(self, name: bytes) -> Entry | None:
+        """The entry whose name is written with these octets."""
+        return self._raw.get(name)
 
     def pieces(self, entry: Entry) -> Iterator[bytes]:
         """The octets of an entry, piece by piece, never more than it says.
