@@ -107,6 +107,8 @@ def judge(
         made.update(base.content_type.full(base.buf) + base.digest(stamp.imprint_oid) + fields + index.encoded)
         matches = made.digest() == stamp.imprint
         proves, complete = _covered(index, base, unsigned)
+        # An index with an entry for nothing that is there is invalid as a whole (EN 319 122-1 §5.5.2).
+        matches = matches and complete
     except (ValueError, IndexError):
         noted.append(replace(reading.note("timestamp_archive_not_computed"), subject=stamp.id))
         return replace(stamp, imprint_matches=None, proves=(), findings=tuple(noted))

@@ -7,6 +7,7 @@ import os
 import random
 import subprocess
 from collections.abc import Callable
+from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
 
@@ -219,6 +220,21 @@ def test_an_index_of_weak_digests_proves_nothing(pki: test_pki.Pki, monkeypatch:
     assert signer is not None
     stamp = signer.timestamps[-1]
     assert (stamp.kind, stamp.imprint_matches, stamp.proves) == ("archive", None, ())
+
+
+def test_what_an_archive_timestamp_lists_must_stay(judge: Judge, pki: test_pki.Pki) -> None:
+    """A list that it covers is taken out: its index is invalid, the signature no more than B-LT."""
+    data = raised(pki, sign(pki), "b-lta", originals=(original(),))
+    outline = parse(data)
+    less = replace(outline, revocations=outline.revocations[:-1]).encoded()
+    view = cades.read(less, originals=(original(),)).signatures[0]
+    assert view.signer is not None
+    stamp = view.signer.timestamps[-1]
+    assert (stamp.imprint_matches, codes(stamp.findings)) == (False, ["timestamp_archive_index_unmatched"])
+    assert view.level == "B-LT"
+    found = judge(less, (original(),), tuple(evidence(pki, "person", "tsa1", at=pki.epoch + 29 * DAY))).signatures[0]
+    assert str(found.timestamps[-1].sub_indication) == "HASH_FAILURE"
+    assert found.level == "B-LT"
 
 
 def test_one_signature_of_several_is_raised(pki: test_pki.Pki) -> None:
