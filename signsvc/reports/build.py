@@ -181,10 +181,14 @@ def _signature(verdict: SignatureVerdict, room: int) -> dict[str, Any]:
 
 
 def _covered(covered: Covered) -> dict[str, Any]:
-    digest = covered.digest_oid
+    digest, name = covered.digest_oid, covered.name
+    if covered.kind == "file" and name == covered.uri and "%" in name:  # a file that is not at hand
+        from urllib.parse import unquote
+
+        name = unquote(name)
     return {
         "kind": covered.kind,
-        "name": covered.name,
+        "name": name,
         "uri": covered.uri,
         "matches": covered.matches,
         "size": covered.size,

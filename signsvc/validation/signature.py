@@ -231,7 +231,8 @@ def _facts(core: _Core | None, signer: SignerView | None, view: SignatureView, t
         revocation_known=bool(core and core.chain and core.chain.revocation_known),
         timestamps=tuple(t.verdict.indication for t in tokens if t.view.kind != "content"),
         changes=view.scope.changes_after,
-        later_revisions=view.scope.type != "FULL",
+        # Outside PDF there are no revisions: what is not covered stood there or came later, nobody can tell.
+        later_revisions=view.scope.type != "FULL" and not view.covered,
     )
 
 

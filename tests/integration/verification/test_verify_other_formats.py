@@ -141,7 +141,8 @@ def test_detached_xml(
     report = report_of(post(client, made["detached"], originals))
     assert verdict(report) == wanted, codes(report)
     covered = report["signatures"][0]["covered"]
-    assert [one["matches"] for one in covered] == matches
+    assert [(one["name"], one["matches"]) for one in covered] == list(zip((FIRST[0], SECOND[0]), matches, strict=True))
+    assert [c["result"] for c in report["signatures"][0]["checks"] if c["id"] == "changes"] == ["not_applicable"]
     assert ("originals_unused" in codes(report)) == (len(originals) == 3)
 
 
