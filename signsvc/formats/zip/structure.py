@@ -140,8 +140,8 @@ def _central(data: Buffer, at: int, where: Directory, limits: ZipLimits) -> tupl
         raise DocumentError("container_method")
     if disk:
         raise malformed("volumes")
-    kind = stat.S_IFMT(attributes >> 16)
-    if kind not in (0, stat.S_IFREG, stat.S_IFDIR):
+    # Links alone: writers put all bits, or the pipe that they read from, in the attributes of plain files.
+    if stat.S_IFMT(attributes >> 16) == stat.S_IFLNK:
         raise DocumentError("container_name_unsafe")
     name, others = names.decoded(raw, utf8=bool(flags & _UTF8), extra=extra)
     for one in (name, *others):

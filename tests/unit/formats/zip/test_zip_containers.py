@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import io
 import struct
 import zipfile
@@ -139,6 +140,26 @@ def test_warns_of_names_that_differ_by_case() -> None:
     assert [f.code for f in found] == ["zip_names_alike"]
 
 
+# What Info-ZIP 3.0 writes: extra fields with a name in UTF-8 beside the other; a stream from a pipe.
+INFO_ZIP = (
+    "UEsDBAoAAAAAAN0beF0O+To5CAAAAAgAAAAPABwAc+G7kSBsaeG7h3UudHh0VVQJAAPxBAVr8QQFa3V4CwABBAAAAAAEAAAAAHhp"
+    "biBjaGFvUEsBAh4DCgAAAAAA3Rt4XQ75OjkIAAAACAAAAA8AGAAAAAAAAQAAAKSBAAAAAHPhu5EgbGnhu4d1LnR4dFVUBQAD8QQF"
+    "a3V4CwABBAAAAAAEAAAAAFBLBQYAAAAAAQABAFUAAABRAAAAAAA="
+)
+INFO_ZIP_PIPE = (
+    "UEsDBC0AAAAAAN0beF1jGyLZ//////////8BABQALQEAEAAIAAAAAAAAAAgAAAAAAAAAc3RyZWFtZWRQSwECHgMtAAAAAADdG3hd"
+    "Yxsi2QgAAAAIAAAAAQAAAAAAAAABAAAAgBEAAAAALVBLBgYsAAAAAAAAAB4DLQAAAAAAAAAAAAEAAAAAAAAAAQAAAAAAAAAvAAAA"
+    "AAAAADsAAAAAAAAAUEsGBwAAAABqAAAAAAAAAAEAAABQSwUGAAAAAAEAAQAvAAAAOwAAAAAA"
+)
+
+
+def test_reads_what_zip_writes() -> None:
+    container = open_container(base64.b64decode(INFO_ZIP))
+    assert {entry.name: container.read(entry) for entry in container.entries} == {"số liệu.txt": b"xin chao"}
+    piped = open_container(base64.b64decode(INFO_ZIP_PIPE))
+    assert [piped.read(entry) for entry in piped.entries] == [b"streamed"]
+
+
 def test_finds_names_by_each_reading_of_their_octets() -> None:
     raw = "Übung.txt".encode("cp852")
     data = written(("n" * len(raw), b"x")).replace(b"n" * len(raw), raw)
@@ -167,6 +188,17 @@ def test_refuses_what_is_encrypted_packed_otherwise_or_a_link() -> None:
     with zipfile.ZipFile(out, "w") as archive:
         archive.writestr(link, "/etc/passwd")
     assert code_of(out.getvalue()) == "container_name_unsafe"
+
+
+@pytest.mark.parametrize("attributes", [0o177777, 0o10600, 0o040755, 0])
+def test_odd_attributes_are_of_no_concern(attributes: int) -> None:
+    """Old build tools set all bits; `zip -` the kind of the pipe that it reads."""
+    info = zipfile.ZipInfo("a.txt")
+    info.external_attr = attributes << 16
+    out = io.BytesIO()
+    with zipfile.ZipFile(out, "w") as archive:
+        archive.writestr(info, "one")
+    assert [entry.name for entry in open_container(out.getvalue()).entries] == ["a.txt"]
 
 
 def test_refuses_headers_that_differ() -> None:
