@@ -179,7 +179,11 @@ def begin(most_written: int = 0) -> socket.socket:
 def main() -> None:
     with begin() as sock:
         # Now, while nobody waits.
+        from signsvc.formats import asic as _asic  # noqa: F401
+        from signsvc.formats import cades as _cades  # noqa: F401
         from signsvc.formats import pades as _pades  # noqa: F401
+        from signsvc.formats import xades as _xades  # noqa: F401
+        from signsvc.formats import xmlforms as _xmlforms  # noqa: F401
         from signsvc.verification import engine as _engine  # noqa: F401
 
         # What is there now stays; large documents are read a quarter faster where less is looked through for garbage.
