@@ -43,9 +43,10 @@ def directory(data: Buffer, limits: ZipLimits) -> Directory:
     at = _end_record(data)
     _, disk, first_disk, here, count, size, offset, comment = END.unpack_from(data, at)
     before = at
+    pointed: int | None = None
     locator = at - _LOCATOR.size
     if locator >= 0 and data[locator : locator + 4] == _LOCATOR_MARK:
-        before, (disk64, first64, here64, count64, size64, offset64) = _end64(data, locator)
+        before, pointed, (disk64, first64, here64, count64, size64, offset64) = _end64(data, locator)
         for small, full, large in (
             (disk, _FULL16, disk64),
             (first_disk, _FULL16, first64),
@@ -66,6 +67,8 @@ def directory(data: Buffer, limits: ZipLimits) -> Directory:
     shift = before - size - offset
     if shift < 0:
         raise malformed("directory")
+    if pointed is not None and pointed + shift != before:
+        raise ambiguous("zip64")
     return Directory(before - size, before, count, shift, comment)
 
 
@@ -92,7 +95,8 @@ def _stands_inside(others: list[int], chosen: int, data: Buffer) -> bool:
     return all(other < chosen - size for other in others) and offset != _FULL32
 
 
-def _end64(data: Buffer, locator: int) -> tuple[int, tuple[int, ...]]:
+def _end64(data: Buffer, locator: int) -> tuple[int, int, tuple[int, ...]]:
+    """The place of the ZIP64 end record right before its locator, where the locator says it is, and what it says."""
     _, disk, offset, disks = _LOCATOR.unpack_from(data, locator)
     at = locator - _END64.size
     if at < 0 or bytes(data[at : at + 4]) != _END64_MARK or disk or disks > 1 or offset > at:
@@ -100,7 +104,7 @@ def _end64(data: Buffer, locator: int) -> tuple[int, tuple[int, ...]]:
     found = _END64.unpack_from(data, at)
     if found[1] != _END64.size - 12:
         raise malformed("zip64")
-    return at, found[4:]
+    return at, offset, found[4:]
 
 
 def entries(data: Buffer, where: Directory, limits: ZipLimits) -> list[Entry]:

@@ -84,6 +84,8 @@ def test_reads_zip64_end_records() -> None:
     locator = struct.pack("<4sLQL", b"PK\6\7", 0, at, 1)
     full = struct.pack("<4s4H2LH", b"PK\5\6", 0, 0, 0xFFFF, 0xFFFF, 0xFFFFFFFF, 0xFFFFFFFF, 0)
     assert [e.name for e in open_container(plain[:at] + end64 + locator + full).entries] == ["a.txt"]
+    astray = struct.pack("<4sLQL", b"PK\6\7", 0, 0, 1)
+    assert code_of(plain[:at] + end64 + astray + full) == "container_ambiguous:zip64"
     differing = struct.pack("<4s4H2LH", b"PK\5\6", 0, 0, 2, 2, size, offset, 0)
     assert code_of(plain[:at] + end64 + locator + differing) == "container_ambiguous:zip64"
 
