@@ -115,11 +115,12 @@ def test_a_document_without_signatures(open_tab: OpenTab, papers: Papers) -> Non
     expect(tab.page.locator(".advice")).to_contain_text("không phải chữ ký số")
 
 
-def test_what_is_no_pdf_is_said_in_plain_words(open_tab: OpenTab, papers: Papers) -> None:
+def test_what_is_no_signed_file_is_said_in_plain_words(open_tab: OpenTab, papers: Papers) -> None:
     tab = open_tab(refusals=(415,))
     tab.verify(papers.text)
     assert tab.verdict == "Không kiểm tra được tệp này"
-    assert "Định dạng tài liệu không được hỗ trợ; dịch vụ nhận tệp PDF. Hãy chọn một tệp PDF." in tab.text()
+    assert "Định dạng tài liệu không được hỗ trợ; dịch vụ nhận tệp PDF, XML, ASiC (ZIP) và CMS" in tab.text()
+    assert "Hãy chọn tệp đã ký hoặc tệp chữ ký." in tab.text()
     tab.page.get_by_role("link", name="Kiểm tra tệp khác").click()
     tab.verify(papers.plain)
     assert tab.verdict == f"✓ {PASSED}"
