@@ -24,7 +24,7 @@ C14NS = frozenset(
      "http://www.w3.org/2006/12/xml-c14n11#WithComments", EXCLUSIVE, f"{EXCLUSIVE}WithComments")
 )  # fmt: skip
 BASE64 = "http://www.w3.org/2000/09/xmldsig#base64"
-XPATH = "http://www.w3.org/TR/1999/REC-xpath-19991116"
+FILTER2 = "http://www.w3.org/2002/06/xmldsig-filter2"
 
 # Commitment types (EN 319 132-1 §5.2.3, in the namespace of edition 1.2.2) by their object identifiers.
 _COMMITMENTS = {
@@ -61,6 +61,7 @@ __all__ = [
     "COUNTERSIGNED_TYPE",
     "EVERY",
     "EXCLUSIVE",
+    "FILTER2",
     "MAIN",
     "SIGNED_PROPERTIES_TYPE",
     "SIGNED_PROPERTIES_TYPES",
@@ -68,7 +69,6 @@ __all__ = [
     "XADES111",
     "XADES122",
     "XADES141",
-    "XPATH",
     "commitment_uri",
     "object_identifier",
 ]

@@ -59,7 +59,9 @@ class XmlSpec:
     `references` are Ids of elements of the document (enveloped: the whole document where there are none); `files` are
     what an enveloping signature holds and a detached one references by name, `media_types` theirs in the same order;
     `media_type` is that of what is referenced inside the document.  `commitments` are OIDs or URIs.  `digest` is
-    hashlib's name of the references' digest; None: that of the signature algorithm.
+    hashlib's name of the references' digest; None: that of the signature algorithm.  `alone` writes the
+    enveloped-signature transform, for readers that know no other: no further signature can then be added over the
+    same content.
     """
 
     packaging: Packaging = Packaging.ENVELOPED
@@ -71,6 +73,7 @@ class XmlSpec:
     commitments: tuple[str, ...] = ()
     place: ProductionPlace | None = None
     digest: str | None = None
+    alone: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -257,11 +260,12 @@ def _references(name: str, spec: XmlSpec) -> tuple[list[ReferenceText], str]:
     """The data references, and the Objects that an enveloping signature holds."""
     found: list[ReferenceText] = []
     objects = ""
+    outside = elements.without_itself() if spec.alone else elements.without_signatures()
     if spec.packaging is Packaging.ENVELOPED and not spec.references:
-        transforms = elements.without_signatures() + elements.canonical()
+        transforms = outside + elements.canonical()
         return [ReferenceText(f"{name}-r1", "", spec.media_type, None, transforms)], ""
     for number, identifier in enumerate(spec.references, 1):
-        transforms = elements.without_signatures() + elements.canonical()
+        transforms = outside + elements.canonical()
         found.append(ReferenceText(f"{name}-r{number}", f"#{identifier}", spec.media_type, None, transforms))
     for number, file in enumerate(spec.files, 1):
         given = spec.media_types[number - 1] if number <= len(spec.media_types) else ""
