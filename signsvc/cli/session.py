@@ -167,6 +167,15 @@ def _signed(
     return status
 
 
+# Of files that are not the document with a signature in it.
+_ENDINGS = {
+    "application/pkcs7-signature": ".p7s",
+    "application/pkcs7-mime": ".p7m",
+    "application/vnd.etsi.asic-s+zip": ".asics",
+    "application/vnd.etsi.asic-e+zip": ".asice",
+}
+
+
 def _values(
     remote: Remote, signer: Signer, found: Mapping[str, Any], sources: Sequence[Path]
 ) -> list[dict[str, object]]:
@@ -185,6 +194,11 @@ def _values(
             continue
         attributes = base64.b64decode(document["to_be_signed"]["attributes"])
         revision = document["revision"]
+        if revision is None:
+            signer_side.check_file(source, attributes, signer.certificate, name)
+            signed = hashlib.new(name, attributes).digest() if algorithm.digest else attributes
+            asked.append((document["id"], signed))
+            continue
         added = remote.get(revision["href"])
         gap = (int(revision["gap"]["start"]), int(revision["gap"]["end"]))
         signer_side.check(source, added, gap, attributes, signer.certificate, name)
@@ -208,7 +222,10 @@ def _take(remote: Remote, source: Path, target: Path, document: Mapping[str, Any
             show_error(error, str(source))
         return EXIT_PROBLEM
     content = remote.get(document["document"]["href"])
-    if hashlib.sha256(content).hexdigest() != document["document"]["sha256"] or not _begins(content, source):
+    media_type = document["document"].get("media_type", "application/pdf")
+    whole = media_type != "application/pdf" or _begins(content, source)
+    target = target.with_name(source.name + _ENDINGS[media_type]) if media_type in _ENDINGS else target
+    if hashlib.sha256(content).hexdigest() != document["document"]["sha256"] or not whole:
         show_error(UpstreamError("outbound_failed", reason="protocol"), str(source))
         return EXIT_PROBLEM
     handle, name = tempfile.mkstemp(prefix=".signsvc-", dir=target.absolute().parent)
@@ -219,7 +236,7 @@ def _take(remote: Remote, source: Path, target: Path, document: Mapping[str, Any
         Path(name).replace(target)
     finally:
         Path(name).unlink(missing_ok=True)
-    level = document["signature"]["level"].removeprefix("PAdES-")
+    level = document["signature"]["level"].partition("-")[2]
     if as_json:
         output = {"path": str(target), "sha256": document["document"]["sha256"], "size": len(content)}
         answer = {"document": {"name": source.name}, "output": output, "signature": document["signature"]}

@@ -8,6 +8,7 @@ one transaction under the claim of the item's idempotency key, so that no docume
 from __future__ import annotations
 
 import shutil
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
@@ -76,8 +77,9 @@ def _sign(services: Services, lease: Lease, ticket: Ticket, place: Path) -> None
     store, data, job = services.store, lease.data, lease.job_data
     profile = Profile(**job["profile"])
     check_credential(profile, job["credential"])
-    params = SignParams.from_json(data["params"])
-    params = services.images.supplied(params, profile.appearance, job["credential"])
+    params = replace(SignParams.from_json(data["params"]), file_name=data.get("name"))
+    if profile.format == "pades":
+        params = services.images.supplied(params, profile.appearance, job["credential"])
     signer = services.keyring.get(job["credential"])
     found = store.documents.get(data["document"])
     # Workers that write see the spool alone, and never the store.
@@ -91,7 +93,7 @@ def _sign(services: Services, lease: Lease, ticket: Ticket, place: Path) -> None
     moment = datetime.now(UTC)
 
     def complete(sha256: str, size: int) -> dict[str, Any]:
-        answer["document"] = answers.document(sha256, size, f"/v1/documents/{sha256}")
+        answer["document"] = answers.document(sha256, size, f"/v1/documents/{sha256}", result.media_type)
         if later is not None:
             answer["state"] = "raising"
         return answer
@@ -105,7 +107,7 @@ def _sign(services: Services, lease: Lease, ticket: Ticket, place: Path) -> None
         ticket,
         target,
         complete,
-        media_type=answers.PDF,
+        media_type=result.media_type,
         now=moment,
         owner=lease.owner,
         report=result.report,

@@ -305,6 +305,17 @@ class _Desk:
             certificates=self.trust.certificates,
             crls=self.trust.crls,
             offline=self.trust.offline,
-            originals=(OriginalFile(str(beside), self.original),) if beside is not None and self.original else (),
+            originals=() if beside is None else (self._original(beside),),
         )
         return {"report": self.verifier.verify(path, request).report}, b""
+
+    def _original(self, wish: Any) -> OriginalFile:
+        """What a detached signature is over: the document of the job, or in the second of two steps what the worker
+        put beside the file that it wrote."""
+        name, place = wish
+        if self.original is not None and place is None:
+            return OriginalFile(str(name), self.original)
+        path = self.directory / os.path.basename(str(place))  # noqa: PTH119 - a text of the worker's
+        if not stat.S_ISREG(path.lstat().st_mode):
+            raise ValueError("no check is due")
+        return OriginalFile(str(name), path)

@@ -71,7 +71,11 @@ class _Parent:
     def verify(self, path: Path, request: VerifyRequest | None = None) -> Outcome:
         """The parent knows what was asked with; it is told where the file is."""
         asked = request or VerifyRequest()
-        beside = asked.originals[0].name if asked.originals else None
+        beside: list[str | None] | None = None
+        if asked.originals:
+            original = asked.originals[0]
+            near = original.path is not None and original.path.parent == path.parent
+            beside = [original.name, original.path.name if near and original.path else None]
         return Outcome(self._ask({"verify": [path.name, asked.policy, beside]})[0]["report"])
 
     def _ask(self, wish: dict[str, Any]) -> tuple[dict[str, Any], bytes]:

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from signsvc.errors import RequestError
+from signsvc.signing.files.formats import kind_of
 from signsvc.signing.profiles import Profile
 
 if TYPE_CHECKING:
@@ -80,12 +80,12 @@ class _Format(NamedTuple):
     media_type: str
 
 
-_FORMATS = {"pades": _Format("signsvc.signing.sessions.pades", "application/pdf")}
+_PADES, _FILES = "signsvc.signing.sessions.pades", "signsvc.signing.sessions.files"
 
 
 def media_type(profile: Profile) -> str:
-    """What the documents of a profile are.  Raises `RequestError` (invalid_request) for a format that cannot be signed
-    in two steps."""
+    """What the signed documents of a profile are.  Raises `RequestError` (invalid_request) for a packaging that its
+    format has not."""
     return _of(profile).media_type
 
 
@@ -108,7 +108,5 @@ def complete(service: SigningService, source: Path, target: Path, *, profile: Pr
 
 
 def _of(profile: Profile) -> _Format:
-    found = _FORMATS.get(profile.format)
-    if found is None:
-        raise RequestError("invalid_request", reason="session-format")
-    return found
+    kind = kind_of(profile)
+    return _Format(_PADES if kind.format == "pades" else _FILES, kind.media_type)

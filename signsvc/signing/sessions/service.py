@@ -12,7 +12,7 @@ import secrets
 import shutil
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol, TypeVar
@@ -291,7 +291,7 @@ class SigningSessions:
         source, target = directory / f"{item.number}-base", directory / f"{item.number}-prepared"
         shutil.copyfile(files.path(session.id, _base(item.number)), source)
         room = int((item.prepared or {}).get("room", 0))
-        params = SignParams.from_json(item.params)
+        params = replace(SignParams.from_json(item.params), file_name=item.name)
         try:
             found = self._signing().prepare(source, target, profile=profile, chain=chain, params=params, room=room)
             if _sha256(target, item.size) != item.sha256:

@@ -9,7 +9,7 @@ from __future__ import annotations
 import hashlib
 from pathlib import Path
 
-from signsvc.algorithms import EXPERIMENTAL, SignatureAlgorithm, SignatureScheme
+from signsvc.algorithms import EXPERIMENTAL, SignatureAlgorithm, SignatureScheme, new_hash
 from signsvc.asn1 import DerError, children, decode_oid, encode, read_all
 from signsvc.asn1.der import OCTET_STRING, SEQUENCE, SET
 from signsvc.errors import DocumentError
@@ -67,6 +67,59 @@ def check(
     reference = encode(OCTET_STRING, certificate.sha256)
     if found.get(_SIGNING_CERTIFICATE_V2) != encode(SEQUENCE, encode(SEQUENCE, encode(SEQUENCE, reference))):
         raise DocumentError("attributes_mismatch", reason="attributes-certificate")
+
+
+def check_file(document: Path, attributes: bytes, certificate: Certificate, digest_name: str) -> None:
+    """Whether `attributes` sign the file `document` itself: signed attributes of CAdES with `certificate`, or the
+    SignedInfo of XAdES, whose properties are the service's to make and are verified with the result.
+
+    Raises `DocumentError` (``attributes_mismatch``).
+    """
+    data = document.read_bytes()
+    if attributes.startswith(b"<"):
+        _check_signed_info(data, attributes)
+        return
+    found = _attributes(attributes)
+    if found.get(_MESSAGE_DIGEST) != encode(OCTET_STRING, hashlib.new(digest_name, data).digest()):
+        raise DocumentError("attributes_mismatch", reason="attributes-digest")
+    reference = encode(OCTET_STRING, certificate.sha256)
+    if found.get(_SIGNING_CERTIFICATE_V2) != encode(SEQUENCE, encode(SEQUENCE, encode(SEQUENCE, reference))):
+        raise DocumentError("attributes_mismatch", reason="attributes-certificate")
+
+
+def _check_signed_info(data: bytes, signed_info: bytes) -> None:
+    """One reference to the properties, and one or more to the file: its octets, or as XML what is in it without
+    signatures."""
+    from signsvc.formats import xmlsig
+    from signsvc.formats.xmlsig.canonical import octets
+    from signsvc.formats.xmlsig.names import METHODS, ds
+    from signsvc.formats.xmlsig.structure import StructureError, reference
+
+    try:
+        listed = [reference(one) for one in xmlsig.parse(signed_info).root.iterchildren(ds("Reference"))]
+    except (DocumentError, StructureError):
+        raise DocumentError("attributes_mismatch", reason="attributes-form") from None
+    about = [one for one in listed if not (one.type or "").endswith("#SignedProperties")]
+    if not about or len(listed) != len(about) + 1:
+        raise DocumentError("attributes_mismatch", reason="attributes-content")
+    for one in about:
+        if one.digest_oid is None:
+            raise DocumentError("attributes_mismatch", reason="attributes-algorithm")
+        signed = data
+        if one.uri == "" or ((one.uri or "").startswith("#") and one.type is None):
+            document = xmlsig.parse(data)
+            apex = None
+            if one.uri:
+                held = document.ids.get(one.uri[1:], [])
+                if len(held) != 1:
+                    raise DocumentError("attributes_mismatch", reason="attributes-content")
+                apex = held[0]
+            cuts = list(document.root.iter(ds("Signature")))
+            signed = octets(document, apex, METHODS["http://www.w3.org/2001/10/xml-exc-c14n#"], cuts)
+        hashed = new_hash(one.digest_oid)
+        hashed.update(signed)
+        if hashed.digest() != one.digest_value:
+            raise DocumentError("attributes_mismatch", reason="attributes-digest")
 
 
 def _attributes(encoded: bytes) -> dict[str, bytes]:

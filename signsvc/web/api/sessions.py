@@ -347,8 +347,11 @@ def _to_be_signed(session: Session, prepared: Mapping[str, Any]) -> dict[str, st
     }
 
 
-def _revision(session: Session, item: SessionItem, prepared: Mapping[str, Any]) -> dict[str, Any]:
+def _revision(session: Session, item: SessionItem, prepared: Mapping[str, Any]) -> dict[str, Any] | None:
+    """What is added to a PDF; other formats sign the document itself."""
     place = prepared["place"]
+    if "start" not in place:
+        return None
     return {
         "href": f"/v1/signing-sessions/{session.id}/documents/{item.number}/revision",
         "size": place["size"] - prepared["base_size"],

@@ -276,6 +276,7 @@ def _respond(answer: dict[str, Any], path: Path, wants_json: bool) -> Response:
     else:
         # The open file outlives its directory entry, so that a spooled one can be sent after its removal.
         response = send_file(path.open("rb"), mimetype=answer["document"]["media_type"], etag=False, conditional=False)
+        response.headers["Content-Type"] = answer["document"]["media_type"]  # without a character set of ours
         response.content_length = answer["document"]["size"]
         response.headers["Repr-Digest"] = digest_header(answer["document"]["sha256"])
     response.headers["Signsvc-Signature-Id"] = answer["id"]

@@ -26,7 +26,11 @@ def test_built_in_profiles() -> None:
     families = [f"{family}-{level.lower()}" for family in ("cong-vu", "pades") for level in profiles.LEVELS]
     assert [name for name in found if name in families] == families
     assert {p.level for p in found.values()} == set(profiles.LEVELS)
-    assert all(p.require_path == (p.policy == "cong-vu") == (not p.id.startswith("pades")) for p in found.values())
+    plain = ("pades", "xades", "cades", "asic")
+    assert all(p.require_path == (p.policy == "cong-vu") == (not p.id.startswith(plain)) for p in found.values())
+    for form in ("xades", "cades", "asic-s-xades", "asic-e-xades"):
+        own = [found[f"{form}-{level.lower()}"] for level in profiles.LEVELS]
+        assert [(p.format, p.level) for p in own] == [(form, level) for level in profiles.LEVELS]
     assert all(len(p.sha256) == 64 and p.title_vi and p.title_en for p in found.values())
     for_documents = ("van-ban-ky-phe-duyet", "van-ban-dong-dau", "van-ban-so-ngay", "phu-luc", "cong-van-den")
     for_copies = ("sao-y", "sao-luc", "trich-sao")

@@ -139,7 +139,17 @@ class FakeSigning:
         self.calls.append((profile.id, signer, params))
         return self._write(source, target, profile.level)
 
-    def extend(self, source: Path, target: Path, *, level: str, policy: str) -> Any:
+    def extend(
+        self,
+        source: Path,
+        target: Path,
+        *,
+        level: str,
+        policy: str,
+        original: Path | None = None,
+        original_name: str = "document",
+    ) -> Any:
+        assert (original, original_name) == (None, "document")
         self.calls.append((level, policy))
         return self._write(source, target, level)
 
