@@ -57,7 +57,7 @@ def _rebuild(kind: type[SignsvcError], code: str, data: dict[str, object]) -> Si
 def _worded(data: dict[str, object], lang: str) -> dict[str, object]:
     """`data` with short words of ours (limits, tries left) replaced by what people read."""
     found = dict(data)
-    for key, prefix in (("limit", "limit"), ("tries_left", "tries"), ("holder", "holder"), ("reason", "container")):
+    for key, prefix in (("limit", "limit"), ("tries_left", "tries"), ("holder", "holder")):
         label = f"{prefix}_{data.get(key)}".replace(" ", "_")
         if label in catalogue():
             found[key] = text(label, lang)

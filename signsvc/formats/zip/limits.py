@@ -54,12 +54,12 @@ class Entry:
 
 def malformed(reason: str) -> DocumentError:
     """A container that breaks a rule."""
-    return DocumentError("container_malformed", reason=reason)
+    return DocumentError("container_malformed", reason=f"zip-{reason}")
 
 
 def ambiguous(reason: str) -> DocumentError:
     """A container that programs read differently."""
-    return DocumentError("container_ambiguous", reason=reason)
+    return DocumentError("container_ambiguous", reason=f"zip-{reason}")
 
 
 __all__ = ["DEFLATED", "STORED", "Entry", "ZipLimits", "ambiguous", "malformed"]

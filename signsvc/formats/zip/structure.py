@@ -171,7 +171,7 @@ def _local(data: Buffer, at: int, where: Directory, said: tuple[int, int, int, i
     """Hold the local header to what the directory said; whether it has an extra field, and where the data begins."""
     flags, method, crc, packed, size, raw = said
     if at + LOCAL.size > where.start or bytes(data[at : at + 4]) != LOCAL_MARK:
-        raise malformed("local header")
+        raise malformed("local-header")
     _, _, own_flags, own_method, _, _, own_crc, own_packed, own_size, name_size, extra_size = LOCAL.unpack_from(
         data, at
     )

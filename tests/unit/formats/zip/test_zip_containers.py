@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import base64
 import io
+import re
 import struct
 import zipfile
 import zlib
+from pathlib import Path
 
 import pytest
 
 from signsvc.errors import DocumentError
+from signsvc.formats import zip as zip_room
 from signsvc.formats.zip import File, ZipLimits, build, open_container, rewritten
 
 SHA256 = "2.16.840.1.101.3.4.2.1"
@@ -34,7 +37,9 @@ def drain(data: bytes, limits: ZipLimits | None) -> None:
 def code_of(data: bytes, limits: ZipLimits | None = None) -> str:
     with pytest.raises(DocumentError) as caught:
         drain(data, limits)
-    return caught.value.code + (f":{caught.value.data['reason']}" if "reason" in caught.value.data else "")
+    return caught.value.code + (
+        f":{str(caught.value.data['reason']).removeprefix('zip-')}" if "reason" in caught.value.data else ""
+    )
 
 
 @pytest.mark.parametrize("method", [zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED])
@@ -303,3 +308,18 @@ def test_rewriting_keeps_the_octets_of_other_entries() -> None:
 def test_crc_is_that_of_zlib() -> None:
     entry = open_container(build([File("a", b"one")])).entries[0]
     assert entry.crc == zlib.crc32(b"one")
+
+
+def test_reasons_are_said_in_both_languages() -> None:
+    """Every reason that the gate gives has its text."""
+    folder = Path(zip_room.__file__).parent
+    reasons = {
+        found
+        for path in folder.glob("*.py")
+        for found in re.findall(r'(?:malformed|ambiguous)\("([a-z0-9-]+)"\)', path.read_text())
+    }
+    assert len(reasons) > 15
+    for reason in reasons:
+        for code in ("container_malformed", "container_ambiguous"):
+            error = DocumentError(code, reason=f"zip-{reason}")
+            assert "zip-" not in error.text("vi") + error.text("en"), reason
