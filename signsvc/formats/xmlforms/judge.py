@@ -107,7 +107,7 @@ def _judged(
             placed.update(one.id for one in inside)
             if not inside and place.required and place.role not in missing:
                 missing.add(place.role)
-                document.append(Finding.of("form_signer_missing", role_vi=place.title_vi, role_en=place.title_en))
+                document.append(Finding.of("form_signer_missing", role=f"{place.title_vi} / {place.title_en}"))
             code, name = _fact(element, place.tax_code), _fact(element, place.name)
             for one in inside:
                 findings[one.id] += _uncovered(element, place, one)

@@ -115,14 +115,14 @@ def test_digests_alone(service: Service) -> None:
     signed = service.call("POST", "/v1/sign?profile=cades-b-t&credential=person", data, headers).body
     asked = {
         "document": {"content": base64.b64encode(signed).decode()},
-        "digests": [{"algorithm": "sha-256", "value": base64.b64encode(hashlib.sha256(data).digest()).decode()}],
+        "digests": [{"algorithm": "sha-256", "digest": base64.b64encode(hashlib.sha256(data).digest()).decode()}],
     }
     typed = {"Content-Type": "application/json"}
     answer = service.call("POST", "/v1/verify-hashes", json.dumps(asked).encode(), typed)
     assert answer.status == 200, answer.body
     assert answer.json["indication"] == "TOTAL-PASSED"
-    asked["digests"][0]["value"] = base64.b64encode(bytes(32)).decode()  # type: ignore[index]
+    asked["digests"][0]["digest"] = base64.b64encode(bytes(32)).decode()  # type: ignore[index]
     other = service.call("POST", "/v1/verify-hashes", json.dumps(asked).encode(), typed).json
     assert other["indication"] != "TOTAL-PASSED"
     asked["digests"] = []
-    assert service.call("POST", "/v1/verify-hashes", json.dumps(asked).encode(), typed).status == 400
+    assert service.call("POST", "/v1/verify-hashes", json.dumps(asked).encode(), typed).status == 422
