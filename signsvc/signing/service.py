@@ -418,7 +418,9 @@ class SigningService:
         """Validation data for the signer and the TSAs, and the archive timestamp at B-LTA."""
         leaves = (prepared.plan.certificate,)
         have = prepared.precheck.evidence
-        self._add_data(work, prepared.gatherer, leaves, tuple(held), stamping, have=have, archive=level == "B-LTA")
+        self._add_data(
+            work, prepared.gatherer, leaves, tuple(held), stamping, have=have, archive=level == "B-LTA", signed=True
+        )
 
     def _add_data(
         self,
@@ -430,12 +432,19 @@ class SigningService:
         *,
         have: tuple[EvidenceItem, ...] = (),
         archive: bool,
+        signed: bool = False,
     ) -> None:
         from signsvc.formats.pades.write import extend_revision
 
         before = stamping.leaves
         data = self._data(gatherer, (*leaves, *before), (*held, *stamping.certificates), have)
-        extend_revision(work.stream, data, timestamp=stamping if archive else None, timestamp_room=stamping.room.octets)
+        extend_revision(
+            work.stream,
+            data,
+            timestamp=stamping if archive else None,
+            timestamp_room=stamping.room.octets,
+            again=archive or signed,
+        )
         fresh = tuple(c for c in stamping.leaves if c not in before)
         if fresh:
             # The archive timestamp came from another authority than the first: its chain has to be there as well.

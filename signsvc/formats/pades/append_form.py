@@ -103,8 +103,9 @@ class Form:
         self._hold(field, self.update.add(Placeholder(entries, room)))
         self._declare()
 
-    def supply(self, evidence: Iterable[EvidenceItem]) -> bool:
-        """Validation data that the document security store lacks; whether there was any."""
+    def supply(self, evidence: Iterable[EvidenceItem], *, again: bool = False) -> bool:
+        """Validation data that the document security store lacks; whether there was any.  `again` writes the store even
+        so: some verifiers count for a signature only what is written after it."""
         items = [item for item in dict.fromkeys(evidence) if item.kind in _LISTS]
         revision = self.update.revision
         written = self._catalog.get("DSS")
@@ -122,7 +123,7 @@ class Form:
                     changed = True
             if listed:
                 store[key] = listed
-        if not changed:
+        if not changed and not (again and store):
             return False
         if isinstance(written, Ref):
             self.update.replace(written, store)

@@ -66,12 +66,14 @@ def append_extension(
     name: str,
     room: int | None,
     digest_name: str,
+    *,
+    again: bool = False,
 ) -> Appended | None:
     """Append validation data that the document lacks and, with `room`, a document timestamp in field `name` that waits
-    for its token; see `append_signature`.  Nothing is written where nothing is new."""
+    for its token; see `append_signature`.  Nothing is written where nothing is new, but the store with `again`."""
 
     def fill(form: Form) -> bool:
-        changed = form.supply(evidence)
+        changed = form.supply(evidence, again=again)
         if room is not None:
             form.stamp(name, room)
         return changed or room is not None

@@ -253,11 +253,13 @@ def extend_revision(
     timestamp: Timestamp | None = None,
     digest_name: str = "sha256",
     timestamp_room: int = 0,
+    again: bool = False,
 ) -> Written | None:
     """Append a revision with `evidence` in the document security store and, with `timestamp`, a document timestamp
     over it (EN 319 142-1 §5.4.2, §5.4.3), in place.
 
-    What the store holds already is not written again.  Answers the timestamp written, None where there is none.
+    What the store holds already is not written again; with `again` the store itself is, so that it stands after a
+    signature whose evidence was there before.  Answers the timestamp written, None where there is none.
     Raises like `sign_revision`.
     """
     items = tuple(evidence)
@@ -266,7 +268,7 @@ def extend_revision(
         with in_our_words():
             name = _free_name(read_fields(opened.writer.root).names, "Timestamp")
         room = timestamp_room if timestamp else None
-        own = append_extension(stream, opened.writer.document, items, name, room, digest_name)
+        own = append_extension(stream, opened.writer.document, items, name, room, digest_name, again=again)
         if own is not None:
             if timestamp is None:
                 return None
