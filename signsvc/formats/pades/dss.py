@@ -61,6 +61,15 @@ def read(document: Document) -> tuple[tuple[EvidenceItem, ...], bool]:
     return tuple(found.values()), broken
 
 
+def written(document: Document) -> int | None:
+    """The number of the newest revision that writes the store; None where that is not told by its object."""
+    listed = _guard(lambda: document.last.catalog.get("DSS"))
+    if not isinstance(listed, Ref):
+        return None
+    history = document.history(listed.num)
+    return document.revisions[max(index for index, _ in history)].number if history else None
+
+
 def _values(revision: Revision, store: PdfDict) -> Iterator[tuple[EvidenceKind, PdfObject]]:
     yield from _lists(revision, store, _KEYS)
     index = _guard(lambda: revision.dictionary(store.get("VRI"))) or {}
@@ -89,4 +98,4 @@ def _guard(call: Callable[[], _T]) -> _T | None:
         return None
 
 
-__all__ = ["read"]
+__all__ = ["read", "written"]

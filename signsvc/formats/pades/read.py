@@ -142,7 +142,18 @@ class _Reading:
         timestamps = self._timestamps([item for item in items if item.is_timestamp], signatures, items)
         store = level.Store(self.store)
         dictionaries = {item.id: item.source.dictionary for item in items}
-        signatures = [_leveled(view, dictionaries[view.id], timestamps, store) for view in signatures]
+        # Data that were there before a signature, and were not written again, were not put there for it.
+        since = dss.written(document) if self.store else None
+        older = level.Store(())
+        signatures = [
+            _leveled(
+                view,
+                dictionaries[view.id],
+                timestamps,
+                older if since is not None and (view.scope.revision or 0) > since else store,
+            )
+            for view in signatures
+        ]
         return DocumentView(
             media_type=_MEDIA_TYPE,
             size=document.size,
