@@ -119,6 +119,8 @@ def test_changed_content_fails(house: Installation, pki: test_pki.Pki, tmp_path:
     detached = tmp_path / "tep.bin"
     detached.write_bytes(b"one")
     signature = Path(signed(house, pki, detached, "cades-b-b")["output"]["path"])
+    assert run(house, "verify", signature, "--json")["indication"] == "TOTAL-PASSED"  # over the file beside it
+    detached = detached.rename(tmp_path / "elsewhere.bin")
     assert run(house, "verify", signature, "--json")["sub_indication"] == "SIGNED_DATA_NOT_FOUND"
     detached.write_bytes(b"two")
     other = run(house, "verify", signature, "--original", detached, "--json")
