@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import base64
+import hashlib
 from pathlib import Path
 
 from cryptography import x509
@@ -54,4 +56,48 @@ def invoice(
     return xmlsec.sign(text, key, certificate, directory, *xmlsec.ids_of("DLHDon", "DLTBao"))
 
 
-__all__ = ["DS", "SHAPES", "TAX_CODE", "invoice", "pem_pair"]
+def with_tax_authority(pki: test_pki.Pki, directory: Path, *, covers_code: bool = True) -> bytes:
+    """A signed invoice with the authority's code, and the authority's signature over both."""
+    data = invoice(pki, directory, "tt24").decode()
+    template = xmlsec.template(
+        reference("#data", p=""), *([reference("#code", p="")] if covers_code else []), c14n=C14N, p="", name="sig-cqt"
+    )
+    data = data.replace("</DLHDon>", '</DLHDon><MCCQT Id="code">00A1B2</MCCQT>')
+    data = data.replace("</DSCKS>", f"<CQT>{template}</CQT></DSCKS>")
+    key, certificate = pem_pair(pki, "agency", directory)
+    options = [*xmlsec.ids_of("DLHDon", "MCCQT", f"{DS}:Signature"), "--node-id", "sig-cqt"]
+    return xmlsec.sign(data, key, certificate, directory, *options)
+
+
+def viettel(pki: test_pki.Pki, label: str = "public-business") -> bytes:
+    """An invoice whose reference to the Object inside the signature has the enveloped transform, which .NET and the JDK
+    take for one that does nothing there; xmlsec1 does not, so every octet is put together here."""
+    moment = "2026-11-24T08:00:00"
+    content = f'<DLHDon Id="data"><NDHDon><NBan><MST>{TAX_CODE}</MST></NBan></NDHDon></DLHDon>'
+    held = f'<SignatureProperties Id="p"><SignatureProperty Target="#s"><SigningTime>{moment}</SigningTime>'
+    held += "</SignatureProperty></SignatureProperties>"
+    canonical = f'<Object xmlns="{DS}" Id="time">{held}</Object>'
+
+    def one(uri: str, octets: str) -> str:
+        value = base64.b64encode(hashlib.sha256(octets.encode()).digest()).decode()
+        transform = f'<Transforms><Transform Algorithm="{ENVELOPED}"></Transform></Transforms>'
+        method = f'<DigestMethod Algorithm="{xmlsec.SHA256}"></DigestMethod><DigestValue>{value}</DigestValue>'
+        return f'<Reference URI="{uri}">{transform}{method}</Reference>'
+
+    inside = (
+        f'<CanonicalizationMethod Algorithm="{C14N}"></CanonicalizationMethod>'
+        f'<SignatureMethod Algorithm="{xmlsec.RSA_SHA256}"></SignatureMethod>'
+        f"{one('#data', content)}{one('#time', canonical)}"
+    )
+    octets = f'<SignedInfo xmlns="{DS}">{inside}</SignedInfo>'.encode()
+    value = base64.b64encode(pki.sign_data(label, octets)).decode()
+    certificate = base64.b64encode(pki.cert(label)).decode()
+    signature = (
+        f'<Signature xmlns="{DS}" Id="s"><SignedInfo>{inside}</SignedInfo><SignatureValue>{value}</SignatureValue>'
+        f"<KeyInfo><X509Data><X509Certificate>{certificate}</X509Certificate></X509Data></KeyInfo>"
+        f'<Object Id="time">{held}</Object></Signature>'
+    )
+    return f"<HDon>{content}<DSCKS><NBan>{signature}</NBan></DSCKS></HDon>".encode()
+
+
+__all__ = ["DS", "SHAPES", "TAX_CODE", "invoice", "pem_pair", "viettel", "with_tax_authority"]

@@ -14,7 +14,7 @@ import pytest
 import test_pki
 from test_pki.responders import Responders
 from tests.support.installation import Installation, install
-from tests.support.invoices import SHAPES, TAX_CODE, invoice
+from tests.support.invoices import SHAPES, TAX_CODE, invoice, viettel, with_tax_authority
 
 
 @pytest.fixture(scope="module")
@@ -73,6 +73,27 @@ def test_each_shape(shape: str, house: Installation, pki: test_pki.Pki, tmp_path
         assert (document["signers"][0]["role"], document["signers"][0]["signature"]) == ("seller", signature["id"])
     changed = verified(house, data.replace(b"01/TB", b"02/TB").replace(b"<SHDon>17", b"<SHDon>18"))
     assert (changed["indication"], changed["sub_indication"]) == ("TOTAL-FAILED", "HASH_FAILURE")
+
+
+def test_the_transform_that_does_nothing(house: Installation, pki: test_pki.Pki) -> None:
+    report = verified(house, viettel(pki))
+    assert report["indication"] == "TOTAL-PASSED", codes(report)
+    assert report["signatures"][0]["claimed_signing_time"] == "2026-11-24T01:00:00Z"
+    assert verified(house, viettel(pki).replace(b"08:00", b"09:00"))["sub_indication"] == "HASH_FAILURE"
+
+
+def test_the_tax_authority_signs_too(house: Installation, pki: test_pki.Pki, tmp_path: Path) -> None:
+    report = verified(house, with_tax_authority(pki, tmp_path))
+    assert [s["indication"] for s in report["signatures"]] == ["TOTAL-PASSED"] * 2, codes(report)
+    (document,) = report["form"]["documents"]
+    assert {s["role"]: s["signature"] for s in document["signers"]} == {
+        "seller": "sig-1",
+        "buyer": None,
+        "tax-authority": "sig-2",
+    }
+    assert document["facts"]["tax_authority_code"] == "00A1B2"
+    less = verified(house, with_tax_authority(pki, tmp_path, covers_code=False))
+    assert [s["sub_indication"] for s in less["signatures"]] == [None, "SIG_CONSTRAINTS_FAILURE"]
 
 
 def test_a_seller_with_another_tax_code(house: Installation, pki: test_pki.Pki, tmp_path: Path) -> None:
