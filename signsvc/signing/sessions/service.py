@@ -453,7 +453,10 @@ def _result(result: SignResult, sha256: str, size: int) -> Mapping[str, Any]:
     report = result.report
     return {
         "id": f"sig_{secrets.token_hex(16)}",
-        **{name: facts[name] for name in ("level", "field", "signed_at", "best_signature_time", "tsa", "warnings")},
+        **{
+            name: facts[name]
+            for name in ("format", "level", "field", "signed_at", "best_signature_time", "tsa", "warnings")
+        },
         "sha256": sha256,
         "size": size,
         "report": None if report is None else {"id": report["id"], "indication": report["indication"]},

@@ -377,7 +377,9 @@ def _signature(result: Any) -> dict[str, Any]:
     stamp = {"time": _plain_time(result["best_signature_time"]), "tsa": result["tsa"]} if result["tsa"] else None
     return {
         "id": result["id"],
-        "level": f"PAdES-{result['level']}" if result["level"].startswith("B-") else result["level"],
+        "level": f"{result.get('format', 'PAdES')}-{result['level']}"
+        if result["level"].startswith("B-")
+        else result["level"],
         "field": result["field"],
         "signed_at": _plain_time(result["signed_at"]),
         "best_signature_time": _plain_time(result["best_signature_time"]),

@@ -64,7 +64,8 @@ def _answer(found: StoredSignature) -> dict[str, Any]:
     }
     if item.state is ItemState.SUCCEEDED and item.result is not None:
         level = str(item.result["level"])
-        level = f"PAdES-{level}" if level.startswith("B-") else level
+        form = str(answer["signature"]["level"]).partition("-")[0]
+        level = f"{form}-{level}" if level.startswith("B-") else level
         answer["document"] = item.result["document"]
         answer["report"] = item.result["report"]
         answer["signature"] = {

@@ -285,3 +285,27 @@ def test_a_wrong_pin_stops_the_batch_at_once(
         (tmp_path / "pin").write_text(token.pin)
         assert service.call("POST", f"/v1/jobs/{job}/retry").status == 200
         wait(service, job)
+
+
+@pytest.mark.parametrize(
+    ("profile", "media_type"),
+    [("xades-b-b", "application/xml"), ("asic-e-xades-b-b", "application/vnd.etsi.asic-e+zip")],
+)
+def test_other_formats_are_signed_and_raised_later(profile: str, media_type: str, service: Service) -> None:
+    files = [f"<a><b>{profile} {number}</b></a>".encode() for number in range(3)] + [b"<a>"]
+    asked = {"profile": profile, "credential": "person", "params": {"raise_to": "B-LTA"}}
+    job = batch(service, files, asked).json["id"]
+    ended = wait(service, job, "succeeded", "partially_failed", "failed")
+    found = items(service, job)
+    broken = 0 if profile.startswith("asic") else 1
+    assert [i["state"] for i in found] == ["succeeded"] * (4 - broken) + ["failed"] * broken, (ended, found[-1])
+    for item in found[: 4 - broken]:
+        assert item["result"]["document"]["media_type"] == media_type
+        deadline = time.monotonic() + 60
+        while (signature := service.call("GET", item["result"]["href"]).json)["state"] == "raising":
+            assert time.monotonic() < deadline, signature
+            time.sleep(0.2)
+        assert signature["signature"]["level"] == "XAdES-B-LTA"
+        content = service.call("GET", signature["document"]["href"]).body
+        report = service.verify(content).json
+        assert (report["indication"], report["signatures"][0]["level"]) == ("TOTAL-PASSED", "B-LTA")
