@@ -38,7 +38,7 @@ class Addition:
 
 def element(document: xmlsig.Document, identifier: str) -> Any:
     """The only element with this Id.  Raises `RequestError` (``xml_element_not_found``)."""
-    found = document.ids.get(identifier, [])
+    found = document.named(identifier)
     if len(found) != 1:
         raise RequestError("xml_element_not_found")
     return found[0]

@@ -14,6 +14,8 @@ from signsvc.formats.xmlsig.parse import LIMITS, Limits
 # Every spelling under which some reader takes an attribute for an Id.
 _IDS = ("Id", "ID", "id", f"{{{XML}}}id")
 _HOLDERS = "//*[@Id or @ID or @id or @xml:id]"
+# So many names are looked for one by one.
+_FEW = 4
 _UNSIGNED = frozenset(("UnsignedProperties", "UnsignedSignatureProperties"))
 
 
@@ -25,11 +27,26 @@ class Document:
         self.root: Any = tree.getroot()
         self.data = data
         self.limits = limits
+        self._named: dict[str, list[Any]] = {}
+        self._index: dict[str, list[Any]] | None = None
         self.left = limits.digested * (len(data) + 1_000_000)  # octets that references may still digest
 
-    @functools.cached_property
-    def ids(self) -> dict[str, list[Any]]:
-        """Elements by the value of an Id attribute, in every spelling; empty values name nothing."""
+    def named(self, name: str) -> list[Any]:
+        """The elements of which an Id attribute, in any spelling, is `name`; an empty name is nobody's."""
+        if not name:
+            return []
+        found = self._named.get(name)
+        if found is None and self._index is None and len(self._named) < _FEW:
+            found = [element for element in _with_value()(self.root, n=name) if _is_id(element, name)]
+            self._named[name] = found
+        if found is None:
+            if self._index is None:
+                self._index = self._indexed()
+            found = self._index.get(name, [])
+        return found
+
+    def _indexed(self) -> dict[str, list[Any]]:
+        """For many names: looking through all attributes for each would take the square."""
         found: dict[str, list[Any]] = {}
         for element in self.root.xpath(_HOLDERS):
             for value in {element.get(name) for name in _IDS} - {None, ""}:
@@ -62,6 +79,18 @@ def local(element: Any) -> str:
     """The local name of an element; empty for comments and instructions."""
     tag = element.tag
     return tag.rpartition("}")[2] if isinstance(tag, str) else ""
+
+
+@functools.cache
+def _with_value() -> Any:
+    """Elements with an attribute of the value `n`."""
+    from lxml import etree
+
+    return etree.XPath("//@*[. = $n]/..")
+
+
+def _is_id(element: Any, name: str) -> bool:
+    return any(element.get(spelling) == name for spelling in _IDS)
 
 
 def _countersigns(element: Any) -> bool:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
@@ -29,6 +30,7 @@ from signsvc.types import Certificate, Covered, Finding, Original, SignatureValu
 _PROPERTIES = "#SignedProperties"
 _COUNTERSIGNED = "#CountersignedSignature"
 _MAX_CERTIFICATES, _MAX_URI = 100, 200
+_FEW_TAGS = 20  # by which lxml looks for elements without making each of them an object
 
 
 @dataclass(frozen=True, slots=True)
@@ -282,22 +284,28 @@ def _kind(document: Document, signature: Any, one: Reference) -> str:
 
 def _partial(document: Document, read: Sequence[Reference], subject: str) -> list[Finding]:
     """Only parts are covered: say so; and where an element of the same name stands elsewhere, uncovered, as in
-    wrapping attacks, it cannot be told which of them is meant."""
+    wrapping attacks, it cannot be told which of them is meant.  One pass over the document, whatever is covered."""
     nodes = {one.node for one in read if one.node is not None and one.matches}
+    whole = [node for node in nodes if not any(above in nodes for above in node.iterancestors())]
+    tags = {node.tag for node in whole if node is not document.root and _is_content(node)}
     found = [Finding.of("xml_signature_covers_part", subject=subject)]
-    for node in nodes:
-        parent = node.getparent()
-        if parent is None or node.tag in (ds("Object"), ds("SignatureValue"), ds("KeyInfo")):
-            continue
-        if node.tag.endswith("}SignedProperties") or node.tag.startswith(ds("")):
-            continue
-        for other in document.root.iter(node.tag):
-            if other is node or other.getparent() is parent:
-                continue
-            if not any(above in nodes for above in (other, *other.iterancestors())):
-                found.append(Finding.of("xml_covered_namesake", subject=subject, name=local(node)[:_MAX_URI]))
-                return found
+    if not tags:
+        return found
+    wanted = tags if len(tags) <= _FEW_TAGS else ()
+    every = Counter(element.tag for element in document.root.iter(*wanted))
+    for node in whole:
+        every.subtract(element.tag for element in node.iter(*wanted))
+    for parent in {node.getparent() for node in whole} - {None}:
+        every.subtract(child.tag for child in parent.iterchildren(*wanted) if child not in nodes)
+    left = sorted(tag for tag in tags if every[tag] > 0)
+    if left:
+        name = left[0].rpartition("}")[2][:_MAX_URI]
+        found.append(Finding.of("xml_covered_namesake", subject=subject, name=name))
     return found
+
+
+def _is_content(node: Any) -> bool:
+    return not node.tag.startswith(ds("")) and not node.tag.endswith("}SignedProperties")
 
 
 __all__ = ["XmlSignature", "read_signature", "reference_octets"]

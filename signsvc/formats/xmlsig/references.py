@@ -116,7 +116,7 @@ def locate(
 
 
 def _by_id(document: Document, signature: Any, name: str, kind: str | None) -> Any:
-    found = document.ids.get(name) or document.ids.get(unquote(name)) or []
+    found = document.named(name) or document.named(unquote(name))
     if len(found) > 1 and kind is not None and kind.endswith("#SignedProperties"):
         # Some programs give every signature's properties the same Id.
         found = [one for one in found if one.getparent() is not None and signature in one.iterancestors()]

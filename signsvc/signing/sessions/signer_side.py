@@ -110,7 +110,7 @@ def _check_signed_info(data: bytes, signed_info: bytes) -> None:
             document = xmlsig.parse(data)
             apex = None
             if one.uri:
-                held = document.ids.get(one.uri[1:], [])
+                held = document.named(one.uri[1:])
                 if len(held) != 1:
                     raise DocumentError("attributes_mismatch", reason="attributes-content")
                 apex = held[0]
