@@ -55,6 +55,7 @@ def octets(document: Document, apex: Any, method: Method, cuts: Sequence[Any] = 
         outer = [document.root]
     with _marked(outer) as mark:
         made = _made(document, apex, method)
+    document.spend(len(made))
     return made if mark is None else _without(made, mark)
 
 
@@ -160,6 +161,7 @@ def _reread(apex: Any, method: Method, inherited: dict[str, str]) -> bytes:
 def _cut_out(document: Document, apex: Any, method: Method, inherited: dict[str, str]) -> bytes:
     with _marked([apex]) as mark:
         whole = _whole(document, method)
+    document.spend(len(whole))
     start, end = (b"<?%s %s?>" % (mark or b"", which) for which in (b"b", b"e"))
     begin = whole.index(start) + len(start)
     found = _START.match(whole, begin)

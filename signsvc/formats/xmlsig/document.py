@@ -29,7 +29,13 @@ class Document:
         self.limits = limits
         self._named: dict[str, list[Any]] = {}
         self._index: dict[str, list[Any]] | None = None
-        self.left = limits.digested * (len(data) + 1_000_000)  # octets that references may still digest
+        self.left = limits.digested * (len(data) + 1_000_000)  # octets that may still be made of it
+
+    def spend(self, octets: int) -> None:
+        """Count octets that were made of the document.  Raises `DocumentError` where they are too many in all."""
+        self.left -= octets
+        if self.left < 0:
+            raise DocumentError("document_too_complex", limit="references")
 
     def named(self, name: str) -> list[Any]:
         """The elements of which an Id attribute, in any spelling, is `name`; an empty name is nobody's."""

@@ -30,6 +30,7 @@ from signsvc.types import Certificate, Covered, Finding, Original, SignatureValu
 _PROPERTIES = "#SignedProperties"
 _COUNTERSIGNED = "#CountersignedSignature"
 _MAX_CERTIFICATES, _MAX_URI = 100, 200
+_INSTANCE = "{http://www.w3.org/2001/XMLSchema-instance}"
 _FEW_TAGS = 20  # by which lxml looks for elements without making each of them an object
 
 
@@ -93,8 +94,10 @@ def read_signature(
     read: list[Reference] = []
     listed: list[Reference] = []
     if value is not None and made:
+        alone = _alone(found.references)
         read = [
-            _followed(document, element, i, p, originals, resolver, subject) for i, p in enumerate(found.references)
+            _followed(document, element, i, p, originals, resolver, subject, alone)
+            for i, p in enumerate(found.references)
         ]
         listed = _manifests(document, element, read, originals, resolver, subject)
     else:
@@ -193,11 +196,12 @@ def _followed(
     originals: Sequence[Original],
     resolver: Resolver | None,
     subject: str,
+    alone: bool,
 ) -> Reference:
     made = Reference(index, part)
     shown = (part.uri or "")[:_MAX_URI]
     try:
-        place = references.locate(document, signature, part, originals, resolver)
+        place = references.locate(document, signature, part, originals, resolver, alone=alone)
         made = replace(made, node=place.node, whole=place.whole, comments=place.comments, original=place.original)
         digest, size = references.digest(document, signature, part, place, document.limits)
     except ReferenceError_ as error:
@@ -210,6 +214,11 @@ def _followed(
         return replace(made, matches=True, size=size)
     note = Finding.of("xml_reference_altered", subject=subject, uri=shown)
     return replace(made, matches=False, size=size, findings=(note,))
+
+
+def _alone(parts: Iterable[ReferencePart]) -> bool:
+    """Whether no more than one of the references leads out of the document."""
+    return sum(part.uri is None or not (part.uri == "" or part.uri.startswith("#")) for part in parts) <= 1
 
 
 def _manifests(
@@ -233,7 +242,8 @@ def _manifests(
         if not listed or len(listed) + len(found) > document.limits.references:
             raise DocumentError("document_too_complex", limit="references")
         found += [
-            _followed(document, signature, i, part, originals, resolver, subject) for i, part in enumerate(listed)
+            _followed(document, signature, i, part, originals, resolver, subject, _alone(listed))
+            for i, part in enumerate(listed)
         ]
     return found
 
@@ -262,15 +272,31 @@ def _covered(document: Document, signature: Any, read: Sequence[Reference]) -> t
             full = full or (kind == "document" and one.matches is True)
         found.append(Covered(kind, name, one.matches, one.digest_oid, one.size, uri))
     if not full and found and all(one.kind in ("file", "object") and one.matches for one in found):
-        full = document.root.tag == ds("Signature") or not _content(document)
+        nodes = {one.node for one in read if one.node is not None and one.matches}
+        alone = document.root.tag == ds("Signature") or not _content(document)
+        full = alone and not any(_left_out(held, nodes) for held in signature.iterchildren(ds("Object")))
     return tuple(found), full
 
 
 def _content(document: Document) -> bool:
     """Whether the document holds anything beside signatures."""
     root = document.root
-    return bool((root.text or "").strip()) or any(
-        isinstance(child.tag, str) and child.tag != ds("Signature") for child in root
+    return (
+        bool((root.text or "").strip())
+        or any(not name.startswith(_INSTANCE) for name in root.attrib)
+        or any((child.tail or "").strip() for child in root)
+        or any(isinstance(child.tag, str) and child.tag != ds("Signature") for child in root)
+    )
+
+
+def _left_out(held: Any, nodes: set[Any]) -> bool:
+    """Whether a ds:Object has content under none of `nodes`; qualifying properties say themselves what is signed."""
+    if held in nodes:
+        return False
+    if (held.text or "").strip() or any((child.tail or "").strip() for child in held):
+        return True
+    return any(
+        child not in nodes and local(child) != "QualifyingProperties" for child in held if isinstance(child.tag, str)
     )
 
 

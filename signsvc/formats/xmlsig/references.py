@@ -26,7 +26,7 @@ from signsvc.formats.xmlsig.names import (
     Method,
     ds,
 )
-from signsvc.formats.xmlsig.parse import Limits, again, gate
+from signsvc.formats.xmlsig.parse import Limits, tree
 from signsvc.formats.xmlsig.structure import ReferencePart, Transform
 from signsvc.types import Finding, Original
 
@@ -94,9 +94,16 @@ class Place:
 
 
 def locate(
-    document: Document, signature: Any, part: ReferencePart, originals: Sequence[Original], resolver: Resolver | None
+    document: Document,
+    signature: Any,
+    part: ReferencePart,
+    originals: Sequence[Original],
+    resolver: Resolver | None,
+    *,
+    alone: bool = False,
 ) -> Place:
-    """What the reference names: nothing outside the document but what the caller gave.
+    """What the reference names: nothing outside the document but what the caller gave.  One that is `alone` with its
+    kind in a signature means the one file that was given, whatever its name; without a URI it means no other.
 
     Raises `ReferenceError_`: ``xml_id_not_found``, ``xml_id_not_unique``, ``xml_reference_external``,
     ``xml_reference_pointer``, ``xml_content_missing``.
@@ -112,11 +119,12 @@ def locate(
             raise ReferenceError_("xml_reference_pointer")
         name = pointed[2] if pointed else uri[1:]
         return Place(_by_id(document, signature, name, part.type), comments=pointed is not None)
-    return Place(original=_beside(part, uri, originals, resolver))
+    return Place(original=_beside(part, uri, originals, resolver, alone))
 
 
 def _by_id(document: Document, signature: Any, name: str, kind: str | None) -> Any:
-    found = document.named(name) or document.named(unquote(name))
+    # Some readers decode what is behind "#" and others do not: both have to find the same element.
+    found = list(dict.fromkeys((*document.named(name), *document.named(unquote(name)))))
     if len(found) > 1 and kind is not None and kind.endswith("#SignedProperties"):
         # Some programs give every signature's properties the same Id.
         found = [one for one in found if one.getparent() is not None and signature in one.iterancestors()]
@@ -128,7 +136,7 @@ def _by_id(document: Document, signature: Any, name: str, kind: str | None) -> A
 
 
 def _beside(
-    part: ReferencePart, uri: str | None, originals: Sequence[Original], resolver: Resolver | None
+    part: ReferencePart, uri: str | None, originals: Sequence[Original], resolver: Resolver | None, alone: bool
 ) -> Original | None:
     if resolver is not None:
         found = resolver(uri) if uri is not None else None
@@ -140,11 +148,11 @@ def _beside(
         named = [one for one in originals if one.name in (name, uri) or name.rpartition("/")[2] == one.name]
         if len(named) == 1:
             return named[0]
-    if part.digest_oid is not None and not part.transforms:
+    if part.digest_oid is not None and not part.transforms and uri is not None:
         same = [one for one in originals if one.digest(part.digest_oid) == part.digest_value]
         if same:
             return same[0]
-    if len(originals) == 1 and (uri is None or _SCHEME.match(uri)):
+    if len(originals) == 1 and alone:
         return originals[0]
     raise ReferenceError_("xml_reference_external" if uri is not None and _SCHEME.match(uri) else "xml_content_missing")
 
@@ -161,9 +169,6 @@ def digest(
     made = transformed(document, signature, part, place, limits, final=C14N)
     if made is None:
         return None, None
-    document.left -= len(made)
-    if document.left < 0:
-        raise DocumentError("document_too_complex", limit="references")
     hashed = new_hash(part.digest_oid)
     hashed.update(made)
     return bytes(hashed.digest()), len(made)
@@ -188,7 +193,7 @@ def transformed(
         if method is not None:
             made = _canonical(document, place, cuts, Method(method.name, method.comments, transform.prefixes), made)
         elif transform.uri == BASE64:
-            made = _decoded(place, cuts, made)
+            made = _decoded(document, place, cuts, made)
         elif transform.uri == ENVELOPED or _drops_signatures(transform):
             if made is not None:
                 raise ReferenceError_("xml_transforms_reordered")
@@ -210,22 +215,27 @@ def transformed(
 def _canonical(document: Document, place: Place, cuts: Sequence[Any], method: Method, made: bytes | None) -> bytes:
     try:
         if made is not None:
-            gate(made)
-            return canonical.octets(Document(again(made), made), None, method)
+            document.spend(len(made))
+            return canonical.octets(Document(tree(made, document.limits), made, document.limits), None, method)
         if method.comments and not place.comments:
             method = Method(method.name, False, method.prefixes)
         return canonical.octets(document, None if place.whole else place.node, method, cuts)
     except CanonicalError:
         raise ReferenceError_("xml_canonicalization_unknown") from None
-    except DocumentError:
+    except DocumentError as error:
+        if error.code == "document_too_complex":
+            raise
         raise ReferenceError_("xml_content_not_xml") from None
 
 
-def _decoded(place: Place, cuts: Sequence[Any], made: bytes | None) -> bytes:
+def _decoded(document: Document, place: Place, cuts: Sequence[Any], made: bytes | None) -> bytes:
     if made is None:
         if cuts:
             raise ReferenceError_("xml_transforms_reordered")
-        made = str(place.node.xpath("string()")).encode()
+        if len(place.node):  # markup and comments between the letters would not be signed
+            raise ReferenceError_("xml_value_malformed")
+        made = (place.node.text or "").encode()
+    document.spend(len(made))
     try:
         return base64.b64decode(b"".join(made.split()), validate=True)
     except (binascii.Error, ValueError):
