@@ -153,7 +153,13 @@ def _uncovered(element: _Element, place: SignerPlace, one: Signed) -> Iterator[F
 
 
 def _within(element: _Element, nodes: set[_Element]) -> bool:
-    return element in nodes or any(above in nodes for above in element.iterancestors())
+    """Whether `element` stands under one of `nodes`, and not in a signature there, which transforms may leave out."""
+    for one in (element, *element.iterancestors()):
+        if one in nodes:
+            return True
+        if one.tag == f"{_DS}Signature":
+            return False
+    return False
 
 
 def _at(root: _Element, steps: Sequence[str]) -> Iterator[_Element]:
@@ -204,7 +210,7 @@ def _claimed(one: Signed) -> datetime | None:
     nodes = set(one.nodes)
     for child in one.element.iterchildren(f"{_DS}Object"):
         for found in child.iter("{*}SigningTime"):
-            if found.tag.startswith("{http://uri.etsi.org/") or not _within(found, nodes):
+            if found.tag.startswith("{http://uri.etsi.org/") or len(found) or not _within(found, nodes):
                 continue
             try:
                 moment = datetime.fromisoformat((found.text or "").strip())

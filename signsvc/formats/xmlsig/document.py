@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import functools
 import mmap
+from itertools import islice
 from typing import Any
 
 from signsvc.errors import DocumentError
@@ -16,6 +17,8 @@ _IDS = ("Id", "ID", "id", f"{{{XML}}}id")
 _HOLDERS = "//*[@Id or @ID or @id or @xml:id]"
 # So many names are looked for one by one.
 _FEW = 4
+# Elements of one name before another are counted so far.
+_COUNTED = 1_000
 _UNSIGNED = frozenset(("UnsignedProperties", "UnsignedSignatureProperties"))
 
 
@@ -71,9 +74,9 @@ class Document:
         return tuple(element for element in every if not _countersigns(element))
 
     def path(self, element: Any) -> str:
-        """Where an element stands: local names from the root, such as ``/a/b/c``."""
-        names = [local(element), *(local(above) for above in element.iterancestors())]
-        return "/" + "/".join(reversed(names))
+        """Where an element stands: local names from the root, such as ``/a/b/c``, with its place where one of several
+        of its name is meant, such as ``/a/b[2]`` (up to some number)."""
+        return "/" + "/".join(reversed([_step(one) for one in (element, *element.iterancestors())]))
 
 
 def parse(data: bytes | mmap.mmap, limits: Limits = LIMITS) -> Document:
@@ -97,6 +100,13 @@ def _with_value() -> Any:
 
 def _is_id(element: Any, name: str) -> bool:
     return any(element.get(spelling) == name for spelling in _IDS)
+
+
+def _step(element: Any) -> str:
+    before = sum(1 for _ in islice(element.itersiblings(element.tag, preceding=True), _COUNTED))
+    if not before and next(element.itersiblings(element.tag), None) is None:
+        return local(element)
+    return f"{local(element)}[{before + 1 if before < _COUNTED else '…'}]"
 
 
 def _countersigns(element: Any) -> bool:

@@ -13,7 +13,7 @@ from signsvc.errors import DocumentError
 from signsvc.formats.xmlsig import canonical, references
 from signsvc.formats.xmlsig.canonical import CanonicalError
 from signsvc.formats.xmlsig.document import Document, local
-from signsvc.formats.xmlsig.names import MANIFEST_TYPE, ds
+from signsvc.formats.xmlsig.names import MANIFEST_TYPE, METHODS, ds
 from signsvc.formats.xmlsig.references import Place, Reference, ReferenceError_, Resolver
 from signsvc.formats.xmlsig.structure import (
     Parts,
@@ -106,8 +106,12 @@ def read_signature(
         notes += one.findings
     matches = _all_match(read, value is not None and made)
     covered, full = _covered(document, element, (*read, *listed))
-    if value is not None and matches and not full and covered:
+    if value is not None and matches and covered and _nothing_of(document, covered, element):
+        note("xml_signature_covers_nothing")
+    elif value is not None and matches and not full and covered:
         notes += _partial(document, (*read, *listed), subject)
+    if matches and _comments((*read, *listed)):
+        note("xml_comments_not_covered")
     return XmlSignature(
         element=element,
         id=element.get("Id"),
@@ -306,6 +310,28 @@ def _kind(document: Document, signature: Any, one: Reference) -> str:
     if one.node.tag == ds("SignatureValue") or (one.type or "").endswith(_COUNTERSIGNED):
         return "signature"
     return "object" if signature is one.node or signature in one.node.iterancestors() else "element"
+
+
+def _nothing_of(document: Document, covered: Iterable[Covered], signature: Any) -> bool:
+    """Whether a signature in a document with content covers only what it holds itself."""
+    outside = document.root is not signature and _content(document)
+    return outside and all(one.kind in ("object", "signature") for one in covered)
+
+
+def _comments(read: Iterable[Reference]) -> bool:
+    """Whether comments stand in what is covered: they are not, and cut texts in pieces for careless readers."""
+    from lxml import etree
+
+    def kept(one: Reference) -> bool:
+        return any((found := METHODS.get(t.uri)) is not None and found.comments for t in one.transforms)
+
+    return any(
+        one.node is not None
+        and one.matches
+        and not (one.comments and kept(one))
+        and next(one.node.iter(etree.Comment), None) is not None
+        for one in read
+    )
 
 
 def _partial(document: Document, read: Sequence[Reference], subject: str) -> list[Finding]:
