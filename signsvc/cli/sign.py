@@ -6,11 +6,15 @@ import os
 import sys
 from dataclasses import replace
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
 from signsvc.cli import batch, signing
 from signsvc.cli.root import EXIT_PASSED
+
+if TYPE_CHECKING:
+    from signsvc.verification.model import OriginalFile
 
 WAIT_TOKEN_SECONDS = 60.0
 
@@ -40,6 +44,11 @@ WAIT_TOKEN_SECONDS = 60.0
 @click.option("--journal", type=click.Path(dir_okay=False, path_type=Path), help="Where the record of --resume is.")
 @click.option("--wait-token", metavar="SECONDS", type=click.FloatRange(0), help="Wait for a token that was removed.")
 @click.option("--jobs", type=click.IntRange(1, 64), default=1, show_default=True, help="Files at a time.")
+@click.option(
+    "--container",
+    type=click.Path(dir_okay=False, path_type=Path),
+    help="Put all files into this one ASiC-E container under one signature.",
+)
 @signing.base
 @signing.common
 def sign(
@@ -67,6 +76,7 @@ def sign(
     journal: Path | None,
     wait_token: float | None,
     jobs: int,
+    container: Path | None,
     base_sha256: str | None,
     out: Path | None,
     out_dir: Path | None,
@@ -95,7 +105,12 @@ def sign(
     settings = Settings.load()
     wanted = profiles.load(profile, (settings.data_dir / "profiles",))
     kind = files.kind_of(wanted)
-    todo = signing.targets(paths, out, out_dir, "-signed", kind.ending)
+    more: tuple[OriginalFile, ...] = ()
+    if container is not None:
+        if not kind.several or out or out_dir or resume or journal:
+            raise click.UsageError("--container goes with asic-e profiles, without --out, --out-dir and --resume")
+        paths, more = _together(paths)
+    todo = signing.targets(paths, container or out, out_dir, "-signed", kind.ending)
     signing.check_base(list(todo), base_sha256)
     if not todo:
         return EXIT_PASSED
@@ -144,6 +159,7 @@ def sign(
                 trust=trust,
                 tsa=authority,
                 base_sha256=base_sha256,
+                more=more,
             )
             if wanted.raise_to is None or LEVELS.index(wanted.raise_to) <= wanted.rank:
                 return result
@@ -179,6 +195,15 @@ def sign(
         record = batch.Journal(journal or next(iter(todo.values())).absolute().parent / batch.NAME)
         steps = batch.stopping(batch.resumable(step, record))
         return signing.run(todo, steps, jobs=jobs, label="Đang ký", as_json=as_json)
+
+
+def _together(paths: tuple[Path, ...]) -> tuple[tuple[Path, ...], tuple[OriginalFile, ...]]:
+    """The first of the files that go into one container, and the others under their names."""
+    from signsvc.cli.files import expand
+    from signsvc.verification.model import OriginalFile
+
+    first, *others = expand(paths)
+    return (first,), tuple(OriginalFile(path.name, path) for path in others)
 
 
 def _warn_of_software_key() -> None:

@@ -10,7 +10,7 @@ import os
 import stat
 import tempfile
 from collections.abc import Callable, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
@@ -104,6 +104,7 @@ class SigningPool:
         tsa: Timestamper | None = None,
         deadline: float | None = None,
         base_sha256: str | None = None,
+        more: Sequence[OriginalFile] = (),
     ) -> SignResult:
         """See `SigningService.sign`; besides, `DocumentError` (``document_too_complex``) where a limit was hit and
         `BusyError` where no worker was free in time."""
@@ -112,6 +113,7 @@ class SigningPool:
             "profile": asdict(profile),
             "params": wire.params_to_json(params or SignParams()),
             "chain": wire.certificates_to_json(signer.certificate_chain),
+            "more": [replace(one, path=one.path and one.path.absolute()).to_json() for one in more],
         }
         trust = trust or TrustInput()
         desk = _Desk(self._clock, tsa or self._tsa, self._verifier, trust, profile.policy, signer, profile, deadline)

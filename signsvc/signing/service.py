@@ -99,13 +99,15 @@ class SigningService:
         tsa: Timestamper | None = None,
         deadline: float | None = None,
         base_sha256: str | None = None,
+        more: Sequence[OriginalFile] = (),
     ) -> SignResult:
         """Sign the document at `source` under `profile` into `target` (which may be the same path).
 
         Refused before the key is used: documents that do not permit it, certificates that may not sign.  `tsa` takes
         the place of the configured authorities for this call; `deadline` (`time.monotonic`) is for the key.
         The document has to be the one with the SHA-256 `base_sha256` (hex), if given, and to stay what it is until
-        `target` is written: `DocumentError` (``base_changed``).
+        `target` is written: `DocumentError` (``base_changed``).  `more` are further files for the same container,
+        under one signature: `RequestError` (``invalid_request``) where the profile makes none for several.
 
         Raises `DocumentError`, `RequestError`, `CredentialError`, `TokenError`, `UpstreamError`, `ConfigError`,
         `StorageError`, and `InternalError` (``self_check_failed``).  On any error `target` is as it was.
@@ -119,8 +121,10 @@ class SigningService:
 
             return files.sign(
                 self, source, target, profile=profile, signer=signer, params=params, trust=trust, tsa=tsa,
-                deadline=deadline, base_sha256=base_sha256,
+                deadline=deadline, base_sha256=base_sha256, more=more,
             )  # fmt: skip
+        if more:
+            raise RequestError("invalid_request", reason=f"several documents: not with {profile.format}")
         with (
             work_file(source, target, base_sha256, durable=self._durable) as work,
             precheck.document(work, params, profile) as seen,

@@ -23,6 +23,7 @@ from signsvc.signing.profiles import Profile
 from signsvc.signing.service import SigningService
 from signsvc.types import Certificate
 from signsvc.verification import Outcome, TrustSource, VerifyRequest, frames, worker
+from signsvc.verification.model import OriginalFile
 from signsvc.verification.processes import problem
 
 if TYPE_CHECKING:
@@ -97,7 +98,9 @@ _generation: list[object] = [None]  # what the job's parent says of the revocati
 def _run(services: dict[bool, SigningService], sock: socket.socket, job: dict[str, Any]) -> dict[str, Any]:
     _generation[0] = job["generation"]
     source, target = Path(job["source"]), Path(job["target"])
-    worker.limit(job["memory_bytes"] + source.stat().st_size, job["cpu_seconds"])
+    more = tuple(OriginalFile.from_json(one) for one in job.get("more", ()))
+    octets = sum(path.stat().st_size for path in (source, *(one.path for one in more)) if path is not None)
+    worker.limit(job["memory_bytes"] + octets, job["cpu_seconds"])
     parent = _Parent(sock, wire.certificates_from_json(job["chain"]))
     service = services.get(job["fetch"])
     if service is None:
@@ -136,6 +139,7 @@ def _run(services: dict[bool, SigningService], sock: socket.socket, job: dict[st
             params=wire.params_from_json(job["params"]),
             trust=trust,
             tsa=tsa,
+            more=more,
         )
     return wire.result_to_json(result)
 

@@ -20,7 +20,7 @@ import threading
 import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -88,6 +88,7 @@ class Body:
     params: Mapping[str, Any]
     supplied: Mapping[str, tuple[bytes, ...]] = field(default_factory=dict)
     originals: tuple[Upload, ...] = ()  # what detached signatures are over
+    more: tuple[Upload, ...] = ()  # further documents, where several may come
 
 
 @contextmanager
@@ -111,11 +112,19 @@ def spooled(limits: BodyLimits) -> Iterator[Path]:
             os.close(held)
 
 
-def read(request: Request, directory: Path, limits: BodyLimits, admit: multipart.Admit | None = None) -> Body:
+def read(
+    request: Request,
+    directory: Path,
+    limits: BodyLimits,
+    admit: multipart.Admit | None = None,
+    *,
+    several: bool = False,
+) -> Body:
     """Read the body of `request` into `directory`.
 
     `admit` may refuse the caller: it is told the parameters that come before the document (those of the query, and
-    the form fields that stand before the first file) when nothing of the document has been kept.
+    the form fields that stand before the first file) when nothing of the document has been kept.  A form may have
+    `several` documents.
 
     Raises `RequestError` (document_too_large, digest_mismatch, wrong_content_type, invalid_request, request_timeout),
     `DocumentError` (empty_document) or `StorageError` (storage_full).
@@ -135,7 +144,7 @@ def read(request: Request, directory: Path, limits: BodyLimits, admit: multipart
     with _patience(request, stream), full_disk():
         try:
             if kind == "multipart/form-data":
-                body = _multipart(request, stream, directory, ask)
+                body = _multipart(request, stream, directory, ask, several=several)
             elif kind == "application/json":
                 ask({})
                 body = _json(stream, directory)
@@ -148,7 +157,7 @@ def read(request: Request, directory: Path, limits: BodyLimits, admit: multipart
         except TimeoutError:
             raise RequestError("request_timeout") from None
     stream.compare_digests()
-    if body.document.size == 0:
+    if any(document.size == 0 for document in (body.document, *body.more)):
         raise DocumentError("empty_document")
     return _with_query(request, body)
 
@@ -407,7 +416,7 @@ def _restore(value: Any, strings: LongStrings, left: list[int]) -> Any:
     return value
 
 
-def _multipart(request: Request, stream: _Counted, directory: Path, admit: multipart.Admit) -> Body:
+def _multipart(request: Request, stream: _Counted, directory: Path, admit: multipart.Admit, *, several: bool) -> Body:
     boundary = request.mimetype_params.get("boundary", "")
     if not boundary:
         raise RequestError("invalid_request", reason="multipart without boundary")
@@ -436,9 +445,10 @@ def _multipart(request: Request, stream: _Counted, directory: Path, admit: multi
                 _merge(params, loads(part.path.read_bytes()))
             elif size:
                 supplied.setdefault(part.name, []).append(part.path.read_bytes())
-    if len(documents) != 1:
+    if not documents or (len(documents) > 1 and not several):
         raise RequestError("invalid_request", reason="exactly one part named document is needed")
-    return Body(documents[0], params, {k: tuple(v) for k, v in supplied.items()}, tuple(originals))
+    held = {k: tuple(v) for k, v in supplied.items()}
+    return Body(documents[0], params, held, tuple(originals), tuple(documents[1:]))
 
 
 def _upload(path: Path, name: str | None) -> Upload:
@@ -475,4 +485,4 @@ def _with_query(request: Request, body: Body) -> Body:
     query = [(k, v) for k, v in request.args.items(multi=True) if k != "lang"]
     for name, value in query:
         _merge(params, {name: value})
-    return Body(body.document, params, body.supplied, body.originals)
+    return replace(body, params=params)

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from signsvc.store import Store
     from signsvc.types import Certificate
     from signsvc.verification import SignedRevision, VerifyRequest
+    from signsvc.verification.model import OriginalFile
 
 
 class OutcomeLike(Protocol):
@@ -40,7 +41,14 @@ class SignResultLike(Protocol):
 
 class SigningLike(Protocol):
     def sign(
-        self, source: Path, target: Path, *, profile: Profile, signer: Any, params: SignParams
+        self,
+        source: Path,
+        target: Path,
+        *,
+        profile: Profile,
+        signer: Any,
+        params: SignParams,
+        more: Sequence[OriginalFile] = (),
     ) -> SignResultLike: ...
 
     def extend(

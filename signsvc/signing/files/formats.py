@@ -33,7 +33,7 @@ class Prepared(Protocol):
 @dataclass(frozen=True, slots=True)
 class Kind:
     """One way to sign: `media_type` and `ending` of the file that it makes.  `detached`: that file is not the document
-    but stands beside it, and the document's name is needed where `named`."""
+    but stands beside it, and the document's name is needed where `named`; one signature may be over `several` files."""
 
     format: str
     packaging: str
@@ -41,6 +41,7 @@ class Kind:
     ending: str | None  # None: the document's own
     detached: bool = False
     named: bool = False
+    several: bool = False
 
 
 _KINDS = {
@@ -53,7 +54,7 @@ _KINDS = {
         Kind("cades", "detached", "application/pkcs7-signature", ".p7s", detached=True),
         Kind("cades", "enveloping", "application/pkcs7-mime", ".p7m"),
         Kind("asic-s-xades", "container", "application/vnd.etsi.asic-s+zip", ".asics", named=True),
-        Kind("asic-e-xades", "container", "application/vnd.etsi.asic-e+zip", ".asice", named=True),
+        Kind("asic-e-xades", "container", "application/vnd.etsi.asic-e+zip", ".asice", named=True, several=True),
     )
 }
 PACKAGINGS = tuple(sorted({packaging for _, packaging in _KINDS}))
@@ -66,6 +67,7 @@ DEFAULTS = {
 }
 
 
+_OCTETS = "application/octet-stream"
 _OFFICE = "application/vnd.openxmlformats-officedocument"
 _OPEN = "application/vnd.oasis.opendocument"
 # By the ending of a name, as the signer says it; workers may not read the system's table, and machines do not differ.
@@ -129,14 +131,28 @@ def check(profile: Profile, params: SignParams) -> None:
         raise RequestError("parameter_missing", name="file_name")
 
 
-def prepare(data: bytes, kind: Kind, plan: CmsPlan, profile: Profile, params: SignParams, now: datetime) -> Prepared:
-    """The signature over the document `data`, ready but for its value.  Raises what the format's writer raises."""
+def prepare(
+    data: bytes,
+    kind: Kind,
+    plan: CmsPlan,
+    profile: Profile,
+    params: SignParams,
+    now: datetime,
+    more: Sequence[Original] = (),
+) -> Prepared:
+    """The signature over the document `data`, ready but for its value; in a new container over the files of `more` as
+    well.  Raises what the format's writer raises, `RequestError` (``invalid_request``) where `more` has no place."""
+    if more and not kind.several:
+        raise RequestError("invalid_request", reason=f"several documents: not with {profile.format}")
     original = Original(params.file_name or "document", data)
     if kind.format == "cades":
         from signsvc.formats.cades import write as cades
+        from signsvc.formats.cms.claims import signer_location
 
+        if params.location:
+            plan = replace(plan, attributes=(*plan.attributes, signer_location(locality=params.location)))
         return cades.prepare(
-            original, plan, cades.CadesSpec(signing_time=now, detached=kind.detached, media_type=_type(params))
+            original, plan, cades.CadesSpec(signing_time=now, detached=kind.detached, media_type=_type(original.name))
         )
     spec, xml_plan = _xml(kind, plan, params, now)
     if kind.format == "xades":
@@ -144,17 +160,18 @@ def prepare(data: bytes, kind: Kind, plan: CmsPlan, profile: Profile, params: Si
 
         if kind.packaging == "enveloped":
             return xades.prepare(data, xml_plan, replace(spec, references=profile.references))
-        files = replace(spec, files=(original,), media_types=(_type(params) or "application/octet-stream",))
+        files = replace(spec, files=(original,), media_types=(_type(original.name) or _OCTETS,))
         return xades.prepare(None, xml_plan, files)
     from signsvc.formats.asic import layout
     from signsvc.formats.asic import write as asic
 
     form = layout.Kind.S if kind.format.startswith("asic-s") else layout.Kind.E
     container = asic.AsicSpec(form, (), spec.roles, spec.commitments, spec.place)
-    if is_container(data):
+    if not more and is_container(data):
         return asic.prepare_further(data, xml_plan, container)
-    types = (_type(params) or "application/octet-stream",)
-    return asic.prepare((original,), xml_plan, replace(container, media_types=types))
+    held = (original, *more)
+    types = tuple(_type(file.name) or _OCTETS for file in held)
+    return asic.prepare(held, xml_plan, replace(container, media_types=types))
 
 
 def is_container(data: bytes) -> bool:
@@ -224,9 +241,8 @@ def _xml(kind: Kind, plan: CmsPlan, params: SignParams, now: datetime) -> tuple[
     return spec, XmlPlan(plan.certificate, plan.algorithm, now, plan.chain)
 
 
-def _type(params: SignParams) -> str | None:
-    ending = (params.file_name or "").rpartition(".")[2].lower()
-    return _MEDIA_TYPES.get(ending)
+def _type(name: str) -> str | None:
+    return _MEDIA_TYPES.get(name.rpartition(".")[2].lower())
 
 
 def refuse_kind(kind: Kind, head: bytes, size: int) -> None:

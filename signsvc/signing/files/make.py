@@ -15,6 +15,7 @@ from signsvc.signing.model import SignParams, SignResult, TrustInput
 from signsvc.signing.profiles import LEVELS, Profile, apply
 from signsvc.signing.workfile import WorkFile, work_file
 from signsvc.types import Certificate, EvidenceItem, Original
+from signsvc.verification.model import OriginalFile
 
 if TYPE_CHECKING:
     from datetime import datetime
@@ -35,8 +36,10 @@ def sign(
     tsa: Timestamper | None = None,
     deadline: float | None = None,
     base_sha256: str | None = None,
+    more: Sequence[OriginalFile] = (),
 ) -> SignResult:
-    """Sign the document at `source` into `target`, which of a detached signature is the signature alone.
+    """Sign the document at `source` into `target`, which of a detached signature is the signature alone, and of a
+    container holds the files of `more` as well.
 
     Raises what `SigningService.sign` raises; on any error `target` is as it was.
     """
@@ -46,9 +49,10 @@ def sign(
     with work_file(source, target, base_sha256, durable=service.durable) as work:
         data = work.octets()
         formats.refuse_kind(kind, data[:1024], len(data))
+        others = tuple(Original(one.name, _read(one.path)) for one in more)
         settled = service.settled(profile, signer, params, trust)
         now = service.clock()
-        prepared = formats.prepare(data, kind, settled.plan, profile, params, now)
+        prepared = formats.prepare(data, kind, settled.plan, profile, params, now, others)
         value = signer.sign(to_be_signed(settled.plan, prepared.octets), settled.plan.algorithm, deadline=deadline)
         stamping = Stamping(tsa or service.tsa, service.clock, service.room)
         made = formats.complete(kind, prepared, value)
@@ -198,6 +202,20 @@ def _inside(
         for signature in view.signatures
     )
     return (validation.wanted(view) if view.signatures else ()), every, bare
+
+
+def _read(path: Path | None) -> bytes:
+    if path is None:
+        raise RequestError("invalid_request", reason="a document without content")
+    try:
+        data = path.read_bytes()
+    except FileNotFoundError:
+        raise DocumentError("not_found") from None
+    except OSError:
+        raise DocumentError("document_unreadable") from None
+    if not data:
+        raise DocumentError("empty_document")
+    return data
 
 
 def _blame(service: SigningService, work: WorkFile, data: bytes, policy: str, trust: TrustInput) -> None:

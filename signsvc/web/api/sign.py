@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import hashlib
+import json
 from collections.abc import Callable, Mapping
 from dataclasses import replace
 from pathlib import Path
@@ -139,6 +140,7 @@ def sign() -> Response:
         from signsvc.signing.model import SignParams
         from signsvc.signing.profiles.apply import check_credential
         from signsvc.signing.visible import Visible
+        from signsvc.verification.model import OriginalFile
 
         profile = state().profiles().get(params.profile)
         if profile is None:
@@ -154,8 +156,11 @@ def sign() -> Response:
         sign_params = replace(sign_params, file_name=body.document.name)
         check_credential(profile, params.credential)
         signer = services.keyring.get(params.credential)
+        if any(one.name is None for one in body.more):
+            raise RequestError("parameter_missing", name="file_name")
+        more = tuple(OriginalFile(one.name or "", one.path) for one in body.more)
         return lambda source, target: services.signing.sign(
-            source, target, profile=profile, signer=signer, params=sign_params
+            source, target, profile=profile, signer=signer, params=sign_params, more=more
         )
 
     return produce("sign", SignRequest, prepare)
@@ -200,11 +205,11 @@ def produce(kind: str, model: type[Model], prepare: Callable[[Model, bodies.Body
     key = claims.key()
     config = state().config
     with state().slots.taken(), bodies.spooled(config.body) as directory:
-        body = bodies.read(request, directory, config.body)
+        body = bodies.read(request, directory, config.body, several=kind == "sign")
         image = _image(body.supplied, kind)
         params = checked(model, body.params)
         check_base(body.document.sha256, params)
-        ticket = claims.begin(kind, key, _content(body.document.sha256, image), params)
+        ticket = claims.begin(kind, key, _content(body, image), params)
         if ticket.answer is not None:
             return _stored(dict(ticket.answer), wants_json)
         with claims.held(ticket, replayed=key is not None) as work:
@@ -258,9 +263,13 @@ def _image(supplied: Mapping[str, tuple[bytes, ...]], kind: str) -> bytes | None
     return images[0] if images else None
 
 
-def _content(sha256: str, image: bytes | None) -> str:
+def _content(body: bodies.Body, image: bytes | None) -> str:
     """What was sent, in short."""
-    return sha256 if image is None else f"{sha256}+{hashlib.sha256(image).hexdigest()}"
+    found = body.document.sha256 if image is None else f"{body.document.sha256}+{hashlib.sha256(image).hexdigest()}"
+    if body.more:
+        several = json.dumps([[one.name, one.sha256] for one in (body.document, *body.more)])
+        found += f"+{hashlib.sha256(several.encode()).hexdigest()}"
+    return found
 
 
 def _stored(answer: dict[str, Any], wants_json: bool) -> Response:

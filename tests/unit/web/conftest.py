@@ -135,7 +135,7 @@ class FakeSigning:
         self.entered = threading.Event()
         self.gate: threading.Event | None = None
 
-    def sign(self, source: Path, target: Path, *, profile: Any, signer: Any, params: Any) -> Any:
+    def sign(self, source: Path, target: Path, *, profile: Any, signer: Any, params: Any, more: Any = ()) -> Any:
         self.calls.append((profile.id, signer, params))
         return self._write(source, target, profile.level)
 
