@@ -5,10 +5,10 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import test_pki
-from signsvc.formats import pades
 from signsvc.trust import TrustAnchor, TrustMaterial
 from signsvc.types import Certificate, DocumentVerdict, EvidenceItem, EvidenceKind, Origin
 from signsvc.validation import policies, validate
+from signsvc.verification.views import view_of
 from test_pki.pki import now as pki_now
 
 PASSED, FAILED, OPEN = "TOTAL-PASSED", "TOTAL-FAILED", "INDETERMINATE"
@@ -40,9 +40,8 @@ class Court:
         material = TrustMaterial(
             ("test",), anchors, tuple(Certificate.from_der(self.pki.cert(label)) for label in intermediates)
         )
-        return validate(
-            pades.read(data), material=material, evidence=evidence, policy=policies.load("hon-hop"), now=now
-        )
+        view = view_of(data, (), name=None, must_cover=())
+        return validate(view, material=material, evidence=evidence, policy=policies.load("hon-hop"), now=now)
 
 
 def told(verdict: DocumentVerdict) -> tuple[str, set[str]]:

@@ -315,7 +315,7 @@ def _kind(document: Document, signature: Any, one: Reference) -> str:
 def _nothing_of(document: Document, covered: Iterable[Covered], signature: Any) -> bool:
     """Whether a signature in a document with content covers only what it holds itself."""
     outside = document.root is not signature and _content(document)
-    return outside and all(one.kind in ("object", "signature") for one in covered)
+    return outside and all(one.kind == "object" for one in covered)
 
 
 def _comments(read: Iterable[Reference]) -> bool:
