@@ -108,7 +108,7 @@ def read_signature(
     covered, full = _covered(document, element, (*read, *listed))
     if value is not None and matches and covered and _nothing_of(document, covered, element):
         note("xml_signature_covers_nothing")
-    elif value is not None and matches and not full and covered:
+    if value is not None and matches and not full and covered:
         notes += _partial(document, (*read, *listed), subject)
     if matches and _comments((*read, *listed)):
         note("xml_comments_not_covered")
