@@ -4,7 +4,7 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 WORKERS ?= 2
-BENCHES ?= cold_verify read verify sign timestamps
+BENCHES ?= cold_verify read verify sign timestamps xml_signatures
 
 .PHONY: help install demo demo-once test test-full check lint bench clean
 

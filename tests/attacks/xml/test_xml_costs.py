@@ -21,14 +21,16 @@ _BIG = f'<big Id="b">{"<x>1</x>" * 500}</big>'
 
 # Reads every file it is given as the program would; prints the time, the codes and the memory.
 _READER = """
-import json, resource, sys, time
+import json, sys, time
 from pathlib import Path
 from signsvc.errors import DocumentError
 from signsvc.formats import xades, xmlforms, xmlsig
 from signsvc.verification.views import view_of
+def peak():
+    return int(Path("/proc/self/status").read_text().partition("VmHWM:")[2].split()[0])
 view_of(b"<a/>", (), name=None, must_cover=())
 found = {}
-before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+before = peak()
 for name in sys.argv[1:]:
     began = time.process_time()
     try:
@@ -39,7 +41,7 @@ for name in sys.argv[1:]:
     except DocumentError as error:
         codes = [error.code]
     found[Path(name).stem] = [time.process_time() - began, codes]
-used = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before
+used = peak() - before
 print(json.dumps([used, found]))
 """
 
@@ -125,4 +127,4 @@ def test_what_is_made_to_cost_is_bounded(read: tuple[int, dict[str, tuple[float,
     seconds, codes = found[name]
     assert _FILES[name][1] in codes
     assert seconds < _SECONDS
-    assert used < _KILOBYTES
+    assert 0 < used < _KILOBYTES
