@@ -181,6 +181,8 @@ PROBLEMS: dict[str, ProblemSpec] = {
     "wrong_content_type": ProblemSpec(415, csc="invalid_request"),
     "invalid_request": ProblemSpec(422, csc="invalid_request"),
     "xml_element_not_found": ProblemSpec(422, csc="invalid_request"),
+    "xml_path_not_found": ProblemSpec(422, csc="invalid_request"),
+    "xml_id_missing": ProblemSpec(422, csc="invalid_request"),
     "signature_not_extendable": ProblemSpec(409),
     "empty_document": ProblemSpec(422, csc="invalid_request"),
     "document_unreadable": ProblemSpec(422, csc="invalid_request"),

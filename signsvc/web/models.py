@@ -483,6 +483,9 @@ class ProfileItem(_Open):
         description="How signature and document stand to each other; null: as the format has it"
     )
     references: list[str] = Field(description="Ids of the elements that XAdES signs; empty: the whole document")
+    covers: list[str] = Field(description="xmldsig: paths of the elements that it signs by their Ids")
+    place: str | None = Field(description="xmldsig: path of the element that the signature is put into")
+    canonical: Literal["c14n", "exclusive"] | None = Field(description="xmldsig: how what is signed is written")
     level: Literal["B-B", "B-T", "B-LT", "B-LTA"]
     digest: str
     scheme: Literal["pkcs1v15", "pss"]

@@ -9,6 +9,7 @@ from xml.parsers import expat
 from signsvc.errors import DocumentError
 
 _DECLARED = re.compile(rb"<\?xml[^>]*?encoding\s*=\s*[\"']([A-Za-z0-9._-]+)[\"']")
+_TAG = re.compile(rb"<[^>\"']*+(?:(?:\"[^\"]*\"|'[^']*')[^>\"']*+)*+>")  # attribute values may hold a >
 _DS_SIGNATURE = "http://www.w3.org/2000/09/xmldsig# Signature"
 _MARKS = (b"\xff\xfe", b"\xfe\xff")
 
@@ -111,9 +112,7 @@ def locate(source: Source, numbers: frozenset[int], wanted: frozenset[str]) -> d
         if not open_:
             return
         name, begun, children = open_.pop()
-        at = parser.CurrentByteIndex
-        inner = at if data.startswith(b"</", at) else None  # an empty-element tag ends where it begins
-        after = (data.index(b">", at) if inner is not None else _tag_end(data, begun)) + 1
+        inner, after = extent(data, begun, parser.CurrentByteIndex)
         if not open_:
             return
         open_[-1][2].append((name, begun, after))
@@ -133,18 +132,15 @@ def locate(source: Source, numbers: frozenset[int], wanted: frozenset[str]) -> d
     return found
 
 
-def _tag_end(data: bytes, at: int) -> int:
-    """Where the ``>`` of the tag that starts at `at` stands; attribute values may hold one."""
-    quote = 0
-    for place in range(at, len(data)):
-        octet = data[place]
-        if quote:
-            quote = 0 if octet == quote else quote
-        elif octet in b"\"'":
-            quote = octet
-        elif octet == 0x3E:
-            return place
-    raise DocumentError("xml_malformed")
+def extent(data: bytes, begun: int, ended: int) -> tuple[int | None, int]:
+    """(`Place.inner`, `Place.end`) of the element whose start tag begins at `begun`, where expat says that it ended:
+    before the end tag, or of an empty-element tag behind it or before it, by the version."""
+    tag = _TAG.match(data, begun)
+    if tag is None:
+        raise DocumentError("xml_malformed")
+    if tag[0].endswith(b"/>"):
+        return None, tag.end()
+    return ended, data.index(b">", ended) + 1
 
 
-__all__ = ["Place", "Source", "locate", "root_end"]
+__all__ = ["Place", "Source", "extent", "locate", "root_end"]

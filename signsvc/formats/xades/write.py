@@ -121,7 +121,7 @@ def prepare(data: bytes | None, plan: XmlPlan, spec: XmlSpec | None = None) -> P
     spec = spec or XmlSpec()
     if len(spec.media_types) > len(spec.files) or not _fits(data, spec):
         raise RequestError("invalid_request", reason="packaging")
-    name = _new_id()
+    name = new_id()
     written, objects = _references(name, spec)
     if data is not None and spec.references:
         inside = xmlsig.parse(data)
@@ -146,7 +146,7 @@ def prepare_counter(data: bytes, plan: XmlPlan, signature_id: str, spec: XmlSpec
     value_id = value.get("Id") if value is not None else None
     if not value_id:
         raise DocumentError("signature_not_extendable", reason="value-without-id")
-    name = _new_id()
+    name = new_id()
     draft = _Draft(name, plan, spec, (elements.countersigned_reference(f"{name}-r1", value_id),), "")
     opening, closing = elements.counter_signature()
     before, after = insert.around(source, target, source.encoded(opening), source.encoded(closing))
@@ -223,7 +223,7 @@ def _prepared(draft: _Draft, source: Source, before: bytes, after: bytes, *, bes
         draft.name,
         len(begun),
         source.codec or "ascii",
-        _coordinate(draft.plan),
+        coordinate(draft.plan),
     )
 
 
@@ -291,7 +291,7 @@ def _outside(document: xmlsig.Document, reference: ReferenceText) -> ReferenceTe
     return ReferenceText(reference.id, reference.uri, reference.media_type, reference.type, elements.canonical())
 
 
-def _new_id() -> str:
+def new_id() -> str:
     return f"sig-{secrets.token_hex(8)}"
 
 
@@ -302,10 +302,12 @@ def _oid(name: str) -> str:
     return found.oid
 
 
-def _coordinate(plan: XmlPlan) -> int | None:
+def coordinate(plan: XmlPlan) -> int | None:
     if plan.algorithm.scheme is not SignatureScheme.ECDSA:
         return None
     return ((plan.certificate.key_bits or 256) + 7) // 8
 
 
-__all__ = ["Packaging", "Prepared", "XmlPlan", "XmlSpec", "complete", "prepare", "prepare_counter"]
+__all__ = [
+    "Packaging", "Prepared", "XmlPlan", "XmlSpec", "complete", "coordinate", "new_id", "prepare", "prepare_counter",
+]  # fmt: skip

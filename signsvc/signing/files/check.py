@@ -9,9 +9,11 @@ from signsvc.signing.profiles import LEVELS
 from signsvc.types import Indication
 
 
-def signature(report: dict[str, Any], name: str, *, level: str, passed: bool) -> dict[str, Any]:
-    """The entry of the new signature, called `name` by its format, which must not fail, must have `level` at least, and
-    with `passed` must be TOTAL-PASSED.  Raises `InternalError` (``self_check_failed``)."""
+def signature(report: dict[str, Any], name: str, *, level: str | None, passed: bool) -> dict[str, Any]:
+    """The entry of the new signature, called `name` by its format, which must not fail, must have `level` at least
+    (None: its format has none), and with `passed` must be TOTAL-PASSED.
+
+    Raises `InternalError` (``self_check_failed``)."""
     found = [entry for entry in report["signatures"] if name in (entry["field"], entry["id"])]
     if len(found) != 1:
         raise _failed("signature not found")
@@ -21,7 +23,7 @@ def signature(report: dict[str, Any], name: str, *, level: str, passed: bool) ->
         raise _failed(f"{indication} {entry['sub_indication'] or ''}".strip())
     if any(one["matches"] is not True for one in entry["covered"]):
         raise _failed("coverage")
-    if _rank(str(entry["level"])) < LEVELS.index(level):
+    if level is not None and _rank(str(entry["level"])) < LEVELS.index(level):
         raise _failed(f"level {entry['level']}")
     return entry
 

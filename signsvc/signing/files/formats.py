@@ -17,6 +17,8 @@ if TYPE_CHECKING:
 
 Stamp = Callable[[bytes, str], bytes]
 # What only PDF signatures have.
+# What XML signatures without XAdES do not say either.
+_CLAIMS = ("location", "role", "capacity", "commitment")
 PDF_ONLY = ("reason", "name", "contact", "field", "certify", "visible", "number", "date")
 
 
@@ -49,6 +51,7 @@ _KINDS = {
     for kind in (
         Kind("pades", "enveloped", "application/pdf", None),
         Kind("xades", "enveloped", "application/xml", None),
+        Kind("xmldsig", "enveloped", "application/xml", None),
         Kind("xades", "enveloping", "application/xml", ".xades.xml"),
         Kind("xades", "detached", "application/xml", ".xades.xml", detached=True, named=True),
         Kind("cades", "detached", "application/pkcs7-signature", ".p7s", detached=True),
@@ -61,6 +64,7 @@ PACKAGINGS = tuple(sorted({packaging for _, packaging in _KINDS}))
 DEFAULTS = {
     "pades": "enveloped",
     "xades": "enveloped",
+    "xmldsig": "enveloped",
     "cades": "detached",
     "asic-s-xades": "container",
     "asic-e-xades": "container",
@@ -123,8 +127,10 @@ def kind_of_file(head: bytes, size: int) -> Kind:
 
 
 def check(profile: Profile, params: SignParams) -> None:
-    """Refuse what only PDF signatures have.  Raises `RequestError` (``invalid_request``)."""
+    """Refuse what the format has no place for.  Raises `RequestError` (``invalid_request``)."""
     names = [name for name in PDF_ONLY if getattr(params, name) is not None]
+    if profile.format == "xmldsig":
+        names += [name for name in _CLAIMS if getattr(params, name)]
     if names and not (names == ["visible"] and profile.shown != "asked"):
         raise RequestError("invalid_request", reason=f"{names[0]}: not with {profile.format}")
     if kind_of(profile).named and not params.file_name:
@@ -154,6 +160,13 @@ def prepare(
         return cades.prepare(
             original, plan, cades.CadesSpec(signing_time=now, detached=kind.detached, media_type=_type(original.name))
         )
+    if kind.format == "xmldsig":
+        from signsvc.formats.xades import plain
+        from signsvc.formats.xades.write import XmlPlan
+
+        exclusive = profile.canonical == "exclusive"
+        wanted = plain.PlainSpec(profile.place, profile.references, profile.covers, exclusive)
+        return plain.prepare(data, XmlPlan(plan.certificate, plan.algorithm, now, plan.chain), wanted)
     spec, xml_plan = _xml(kind, plan, params, now)
     if kind.format == "xades":
         from signsvc.formats.xades import write as xades
@@ -223,7 +236,8 @@ def _beside(kind: Kind, originals: Sequence[Original]) -> dict[str, Any]:
 def _module(kind: Kind, name: str) -> Any:
     import importlib
 
-    return importlib.import_module(f"signsvc.formats.{kind.format.partition('-')[0]}.{name}")
+    folder = "xades" if kind.format == "xmldsig" else kind.format.partition("-")[0]
+    return importlib.import_module(f"signsvc.formats.{folder}.{name}")
 
 
 def _xml(kind: Kind, plan: CmsPlan, params: SignParams, now: datetime) -> tuple[Any, Any]:
@@ -249,7 +263,7 @@ def refuse_kind(kind: Kind, head: bytes, size: int) -> None:
     """Refuse what the format cannot sign.  Raises `DocumentError`: ``empty_document``, ``unsupported_format``."""
     if size == 0:
         raise DocumentError("empty_document")
-    if kind.format == "xades" and kind.packaging == "enveloped":
+    if kind.format in ("xades", "xmldsig") and kind.packaging == "enveloped":
         from signsvc.verification import sniff
 
         if sniff.media_type(head, size) != sniff.XML:

@@ -91,7 +91,8 @@ def finished(
     work.rewrite(made)
     beside = (params.file_name or "document", source) if kind.detached else None
     report = service.verified(work.path, profile.policy, trust, beside)
-    entry = check.signature(report, name, level=profile.level, passed=profile.result == "passed")
+    level = None if kind.format == "xmldsig" else profile.level
+    entry = check.signature(report, name, level=level, passed=profile.result == "passed")
     if len(report["signatures"]) > 1 and not check.sound(report, but=entry):
         _blame(service, work, data, profile.policy, trust)
     sha256, size = work.commit()

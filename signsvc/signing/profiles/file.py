@@ -24,6 +24,7 @@ from signsvc.errors import ConfigError, RequestError
 from signsvc.formats.cms.claims import COMMITMENTS
 from signsvc.signing.model import MAX_TEXT, TEMPLATES, capacity
 from signsvc.signing.profiles.model import (
+    CANONICALS,
     CERTIFY_WHEN,
     CHAINS,
     DIGESTS,
@@ -145,6 +146,15 @@ def _least_bits(value: Any) -> str | None:
     return None if fits else f"must be a table of key sizes in bits by {', '.join(_KEY_TYPES)}"
 
 
+def _path(value: Any) -> str | None:
+    fits = isinstance(value, str) and len(value) <= 200 and re.fullmatch(r"(/[^\W\d][\w.-]*)+", value)
+    return None if fits else "must be a path of local names, such as /HDon/DLHDon"
+
+
+def _place(value: Any) -> str | None:
+    return None if value == "." or not _path(value) else "must be a path such as /HDon/DSCKS, or . for the root"
+
+
 _PLAIN: dict[str, Check] = {
     "title_vi": text_of(200),
     "title_en": text_of(200),
@@ -153,6 +163,9 @@ _PLAIN: dict[str, Check] = {
     "format": one_of(*FORMATS),
     "packaging": one_of(*PACKAGINGS),
     "references": list_of(text_of(200)),
+    "covers": list_of(_path),
+    "place": _place,
+    "canonical": one_of(*CANONICALS),
     "level": one_of(*LEVELS),
     "digest": one_of(*DIGESTS),
     "scheme": one_of(*SCHEMES),
@@ -229,8 +242,15 @@ def _of_format(table: Table) -> Iterator[tuple[Place, str]]:
     chosen = table.get("format", "pades")
     if not has(chosen, table.get("packaging")):
         yield ("packaging",), f"not with {chosen}"
-    if table.get("references") and (chosen != "xades" or table.get("packaging", "enveloped") != "enveloped"):
-        yield ("references",), "only with xades, enveloped"
+    if table.get("references") and (
+        chosen not in ("xades", "xmldsig") or table.get("packaging", "enveloped") != "enveloped"
+    ):
+        yield ("references",), "only with xades, enveloped, and xmldsig"
+    for name in () if chosen == "xmldsig" else ("covers", "place", "canonical"):
+        if name in table:
+            yield (name,), "only with xmldsig"
+    if chosen == "xmldsig":
+        yield from _of_plain(table)
     if chosen == "pades":
         return
     for name in ("certify", "field", "pdfa"):
@@ -240,6 +260,16 @@ def _of_format(table: Table) -> Iterator[tuple[Place, str]]:
         yield ("appearance", "shown"), f"not with {chosen}"
     if set(table.get("metadata", {})) - {"location"}:
         yield ("metadata",), f"only location goes with {chosen}"
+
+
+def _of_plain(table: Table) -> Iterator[tuple[Place, str]]:
+    """XML signatures without XAdES say nothing but when they are made, and have no level above the first."""
+    if table.get("level") != "B-B" or "timestamp" in table:
+        yield ("level",), "only B-B with xmldsig"
+    if not table.get("references") and not table.get("covers"):
+        yield ("covers",), "covers or references is needed with xmldsig"
+    if "metadata" in table or set(table.get("signature", {})) - {"chain"}:
+        yield ("metadata" if "metadata" in table else "signature",), "not with xmldsig"
 
 
 def _whole(table: Table) -> Iterator[tuple[Place, str]]:

@@ -10,12 +10,13 @@ from typing import Any
 LEVELS = ("B-B", "B-T", "B-LT", "B-LTA")
 SCHEMES = ("pkcs1v15", "pss")
 DIGESTS = ("sha256", "sha384", "sha512")
-FORMATS = ("pades", "xades", "cades", "asic-s-xades", "asic-e-xades")
+FORMATS = ("pades", "xades", "xmldsig", "cades", "asic-s-xades", "asic-e-xades")
 PACKAGINGS = ("enveloped", "enveloping", "detached", "container")
 HOLDERS = ("person", "agency")
 TEXTS = ("reason", "location", "name", "contact")
 RESULTS = ("sound", "passed")
 SHOWN = ("asked", "always", "never")
+CANONICALS = ("c14n", "exclusive")
 SUBFILTERS = ("ETSI.CAdES.detached", "adbe.pkcs7.detached")
 CHAINS = ("path", "full")
 CERTIFY_WHEN = ("first", "always", "never")
@@ -133,6 +134,9 @@ class Profile:
     raise_to: str | None = None  # the level that a job raises the signature to, later
     packaging: str | None = None  # how signature and document stand to each other; None: as the format has it
     references: tuple[str, ...] = ()  # Ids of the elements that XAdES signs; empty: the whole document
+    covers: tuple[str, ...] = ()  # xmldsig: paths of elements that it signs by their Ids
+    place: str = "."  # xmldsig: path of the element that the signature is put into
+    canonical: str = "c14n"  # xmldsig: how what is signed is written
     experimental: bool = False  # keys of algorithms that no list names yet (ML-DSA) may sign
 
     def __post_init__(self) -> None:
@@ -152,6 +156,7 @@ class Profile:
         }
         object.__setattr__(self, "texts", texts)
         object.__setattr__(self, "references", tuple(self.references))
+        object.__setattr__(self, "covers", tuple(self.covers))
         object.__setattr__(self, "extends", tuple((i, v, h) for i, v, h in self.extends))
 
     @property
@@ -171,6 +176,9 @@ class Profile:
             "format": self.format,
             "packaging": self.packaging,
             "references": list(self.references),
+            "covers": list(self.covers),
+            "place": self.place if self.format == "xmldsig" else None,
+            "canonical": self.canonical if self.format == "xmldsig" else None,
             "level": self.level,
             "digest": self.digest,
             "scheme": self.scheme,
