@@ -136,6 +136,8 @@ def _looked_over(data: bytes, limits: Limits) -> bool:
         raise DocumentError("document_too_complex", limit="nodes")
     if data.count(b"xmlns:") > limits.prefixes and len(set(_PREFIX.findall(data))) > limits.prefixes:
         raise DocumentError("document_too_complex", limit="namespaces")
+    if data.count(b"=") <= limits.attributes:
+        return False
     return any(len(_PAIR.findall(found[0])) > limits.attributes for found in _LONG.finditer(data))
 
 
