@@ -131,6 +131,19 @@ def test_same_key_other_files_is_another_request(service: Service) -> None:
     assert fewer.code == "idempotency_key_reused"
 
 
+def test_signed_by_id_over_http(house: Installation, service: Service, tmp_path: Path) -> None:
+    where = "/v1/sign?credential=p12-agency&profile=hoc-ba-so"
+    sent_as = {"Content-Type": "application/xml"}
+    answer = service.call("POST", where, b'<HOC_BA><DU_LIEU_HOC_BA Id="data"/></HOC_BA>', sent_as)
+    assert (answer.status, answer.headers["signsvc-level"]) == (200, "XML-NOT-ETSI"), answer.body
+    target = tmp_path / "answer.xml"
+    target.write_bytes(answer.body)
+    (signature,) = report_of(house, target)
+    assert (signature["format"], signature["covered"][0]["matches"]) == ("XMLDSig", True)
+    refused = service.call("POST", where, b"<HOC_BA><DU_LIEU_HOC_BA/></HOC_BA>", sent_as)
+    assert (refused.status, refused.code) == (422, "xml_element_not_found")
+
+
 def test_cades_says_the_place(house: Installation, tmp_path: Path) -> None:
     path = tmp_path / "c.txt"
     path.write_bytes(b"c")
