@@ -194,6 +194,7 @@ PROBLEMS: dict[str, ProblemSpec] = {
     "container_not_asic": ProblemSpec(422, csc="invalid_request"),
     "container_not_extendable": ProblemSpec(409, csc="invalid_request"),
     "encrypted_document": ProblemSpec(422, csc="invalid_request"),
+    "not_edxml": ProblemSpec(422, csc="invalid_request"),
     "xml_malformed": ProblemSpec(422, csc="invalid_request"),
     "xml_doctype": ProblemSpec(422, csc="invalid_request"),
     "xml_encoding": ProblemSpec(422, csc="invalid_request"),

@@ -22,6 +22,7 @@ VERBS: dict[str, tuple[str, str, str]] = {
     "config": ("signsvc.cli.config", "config", "Check and show the configuration."),
     "demo": ("signsvc.cli.demo", "demo", "Run the whole service on a test PKI and a SoftHSM2 token."),
     "doctor": ("signsvc.cli.doctor", "doctor", "Say what works on this machine and what is missing."),
+    "edxml": ("signsvc.cli.edxml", "edxml", "Verify, unpack and answer edXML packets."),
     "extend": ("signsvc.cli.extend", "extend", "Raise signed files to B-T, B-LT or B-LTA."),
     "fields": ("signsvc.cli.fields", "fields", "List form fields, or add some before the first signature."),
     "jobs": ("signsvc.cli.jobs", "jobs", "List, show and retry jobs."),
@@ -79,7 +80,7 @@ def _version(ctx: click.Context, _param: click.Parameter, value: bool) -> None:
 @click.group(cls=LazyGroup, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110})
 @click.option("--version", is_flag=True, is_eager=True, expose_value=False, callback=_version, help="Show the version.")
 def cli() -> None:
-    """Sign and verify documents of Vietnamese state agencies (PAdES), on PKCS#11 tokens and HSMs."""
+    """Sign and verify documents of state agencies (PAdES, XAdES, CAdES, ASiC), on PKCS#11 tokens and HSMs."""
 
 
 def main(args: list[str] | None = None) -> None:

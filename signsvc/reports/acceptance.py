@@ -65,3 +65,26 @@ def accept(report: Mapping[str, Any], by: Rule) -> dict[str, Any]:
         "decision": decision,
         "reasons": [{"code": c, "text": text(c, "en"), "text_vi": text(c, "vi")} for c in reasons],
     }
+
+
+def accept_packet(found: Mapping[str, Any], by: Rule) -> dict[str, Any]:
+    """The decision about an edXML packet from those about its signed attachments, with the status to send: 03 received,
+    02 refused with the reasons in Vietnamese, 01 arrived while somebody has a look."""
+    signed = [one for one in found["attachments"] if one["report"] and one["report"]["signatures_count"]]
+    decisions = [(one, accept(one["report"], by)) for one in signed]
+    reasons = [{**reason, "attachment": one["name"]} for one, made in decisions for reason in made["reasons"]]
+    words = {made["decision"] for _, made in decisions}
+    decision = next((word for word in ("reject", "review", "accept") if word in words), "reject")
+    if not signed:
+        code = "accept_no_signature"
+        reasons.append({"code": code, "text": text(code, "en"), "text_vi": text(code, "vi"), "attachment": None})
+    if decision == "accept" and any(one["problem"] and one["report"] is None for one in found["attachments"]):
+        decision = "review"
+        code = "edxml_attachment_unreadable"
+        reasons.append({"code": code, "text": text(code, "en"), "text_vi": text(code, "vi"), "attachment": None})
+    status = {"accept": "03", "reject": "02", "review": "01"}[decision]
+    said = "; ".join(
+        f"{reason['attachment']}: {reason['text_vi']}" if reason["attachment"] else str(reason["text_vi"])
+        for reason in reasons
+    )
+    return {"rule": by.id, "decision": decision, "reasons": reasons, "status": {"code": status, "reason": said}}

@@ -10,10 +10,10 @@ from typing import TYPE_CHECKING, Any
 
 from signsvc.asn1 import DerError
 from signsvc.errors import RequestError
-from signsvc.types import Certificate, EvidenceItem, EvidenceKind, Origin
+from signsvc.types import Certificate, EvidenceItem, EvidenceKind, Origin, Original
 from signsvc.verification.files import opened
 from signsvc.verification.model import TrustSource, VerifyRequest
-from signsvc.verification.views import opened_originals, view_of
+from signsvc.verification.views import Octets, opened_originals, view_of
 
 if TYPE_CHECKING:
     from signsvc.trust import TrustStore
@@ -33,6 +33,21 @@ def examine(
 
     Raises `DocumentError` where the document cannot be processed, `RequestError` for unusable supplied values.
     """
+    with opened(path) as data, opened_originals(request.originals) as originals:
+        return judged(data, originals, request, trust=trust, fetch=fetch, now=now, report_id=report_id)
+
+
+def judged(
+    data: Octets,
+    originals: Sequence[Original],
+    request: VerifyRequest,
+    *,
+    trust: TrustSource,
+    fetch: Fetch | None,
+    now: datetime,
+    report_id: str,
+) -> dict[str, Any]:
+    """The report for the document in `data`; see `examine`."""
     from signsvc import reports, validation
     from signsvc.trust import collect, crl_index
     from signsvc.trust.imported import DIRECTORY, ImportedLists
@@ -47,29 +62,28 @@ def examine(
         extra_intermediates=_certificates(request.certificates, "certificates"),
     )
     supplied = tuple(EvidenceItem(EvidenceKind.CRL, crl, Origin.SUPPLIED) for crl in request.crls)
-    with opened(path) as data, opened_originals(request.originals) as originals:
-        view = view_of(data, originals, name=request.name, must_cover=request.must_cover)
-        have: Sequence[EvidenceItem] = (*validation.embedded_evidence(view), *supplied)
-        evidence = collect(
-            validation.wanted(view),
-            pool=tuple(_pool(have)),
-            material=material,
-            have=have,
-            fetch=fetch,
-            now=now,
-            imported=ImportedLists.below(trust.directory),
-        )
-        verdict = validation.validate(
-            view, material=material, evidence=(*supplied, *evidence), policy=policy, now=now, at=request.at
-        )
-        return reports.build(
-            verdict,
-            view,
-            report_id=report_id,
-            name=request.name,
-            supplied_anchors=anchors,
-            offline=request.offline,
-        )
+    view = view_of(data, originals, name=request.name, must_cover=request.must_cover)
+    have: Sequence[EvidenceItem] = (*validation.embedded_evidence(view), *supplied)
+    evidence = collect(
+        validation.wanted(view),
+        pool=tuple(_pool(have)),
+        material=material,
+        have=have,
+        fetch=fetch,
+        now=now,
+        imported=ImportedLists.below(trust.directory),
+    )
+    verdict = validation.validate(
+        view, material=material, evidence=(*supplied, *evidence), policy=policy, now=now, at=request.at
+    )
+    return reports.build(
+        verdict,
+        view,
+        report_id=report_id,
+        name=request.name,
+        supplied_anchors=anchors,
+        offline=request.offline,
+    )
 
 
 @functools.lru_cache(maxsize=8)

@@ -74,6 +74,11 @@ class Verifier:
         """Start workers until there are `count` (None: all), so that the first callers do not wait for them."""
         self._pool.warm(count)
 
+    def verify_edxml(self, path: Path, request: VerifyRequest | None = None) -> dict[str, Any]:
+        """What is found about the edXML packet at `path` and its attachments; see `verification.edxml.examine`.
+        Raises like `verify`, and `DocumentError` (``not_edxml``)."""
+        return self._judged(path, request or VerifyRequest(), edxml=True)
+
     def verify(self, path: Path, request: VerifyRequest | None = None) -> Outcome:
         """The report for the document at `path` (EN 319 102-1 §5).
 
@@ -81,7 +86,9 @@ class Verifier:
         ``document_unreadable``, ``encrypted_document``, ``document_too_complex``), `RequestError` for unusable
         parameters, `InternalError` for defects, and ``busy`` where no worker was free in time.
         """
-        asked = request or VerifyRequest()
+        return Outcome(self._judged(path, request or VerifyRequest()))
+
+    def _judged(self, path: Path, asked: VerifyRequest, *, edxml: bool = False) -> dict[str, Any]:
         fetch = self._cached if asked.offline else self._fetch
         report_id = "rep_" + os.urandom(16).hex()
         job = {
@@ -91,6 +98,7 @@ class Verifier:
             "fetch": fetch is not None,
             "now": self._clock().isoformat(),
             "report_id": report_id,
+            "edxml": edxml,
             "memory_bytes": self._limits.memory_bytes,
             "cpu_seconds": self._limits.cpu_seconds,
         }
@@ -99,7 +107,7 @@ class Verifier:
         # The name is ours: a worker that was taken over must not put its report in the place of another one.
         if not isinstance(report, dict) or report.get("id") != report_id:
             raise InternalError
-        return Outcome(report)
+        return report
 
     def revision(self, path: Path, signature: str | None = None) -> SignedRevision:
         """Where in the file at `path` the document ends that `signature` signed (ISO 32000-2 §7.5.6, §12.8.1).

@@ -75,7 +75,10 @@ def _run(sock: socket.socket, job: dict[str, Any]) -> dict[str, Any]:
         from signsvc.verification.revisions import locate
 
         return locate(path, job["revision"]["of"]).to_json()
-    from signsvc.verification.engine import examine
+    if job.get("edxml"):
+        from signsvc.verification.edxml import examine
+    else:
+        from signsvc.verification.engine import examine
 
     return examine(
         path,

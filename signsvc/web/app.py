@@ -79,6 +79,7 @@ def create_app(settings: Settings, services: AppServices | None = None) -> Flask
         batches,
         catalogue,
         documents,
+        edxml,
         fields,
         health,
         jobs,
@@ -110,7 +111,19 @@ def create_app(settings: Settings, services: AppServices | None = None) -> Flask
     problems.register(app)
     app.before_request(_begin)
     app.after_request(_finish)
-    about_documents = (sign, batches, verify, revisions, fields, documents, signatures, timestamp, sessions, jobs)
+    about_documents = (
+        sign,
+        batches,
+        verify,
+        edxml,
+        revisions,
+        fields,
+        documents,
+        signatures,
+        timestamp,
+        sessions,
+        jobs,
+    )
     for room in (health, *about_documents, catalogue, pages):
         app.register_blueprint(room.blueprint)
     return app

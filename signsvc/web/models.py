@@ -386,6 +386,19 @@ class Report(_Open):
     acceptance: dict[str, Any] | None = Field(None, description="rule, decision (accept, reject, review), reasons")
 
 
+class EdxmlReport(_Open):
+    """What an edXML packet holds and what its attachments are worth."""
+
+    id: str
+    document: dict[str, Any]
+    packet: dict[str, Any] = Field(description="from, to, document_id, number, notation, subject, business, hops …")
+    indication: Indication = Field(description="The worst of the signed attachments")
+    attachments: list[dict[str, Any]] = Field(description="name, size, sha256, zipped, report or problem")
+    signature: dict[str, Any] = Field(description="state of the packet's own signature, and its report")
+    messages: list[dict[str, Any]]
+    acceptance: dict[str, Any] | None = Field(None, description="rule, decision, reasons, status (code, reason)")
+
+
 class Credential(_Open):
     id: str
     kind: str

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
+from itertools import islice
 from typing import Any
 
 from signsvc.algorithms import SignatureCheck, verify_value
@@ -31,6 +32,7 @@ _PROPERTIES = "#SignedProperties"
 _COUNTERSIGNED = "#CountersignedSignature"
 _MAX_CERTIFICATES, _MAX_URI = 100, 200
 _INSTANCE = "{http://www.w3.org/2001/XMLSchema-instance}"
+_MAX_CANDIDATES = 10  # whose keys are tried before references are followed
 _FEW_TAGS = 20  # by which lxml looks for elements without making each of them an object
 
 
@@ -162,7 +164,7 @@ def _made_by(value: SignatureValue, found: Parts, candidates: Iterable[Certifica
     known = found.algorithm.known if found.algorithm else None
     return any(
         verify_value(certificate, known, value.value, message=value.message) is SignatureCheck.VALID
-        for certificate in dict.fromkeys(candidates)
+        for certificate in islice(dict.fromkeys(candidates), _MAX_CANDIDATES)
     )
 
 
