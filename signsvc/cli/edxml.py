@@ -90,7 +90,8 @@ def verify(
 @edxml.command()
 @click.argument("file", type=_FILE)
 @click.option("--out-dir", required=True, type=click.Path(file_okay=False, path_type=Path), help="Where files go.")
-def unpack(file: Path, out_dir: Path) -> int:
+@click.option("--json", "as_json", is_flag=True, help="One JSON object a line: name, path or problem.")
+def unpack(file: Path, out_dir: Path, as_json: bool) -> int:
     """Write the attachments under safe names; one that is there already is not written over."""
     from signsvc.formats import edxml as packets
 
@@ -99,13 +100,17 @@ def unpack(file: Path, out_dir: Path) -> int:
     status = EXIT_PASSED
     for one in packet.attachments:
         if one.data is None:
-            click.echo(f"{one.name}: không đọc được / cannot be read [{one.problem}]", err=True)
             status = EXIT_PROBLEM
+            if as_json:
+                click.echo(json.dumps({"name": one.name, "path": None, "problem": one.problem}, ensure_ascii=False))
+            else:
+                click.echo(f"{one.name}: không đọc được / cannot be read [{one.problem}]", err=True)
             continue
         target = _free(out_dir, one.name)
         with target.open("xb") as stream:
             stream.write(one.data)
-        click.echo(str(target))
+        said = json.dumps({"name": one.name, "path": str(target), "problem": None}, ensure_ascii=False)
+        click.echo(said if as_json else str(target))
     return status
 
 
@@ -115,14 +120,16 @@ def unpack(file: Path, out_dir: Path) -> int:
 @click.option("--reason", default="", help="What is said with it; 02 needs one.")
 @click.option("--from", "sender", required=True, metavar="ORGANID[=NAME]", help="Who sends the message.")
 @click.option("--out", required=True, type=click.Path(dir_okay=False, path_type=Path), help="Where it goes.")
-def status(file: Path, code: str, reason: str, sender: str, out: Path) -> int:
+@click.option("--json", "as_json", is_flag=True, help="Print what was written as JSON.")
+def status(file: Path, code: str, reason: str, sender: str, out: Path, as_json: bool) -> int:
     """Write the status message that answers a packet."""
     from signsvc.formats import edxml as packets
 
     if code not in packets.CODES or (code == "02" and not reason.strip()):
         raise click.UsageError(f"--code: one of {', '.join(packets.CODES)}; 02 with --reason")
     out.write_bytes(_status(packets.read(file.read_bytes()), code, reason, sender))
-    click.echo(str(out))
+    said = json.dumps({"path": str(out), "code": code, "reason": reason or None}, ensure_ascii=False)
+    click.echo(said if as_json else str(out))
     return EXIT_PASSED
 
 

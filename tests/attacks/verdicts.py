@@ -44,7 +44,7 @@ _SIGNATURE = re.compile(
 _BLANK = b"\0\t\n\f\r "
 _CODES = {
     "document_unreadable", "document_too_complex", "encrypted_document", "encryption_unsupported",
-    "unsupported_format", "empty_document",
+    "unsupported_format", "empty_document", "xml_malformed", "container_malformed",
 }  # fmt: skip
 
 

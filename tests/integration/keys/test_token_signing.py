@@ -231,8 +231,9 @@ def test_a_killed_process_costs_only_what_was_in_flight(
     _hammer(signer, 8, 60, outcome, kill)
     (second,) = keyring.processes().values()
     assert second != first
-    assert set(outcome) == {"good", "token_removed"}
-    assert 1 <= outcome["token_removed"] <= 8, outcome
+    # at the moment of the kill there may be nothing in flight
+    assert set(outcome) <= {"good", "token_removed"}
+    assert outcome["token_removed"] <= 8, outcome
     assert outcome.total() == 480
     _end(second)
 
