@@ -7,16 +7,19 @@ are masked, since a report travels further than the document.
 from __future__ import annotations
 
 import functools
+import hashlib
 import re
 import unicodedata
 from collections.abc import Iterable, Mapping
 from datetime import UTC, datetime
-from typing import Any
+from types import MappingProxyType
+from typing import TYPE_CHECKING, Any
 
 from signsvc.algorithms import digest_name
 from signsvc.asn1 import DerError
 from signsvc.formats.cms.claims import commitment_name
 from signsvc.messages import text
+from signsvc.reports.binding import binding
 from signsvc.types import (
     Certificate,
     ChainEntry,
@@ -34,6 +37,11 @@ from signsvc.types import (
     TimestampVerdict,
 )
 
+if TYPE_CHECKING:
+    from signsvc.trust import TrustMaterial
+
+# Of the shape of the report: the second number grows with what is added, the first with what is taken away.
+VERSION = "1.0"
 _LEVELS = {Level.FAIL: "error", Level.WARN: "warning", Level.INFO: "info"}
 _WEIGHTS = {level: place for place, level in enumerate((Level.FAIL, Level.WARN, Level.INFO))}
 _GRADES = {grade: place for place, grade in enumerate(Grade)}
@@ -51,16 +59,22 @@ def build(
     name: str | None,
     supplied_anchors: Iterable[Certificate] = (),
     offline: bool = False,
+    material: TrustMaterial | None = None,
+    data_digests: Mapping[str, str] = MappingProxyType({}),
 ) -> dict[str, Any]:
     """The report as JSON-ready values: strings, numbers, lists, dicts; times as RFC 3339 UTC.
 
     `name` is the file name the caller gave (shown only); `supplied_anchors` are trust anchors of this call, which the
-    report names so that nobody takes them for installed trust.
+    report names so that nobody takes them for installed trust.  `material` is what was trusted; `data_digests` as of
+    `binding`.
     """
     room = max(_LEAST, _MOST // (len(verdict.signatures) + len(verdict.timestamps) + 1))
     signatures = [_signature(s, room) for s in verdict.signatures]
+    for found, seen in zip(signatures, view.signatures, strict=True):
+        found["binding"] = binding(seen, data_digests)
     report: dict[str, Any] = {
         "id": report_id,
+        "report_version": VERSION,
         "validation_time": _time(verdict.validation_time),
         "document": {
             "name": name,
@@ -87,6 +101,8 @@ def build(
         "messages": _messages(verdict.findings, room),
         "warnings": _messages((f for f in verdict.findings if f.level is not Level.INFO), room),
     }
+    if material is not None:
+        report["trust"] = _trust(material)
     if view.form is not None:
         report["form"] = _form(view.form)
     anchors = [mask(a.subject) for a in supplied_anchors]
@@ -96,6 +112,18 @@ def build(
         report["offline"] = True
     _make_inert(report)
     return report
+
+
+def _trust(material: TrustMaterial) -> dict[str, Any]:
+    """The trust profiles in force and the state they were in: how many anchors, and one digest over all certificates
+    that were trusted or known, with what ends trust in them."""
+    state = hashlib.sha256()
+    for anchor in sorted(material.anchors, key=lambda a: (a.certificate.sha256, a.profile or "", a.use)):
+        state.update(anchor.certificate.sha256)
+        state.update(f"{anchor.use} {_time(anchor.since)} {_time(anchor.sunset)}\n".encode())
+    for digest in sorted(one.sha256 for one in material.intermediates):
+        state.update(digest)
+    return {"profiles": list(material.profiles), "anchors": len(material.anchors), "sha256": state.hexdigest()}
 
 
 def conclusion(indication: Indication | str) -> dict[str, str]:

@@ -59,6 +59,7 @@ class Covered:
     size: int | None = None
     uri: str | None = None  # of the reference, as written
     media_type: str | None = None
+    digest: bytes | None = None  # as signed, under `digest_oid`
 
 
 @dataclass(frozen=True, slots=True)

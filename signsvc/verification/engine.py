@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import functools
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -13,11 +13,14 @@ from signsvc.errors import RequestError
 from signsvc.types import Certificate, EvidenceItem, EvidenceKind, Origin, Original
 from signsvc.verification.files import opened
 from signsvc.verification.model import TrustSource, VerifyRequest
+from signsvc.verification.snapshot import Snapshot, data_digests, write
 from signsvc.verification.views import Octets, opened_originals, view_of
 
 if TYPE_CHECKING:
     from signsvc.trust import TrustStore
     from signsvc.trust.fetching import Fetch
+
+    Keep = Callable[[bytes], None]
 
 
 def examine(
@@ -28,13 +31,15 @@ def examine(
     fetch: Fetch | None,
     now: datetime,
     report_id: str,
+    keep: Keep | None = None,
 ) -> dict[str, Any]:
-    """The report for the document at `path`.  `fetch` obtains network values, None means none are obtained.
+    """The report for the document at `path`.  `fetch` obtains network values, None means none are obtained; `keep`
+    is given the snapshot (`verification.snapshot`) where the request asks for it.
 
     Raises `DocumentError` where the document cannot be processed, `RequestError` for unusable supplied values.
     """
     with opened(path) as data, opened_originals(request.originals) as originals:
-        return judged(data, originals, request, trust=trust, fetch=fetch, now=now, report_id=report_id)
+        return judged(data, originals, request, trust=trust, fetch=fetch, now=now, report_id=report_id, keep=keep)
 
 
 def judged(
@@ -46,9 +51,10 @@ def judged(
     fetch: Fetch | None,
     now: datetime,
     report_id: str,
+    keep: Keep | None = None,
 ) -> dict[str, Any]:
     """The report for the document in `data`; see `examine`."""
-    from signsvc import reports, validation
+    from signsvc import validation
     from signsvc.trust import collect, crl_index
     from signsvc.trust.imported import DIRECTORY, ImportedLists
     from signsvc.validation import policies
@@ -73,17 +79,23 @@ def judged(
         now=now,
         imported=ImportedLists.below(trust.directory),
     )
-    verdict = validation.validate(
-        view, material=material, evidence=(*supplied, *evidence), policy=policy, now=now, at=request.at
-    )
-    return reports.build(
-        verdict,
-        view,
+    basis = Snapshot(
+        view=view,
+        evidence=(*supplied, *evidence),
+        material=material,
+        policy=policy,
+        now=now,
+        at=request.at,
         report_id=report_id,
         name=request.name,
-        supplied_anchors=anchors,
         offline=request.offline,
+        supplied_anchors=anchors,
+        data_digests=dict(data_digests(data, view.signatures)),
     )
+    report = basis.report()
+    if keep is not None and request.record:
+        keep(write(basis))
+    return report
 
 
 @functools.lru_cache(maxsize=8)

@@ -42,7 +42,8 @@ class VerifyRequest:
 
     `at` is the validation time for a judgement about the past or future (aware UTC); None means now.  `originals` are
     the files that detached signatures speak of, or digests of them; `must_cover` names elements of XML documents that
-    every signature has to cover (paths such as ``/a/b``).
+    every signature has to cover (paths such as ``/a/b``).  With `record` all that the verdict rests on is kept
+    (`Outcome.snapshot`).
     """
 
     policy: str = "hon-hop"
@@ -54,9 +55,11 @@ class VerifyRequest:
     name: str | None = None
     originals: tuple[OriginalFile, ...] = ()
     must_cover: tuple[str, ...] = ()
+    record: bool = False
 
     def to_json(self) -> dict[str, Any]:
         return {
+            "record": self.record,
             "policy": self.policy,
             "at": self.at.isoformat() if self.at else None,
             "trust_anchors": [base64.b64encode(v).decode() for v in self.trust_anchors],
@@ -83,6 +86,7 @@ class VerifyRequest:
             name=data["name"],
             originals=tuple(map(OriginalFile.from_json, data["originals"])),
             must_cover=tuple(data["must_cover"]),
+            record=data["record"],
         )
 
 
@@ -126,9 +130,11 @@ class TrustSource:
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """The report of one document (the JSON of `signsvc.reports.build`)."""
+    """The report of one document (the JSON of `signsvc.reports.build`), and what it rests on where that was asked
+    for (`signsvc.verification.snapshot`)."""
 
     report: dict[str, Any]
+    snapshot: bytes | None = None
 
     @property
     def id(self) -> str:

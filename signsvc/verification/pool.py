@@ -30,6 +30,9 @@ from signsvc.verification.revisions import SignedRevision
 if TYPE_CHECKING:
     from signsvc.trust.fetching import Fetch
 
+# Octets of a snapshot: large lists in it are compressed, and kept once for all that rest on them.
+MOST_KEPT = 256 * 1024 * 1024
+
 
 class Verifier:
     """Verifies documents with a fixed number of workers.  Thread-safe; make one per process, after any fork."""
@@ -86,9 +89,13 @@ class Verifier:
         ``document_unreadable``, ``encrypted_document``, ``document_too_complex``), `RequestError` for unusable
         parameters, `InternalError` for defects, and ``busy`` where no worker was free in time.
         """
-        return Outcome(self._judged(path, request or VerifyRequest()))
+        kept: list[bytes] = []
+        report = self._judged(path, request or VerifyRequest(), kept=kept)
+        return Outcome(report, b"".join(kept) or None)
 
-    def _judged(self, path: Path, asked: VerifyRequest, *, edxml: bool = False) -> dict[str, Any]:
+    def _judged(
+        self, path: Path, asked: VerifyRequest, *, edxml: bool = False, kept: list[bytes] | None = None
+    ) -> dict[str, Any]:
         fetch = self._cached if asked.offline else self._fetch
         report_id = "rep_" + os.urandom(16).hex()
         job = {
@@ -102,7 +109,9 @@ class Verifier:
             "memory_bytes": self._limits.memory_bytes,
             "cpu_seconds": self._limits.cpu_seconds,
         }
-        answers = {"fetch": fetching(fetch, self._limits.evidence_seconds)}
+        answers: dict[str, Any] = {"fetch": fetching(fetch, self._limits.evidence_seconds)}
+        if kept is not None and asked.record:
+            answers["keep"] = _keeping(kept)
         report = self._pool.run(job, answers, seconds=self._limits.wall_seconds)
         # The name is ours: a worker that was taken over must not put its report in the place of another one.
         if not isinstance(report, dict) or report.get("id") != report_id:
@@ -126,6 +135,18 @@ class Verifier:
             return SignedRevision.from_json(found, path.stat().st_size)
         except (KeyError, TypeError, ValueError):
             raise InternalError from None
+
+
+def _keeping(kept: list[bytes]) -> Callable[[Any, bytes], tuple[dict[str, Any], bytes]]:
+    """Takes the parts of a snapshot from a worker that is not trusted."""
+
+    def keep(_: Any, part: bytes) -> tuple[dict[str, Any], bytes]:
+        if sum(map(len, kept)) + len(part) > MOST_KEPT:
+            raise InternalError
+        kept.append(part)
+        return {"ok": True}, b""
+
+    return keep
 
 
 def fetching(

@@ -28,6 +28,7 @@ from signsvc.verification.processes import Reach, describe
 # Octets of resident memory above which a worker gives back what it can after a document; it begins with about 60 MB.
 _TIDY_ABOVE = 96 * 1024**2
 _TIDY_STEP = 16 * 1024**2  # more than was left the last time: caches that grew are not garbage
+KEPT_PART = 1 << 20  # octets of what the parent keeps, at a time
 COLLECT_EVERY = 50_000  # new containers
 _tidied = 0
 
@@ -76,9 +77,13 @@ def _run(sock: socket.socket, job: dict[str, Any]) -> dict[str, Any]:
 
         return locate(path, job["revision"]["of"]).to_json()
     if job.get("edxml"):
-        from signsvc.verification.edxml import examine
+        from signsvc.verification.edxml import examine as look
+
+        examine = look
     else:
-        from signsvc.verification.engine import examine
+        from signsvc.verification.engine import examine as judge
+
+        examine = functools.partial(judge, keep=keeper(sock))
 
     return examine(
         path,
@@ -88,6 +93,18 @@ def _run(sock: socket.socket, job: dict[str, Any]) -> dict[str, Any]:
         now=datetime.fromisoformat(job["now"]),
         report_id=job["report_id"],
     )
+
+
+def keeper(sock: socket.socket) -> Callable[[bytes], None]:
+    """Hands the parent what it is to keep, in parts."""
+
+    def keep(octets: bytes) -> None:
+        for start in range(0, len(octets), KEPT_PART):
+            part = octets[start : start + KEPT_PART]
+            frames.send(sock, {"keep": {"last": start + KEPT_PART >= len(octets)}}, part)
+            frames.receive(sock)
+
+    return keep
 
 
 def _size(path: Path) -> int:

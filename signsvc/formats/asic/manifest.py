@@ -79,7 +79,7 @@ def check(container: Container, manifest: Manifest, subject: str) -> tuple[list[
             elif len(findings) < MAX_NAMED:
                 findings.append(Finding.of("asic_file_altered", subject=subject, name=name))
         size = entry.size if entry is not None else None
-        covered.append(Covered("file", name, matches, one.digest_oid, size, one.uri[:500], one.media_type))
+        covered.append(Covered("file", name, matches, one.digest_oid, size, one.uri[:500], one.media_type, one.digest))
     return covered, findings, sound
 
 

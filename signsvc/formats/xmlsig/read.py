@@ -276,7 +276,7 @@ def _covered(document: Document, signature: Any, read: Sequence[Reference]) -> t
         elif one.node is not None:
             kind, name = _kind(document, signature, one), document.path(one.node)
             full = full or (kind == "document" and one.matches is True)
-        found.append(Covered(kind, name, one.matches, one.digest_oid, one.size, uri))
+        found.append(Covered(kind, name, one.matches, one.digest_oid, one.size, uri, digest=one.digest_value))
     if not full and found and all(one.kind in ("file", "object") and one.matches for one in found):
         nodes = {one.node for one in read if one.node is not None and one.matches}
         alone = document.root.tag == ds("Signature") or not _content(document)
