@@ -10,8 +10,8 @@ from flask import Blueprint, Response, jsonify
 from signsvc.errors import CredentialError, RequestError
 from signsvc.store import Scope
 from signsvc.web.app import state
+from signsvc.web.catalogue_models import Credential, CredentialList, PolicyItem, PolicyList, ProfileItem, ProfileList
 from signsvc.web.contract import Operation, operation
-from signsvc.web.models import Credential, CredentialList, PolicyItem, PolicyList, ProfileItem, ProfileList
 
 if TYPE_CHECKING:
     from signsvc.validation.policy import Policy

@@ -8,12 +8,13 @@ from flask import Blueprint, Response, jsonify, request
 
 from signsvc.errors import RequestError
 from signsvc.reports import acceptance
+from signsvc.reports.model import EdxmlReport
 from signsvc.store import Scope
 from signsvc.verification import VerifyRequest
 from signsvc.web import body as bodies
 from signsvc.web.app import state
 from signsvc.web.contract import BINARY, Operation, operation
-from signsvc.web.models import EdxmlReport, VerifyJson, VerifyParams
+from signsvc.web.models import VerifyJson, VerifyParams
 from signsvc.web.problems import checked
 
 blueprint = Blueprint("edxml", __name__, url_prefix="/v1/edxml")

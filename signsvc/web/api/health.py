@@ -1,10 +1,11 @@
-"""Probes, version, metrics and the OpenAPI document."""
+"""Probes, version, metrics, the OpenAPI document and the schemas of reports."""
 
 from __future__ import annotations
 
 from flask import Blueprint, Response, current_app, jsonify
 
 from signsvc import __version__
+from signsvc.errors import RequestError
 from signsvc.store import Scope
 from signsvc.web import metrics
 from signsvc.web.app import state
@@ -77,3 +78,24 @@ def prometheus() -> Response:
 @operation(Operation("openapi", "This document", "service", answers={200: {"application/json": {"type": "object"}}}))
 def document() -> Response:
     return jsonify(openapi(current_app, state().config.public_url))
+
+
+@blueprint.get("/schemas/report-<version>.json")
+@operation(
+    Operation(
+        "getReportSchema",
+        "The JSON Schema of reports, by version",
+        "service",
+        answers={200: {"application/schema+json": {"type": "object"}}},
+        problems=("not_found",),
+    )
+)
+def report_schema(version: str) -> Response:
+    from signsvc.reports import published
+
+    found = published.schema(version)
+    if found is None:
+        raise RequestError("not_found")
+    response = Response(found, mimetype="application/schema+json")
+    response.headers["Cache-Control"] = "public, max-age=86400"
+    return response

@@ -15,6 +15,7 @@ from flask import Blueprint, Response, jsonify, request
 from signsvc.algorithms import digest_by_name
 from signsvc.errors import RequestError
 from signsvc.reports import acceptance
+from signsvc.reports.model import Report
 from signsvc.store import Scope, StoredReport
 from signsvc.verification import VerifyRequest
 from signsvc.verification.model import OriginalFile
@@ -23,7 +24,7 @@ from signsvc.web import body as bodies
 from signsvc.web.app import now, state
 from signsvc.web.context import current
 from signsvc.web.contract import BINARY, PDF, Operation, operation
-from signsvc.web.models import OriginalContent, OriginalDigest, Report, VerifyHashesJson, VerifyJson, VerifyParams
+from signsvc.web.models import OriginalContent, OriginalDigest, VerifyHashesJson, VerifyJson, VerifyParams
 from signsvc.web.problems import checked
 
 blueprint = Blueprint("verify", __name__, url_prefix="/v1")

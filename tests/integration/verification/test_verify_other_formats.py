@@ -20,11 +20,11 @@ import pytest
 from flask.testing import FlaskClient
 
 import test_pki
+from signsvc.reports.model import Report
 from signsvc.services import Services
 from signsvc.store import Scope
 from signsvc.validation import policies
 from signsvc.web import create_app
-from signsvc.web.models import Report
 from test_pki.responders import Responders
 from tests.support import signed_cms
 from tests.support.installation import Installation, install

@@ -10,17 +10,18 @@ from typing import Any
 
 import pytest
 
+from signsvc.reports.model import Report
 from signsvc.samples import path as sample
 from signsvc.services import Services
 from signsvc.store import Scope
 from signsvc.web import create_app
-from signsvc.web.models import Report, SignAnswer
+from signsvc.web.models import SignAnswer
 from tests.support.installation import Installation
 
 RFC3339 = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d+)?Z")
 TOP = {
     "id", "validation_time", "document", "policy", "indication", "sub_indication", "conclusion", "signatures_count",
-    "valid_signatures_count", "signatures", "timestamps", "messages", "warnings",
+    "valid_signatures_count", "signatures", "timestamps", "messages", "warnings", "report_version", "trust",
 }  # fmt: skip
 SIGNATURE = {
     "id", "field", "indication", "sub_indication", "as_signed", "format", "level", "scope", "signed_by", "organization",
@@ -130,3 +131,11 @@ def test_mistakes_are_explained_without_echo(post: Post, query: dict[str, str], 
     assert problem["localized"]["lang"] == "vi"
     for given in (*query, *query.values()):
         assert given == "at" or given not in json.dumps(problem)
+
+
+def test_the_schema_is_published(installation: Installation, services: Services) -> None:
+    client = create_app(installation.settings, services).test_client()
+    answer = client.get("/schemas/report-1.0.json")
+    assert (answer.status_code, answer.mimetype) == (200, "application/schema+json")
+    assert answer.get_json()["properties"]["report_version"]["const"] == "1.0"
+    assert client.get("/schemas/report-9.0.json").status_code == 404

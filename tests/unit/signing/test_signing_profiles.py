@@ -18,7 +18,7 @@ from signsvc.signing.algorithm import choose
 from signsvc.signing.profiles import apply
 from signsvc.signing.wire import params_from_json, params_to_json
 from signsvc.types import Certificate
-from signsvc.web.models import ProfileItem
+from signsvc.web.catalogue_models import ProfileItem
 
 
 def test_built_in_profiles() -> None:
