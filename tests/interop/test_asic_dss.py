@@ -2,14 +2,9 @@
 
 from __future__ import annotations
 
-import fcntl
-import subprocess
-from dataclasses import dataclass
 from datetime import timedelta
-from pathlib import Path
 
 import pytest
-from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
 
 import test_pki
 from signsvc.algorithms import SignatureAlgorithm, SignatureScheme
@@ -21,61 +16,20 @@ from signsvc.trust import TrustAnchor, TrustMaterial
 from signsvc.types import Certificate, DocumentVerdict, EvidenceItem, Indication, Original
 from signsvc.validation import policies, validate
 from test_pki.responders import Responders
-from tests.interop.conftest import JAVA, _build
+from tests.interop.dss_place import DssPlace
 from tests.support.signed_cms import LEVELS, evidence, stamper
 from tests.unit.formats.asic.asic_bench import repacked
 
-CAS = ("root-g2", "sub-g2-state", "sub-g2-software", "sub-g2-tsa")
 SIGNERS = ("person", "ec")
 FILES = (Original("văn bản+1.txt", "xin chào".encode()), Original("bảng 2%.csv", b"1,2\n"))
 
 
-@dataclass(frozen=True)
-class AsicPlace:
-    """A folder for the harness, with the responders that it may ask."""
-
-    path: Path
-    pki: test_pki.Pki
-    responders: Responders
-
-    def run(self, *lines: tuple[str, ...]) -> dict[str, list[tuple[str, str, str]]]:
-        """What DSS says of each file that is to be verified: (level, indication, sub-indication) by signature."""
-        (self.path / "list.tsv").write_text("".join("\t".join(line) + "\n" for line in lines), "utf-8")
-        options = ["-XX:TieredStopAtLevel=1", "-XX:+UseSerialGC", "-Dsun.jnu.encoding=UTF-8"]
-        command = ["java", *options, "-cp", f"{JAVA / 'lib'}/*:{JAVA / 'classes'}", "AsicHarness"]
-        command += [str(self.path), self.responders.url("/tsa/1")]
-        done = subprocess.run(command, capture_output=True, text=True, timeout=300, env={"LC_ALL": "C.UTF-8"})
-        assert done.returncode == 0, done.stderr[-3000:]
-        found = {}
-        for line in done.stdout.splitlines():
-            name, *rest = line.split("\t")
-            found[name] = [(rest[i], rest[i + 1], rest[i + 2]) for i in range(0, len(rest), 3)]
-        return found
-
-
 @pytest.fixture(scope="module")
-def place(pki: test_pki.Pki, responders: Responders, tmp_path_factory: pytest.TempPathFactory) -> AsicPlace:
-    _build()
-    with (JAVA / ".lock").open("w") as lock:
-        fcntl.flock(lock, fcntl.LOCK_EX)
-        source, built = JAVA / "AsicHarness.java", JAVA / "classes" / "AsicHarness.class"
-        if not built.is_file() or built.stat().st_mtime < source.stat().st_mtime:
-            command = ["javac", "-cp", "lib/*", "-d", "classes", source.name]
-            subprocess.run(command, cwd=JAVA, check=True, timeout=300)
-    path = tmp_path_factory.mktemp("asic")
-    for folder in ("anchors", "others", "crls", "ocsps"):
-        (path / folder).mkdir()
-    for label in CAS:
-        (path / ("anchors" if label == "root-g2" else "others") / f"{label}.crt").write_bytes(pki.cert(label))
-        (path / "crls" / f"{label}.crl").write_bytes(pki.crl(label))
-    for label in SIGNERS:
-        key = pki.key(label).private_bytes(Encoding.DER, PrivateFormat.PKCS8, NoEncryption())
-        (path / f"{label}.p8").write_bytes(key)
-        (path / f"{label}.crt").write_bytes(pki.cert(label))
-        (path / "ocsps" / f"{label}.ocsp").write_bytes(pki.ocsp(label, at=test_pki.pki.now()))
+def place(pki: test_pki.Pki, responders: Responders, tmp_path_factory: pytest.TempPathFactory) -> DssPlace:
+    made = DssPlace.made("AsicHarness", tmp_path_factory.mktemp("asic"), pki, responders, SIGNERS)
     for file in FILES:
-        (path / file.name).write_bytes(bytes(file.data or b""))
-    return AsicPlace(path, pki, responders)
+        (made.path / file.name).write_bytes(bytes(file.data or b""))
+    return made
 
 
 def judged(pki: test_pki.Pki, data: bytes, more: tuple[EvidenceItem, ...] = ()) -> DocumentVerdict:
@@ -112,7 +66,7 @@ def raised_now(pki: test_pki.Pki, data: bytes, level: str, *labels: str) -> byte
     return data
 
 
-def test_dss_takes_our_containers(place: AsicPlace) -> None:
+def test_dss_takes_our_containers(place: DssPlace) -> None:
     """Both kinds, both keys, every level; B-LT and B-LTA with nothing but what they carry; two signatures."""
     pki = place.pki
     lines, wanted = [], {}
@@ -137,7 +91,7 @@ def test_dss_takes_our_containers(place: AsicPlace) -> None:
     assert place.run(*lines) == wanted
 
 
-def test_we_take_containers_of_dss(place: AsicPlace) -> None:
+def test_we_take_containers_of_dss(place: DssPlace) -> None:
     """Both kinds, XAdES and CAdES, every level: the same level here, and TOTAL-PASSED; XAdES raised by us as well."""
     pki = place.pki
     lines = []
@@ -170,7 +124,7 @@ def test_we_take_containers_of_dss(place: AsicPlace) -> None:
     assert place.run(*checks) == wanted
 
 
-def test_dss_raises_our_containers(place: AsicPlace) -> None:
+def test_dss_raises_our_containers(place: DssPlace) -> None:
     pki = place.pki
     lines = []
     for kind in Kind:

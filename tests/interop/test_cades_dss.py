@@ -2,14 +2,9 @@
 
 from __future__ import annotations
 
-import fcntl
-import subprocess
-from dataclasses import dataclass
 from datetime import timedelta
-from pathlib import Path
 
 import pytest
-from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
 
 import test_pki
 from signsvc.formats import cades
@@ -18,61 +13,21 @@ from signsvc.trust import TrustAnchor, TrustMaterial
 from signsvc.types import Certificate, DocumentVerdict, EvidenceItem, Indication, Original
 from signsvc.validation import policies, validate
 from test_pki.responders import Responders
-from tests.interop.conftest import JAVA, _build
+from tests.interop.dss_place import DssPlace
 from tests.support.signed_cms import CONTENT, LEVELS, evidence, original, sign, stamper
 
-CAS = ("root-g2", "sub-g2-state", "sub-g2-software", "sub-g2-tsa")
 # Kind -> key and scheme. DSS signs with the same ones.
 KINDS = {"rsa": ("person", "RSA"), "pss": ("person", "PSS"), "ec": ("ec", "EC")}
 SIGNERS = ("person", "ec", "person2")
 DETACHED, INSIDE = "DETACHED", "ENVELOPING"
 
 
-@dataclass(frozen=True)
-class Place:
-    """A folder for the harness, with the responders that it may ask."""
-
-    path: Path
-    pki: test_pki.Pki
-    responders: Responders
-
-    def run(self, *lines: tuple[str, ...]) -> dict[str, list[tuple[str, str, str]]]:
-        """What DSS says of each file that is to be verified: (level, indication, sub-indication) by signature."""
-        (self.path / "list.tsv").write_text("".join("\t".join(line) + "\n" for line in lines), "utf-8")
-        options = ["-XX:TieredStopAtLevel=1", "-XX:+UseSerialGC", "-cp", f"{JAVA / 'lib'}/*:{JAVA / 'classes'}"]
-        command = ["java", *options, "CadesHarness", str(self.path), self.responders.url("/tsa/1")]
-        done = subprocess.run(command, capture_output=True, text=True, timeout=300)
-        assert done.returncode == 0, done.stderr[-2000:]
-        found = {}
-        for line in done.stdout.splitlines():
-            name, *rest = line.split("\t")
-            found[name] = [(rest[i], rest[i + 1], rest[i + 2]) for i in range(0, len(rest), 3)]
-        return found
-
-
 @pytest.fixture(scope="module")
-def place(pki: test_pki.Pki, responders: Responders, tmp_path_factory: pytest.TempPathFactory) -> Place:
-    _build()
-    with (JAVA / ".lock").open("w") as lock:
-        fcntl.flock(lock, fcntl.LOCK_EX)
-        source, built = JAVA / "CadesHarness.java", JAVA / "classes" / "CadesHarness.class"
-        if not built.is_file() or built.stat().st_mtime < source.stat().st_mtime:
-            command = ["javac", "-cp", "lib/*", "-d", "classes", source.name]
-            subprocess.run(command, cwd=JAVA, check=True, timeout=300)
-    path = tmp_path_factory.mktemp("cades")
-    for folder in ("anchors", "others", "crls", "ocsps"):
-        (path / folder).mkdir()
-    for label in CAS:
-        (path / ("anchors" if label == "root-g2" else "others") / f"{label}.crt").write_bytes(pki.cert(label))
-        (path / "crls" / f"{label}.crl").write_bytes(pki.crl(label))
-    for label in SIGNERS:
-        key = pki.key(label).private_bytes(Encoding.DER, PrivateFormat.PKCS8, NoEncryption())
-        (path / f"{label}.p8").write_bytes(key)
-        (path / f"{label}.crt").write_bytes(pki.cert(label))
-        (path / "ocsps" / f"{label}.ocsp").write_bytes(pki.ocsp(label, at=test_pki.pki.now()))
-    (path / "content").write_bytes(CONTENT)
-    (path / "other").write_bytes(CONTENT + b".")
-    return Place(path, pki, responders)
+def place(pki: test_pki.Pki, responders: Responders, tmp_path_factory: pytest.TempPathFactory) -> DssPlace:
+    made = DssPlace.made("CadesHarness", tmp_path_factory.mktemp("cades"), pki, responders, SIGNERS)
+    (made.path / "content").write_bytes(CONTENT)
+    (made.path / "other").write_bytes(CONTENT + b".")
+    return made
 
 
 def judged(
@@ -97,7 +52,7 @@ def raised_now(pki: test_pki.Pki, data: bytes, level: str, *labels: str) -> byte
     return data
 
 
-def test_dss_takes_ours(place: Place) -> None:
+def test_dss_takes_ours(place: DssPlace) -> None:
     """Every level, key and packaging; B-LT and B-LTA with nothing but what they carry."""
     pki = place.pki
     lines, wanted = [], {}
@@ -116,7 +71,7 @@ def test_dss_takes_ours(place: Place) -> None:
     assert place.run(*lines) == wanted
 
 
-def test_dss_takes_several_counter_signatures_and_renewals(place: Place) -> None:
+def test_dss_takes_several_counter_signatures_and_renewals(place: DssPlace) -> None:
     pki = place.pki
     several = sign(pki, "ec", existing=sign(pki), content=original())
     (place.path / "several").write_bytes(raised_now(pki, several, "b-lta", "person", "ec"))
@@ -140,7 +95,7 @@ def test_dss_takes_several_counter_signatures_and_renewals(place: Place) -> None
     assert indication == passed, counter
 
 
-def test_we_take_those_of_dss(place: Place) -> None:
+def test_we_take_those_of_dss(place: DssPlace) -> None:
     """Every level, key and packaging: the same level here, and TOTAL-PASSED; raised further by us, both pass."""
     pki = place.pki
     lines = [
@@ -171,7 +126,7 @@ def test_we_take_those_of_dss(place: Place) -> None:
     assert place.run(*checks) == wanted
 
 
-def test_dss_adds_to_ours(place: Place) -> None:
+def test_dss_adds_to_ours(place: DssPlace) -> None:
     """A second signer and each next level by DSS on our files; all signatures stay good here."""
     pki = place.pki
     (place.path / "base").write_bytes(sign(pki))

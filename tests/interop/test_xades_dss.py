@@ -2,15 +2,10 @@
 
 from __future__ import annotations
 
-import fcntl
 import os
-import subprocess
-from dataclasses import dataclass
 from datetime import timedelta
-from pathlib import Path
 
 import pytest
-from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
 
 import test_pki
 from signsvc.formats.xades import extend, read
@@ -18,11 +13,10 @@ from signsvc.trust import TrustAnchor, TrustMaterial
 from signsvc.types import Certificate, DocumentVerdict, EvidenceItem, Indication, Original
 from signsvc.validation import policies, validate
 from test_pki.responders import Responders
-from tests.interop.conftest import JAVA, _build
+from tests.interop.dss_place import DssPlace
 from tests.support.signed_cms import LEVELS, evidence, stamper
 from tests.unit.formats.xades.xades_bench import INVOICE, XadesBench
 
-CAS = ("root-g2", "sub-g2-state", "sub-g2-software", "sub-g2-tsa")
 KINDS = {"rsa": ("person", "RSA"), "pss": ("person", "PSS"), "ec": ("ec", "EC")}
 PACKAGINGS = ("ENVELOPED", "ENVELOPING", "DETACHED", "INTERNALLY_DETACHED")
 FULL = os.environ.get("SIGNSVC_TEST_FULL") == "1"
@@ -31,56 +25,14 @@ DOCUMENT = INVOICE.replace(b"<h:HDon ", b'<h:HDon Id="goc" ')  # a detached one 
 FILE = Original("a.xml", DOCUMENT)
 
 
-@dataclass(frozen=True)
-class XadesPlace:
-    """A folder for the harness, with the responders that it may ask."""
-
-    path: Path
-    pki: test_pki.Pki
-    responders: Responders
-
-    def run(self, *lines: tuple[str, ...]) -> dict[str, list[tuple[str, str, str]]]:
-        """What DSS says of each file that is to be verified: (level, indication, sub-indication) by signature."""
-        (self.path / "list.tsv").write_text("".join("\t".join(line) + "\n" for line in lines), "utf-8")
-        options = ["-XX:TieredStopAtLevel=1", "-XX:+UseSerialGC", "-cp", f"{JAVA / 'lib'}/*:{JAVA / 'classes'}"]
-        command = ["java", *options, "XadesHarness", str(self.path), self.responders.url("/tsa/1")]
-        done = subprocess.run(command, capture_output=True, text=True, timeout=300)
-        assert done.returncode == 0, done.stderr[-2000:]
-        found = {}
-        for line in done.stdout.splitlines():
-            name, *rest = line.split("\t")
-            found[name] = [(rest[i], rest[i + 1], rest[i + 2]) for i in range(0, len(rest), 3)]
-        return found
-
-    def octets(self, name: str) -> bytes:
-        return (self.path / name).read_bytes()
-
-
 @pytest.fixture(scope="module")
-def place(pki: test_pki.Pki, responders: Responders, tmp_path_factory: pytest.TempPathFactory) -> XadesPlace:
-    _build()
-    with (JAVA / ".lock").open("w") as lock:
-        fcntl.flock(lock, fcntl.LOCK_EX)
-        source, built = JAVA / "XadesHarness.java", JAVA / "classes" / "XadesHarness.class"
-        if not built.is_file() or built.stat().st_mtime < source.stat().st_mtime:
-            command = ["javac", "-cp", "lib/*", "-d", "classes", source.name]
-            subprocess.run(command, cwd=JAVA, check=True, timeout=300)
-    path = tmp_path_factory.mktemp("xades")
-    for folder in ("anchors", "others", "crls", "ocsps"):
-        (path / folder).mkdir()
-    for label in CAS:
-        (path / ("anchors" if label == "root-g2" else "others") / f"{label}.crt").write_bytes(pki.cert(label))
-        (path / "crls" / f"{label}.crl").write_bytes(pki.crl(label))
-    for label in ("person", "ec"):
-        key = pki.key(label).private_bytes(Encoding.DER, PrivateFormat.PKCS8, NoEncryption())
-        (path / f"{label}.p8").write_bytes(key)
-        (path / f"{label}.crt").write_bytes(pki.cert(label))
-        (path / "ocsps" / f"{label}.ocsp").write_bytes(pki.ocsp(label, at=test_pki.pki.now()))
-    (path / "a.xml").write_bytes(DOCUMENT)
-    return XadesPlace(path, pki, responders)
+def place(pki: test_pki.Pki, responders: Responders, tmp_path_factory: pytest.TempPathFactory) -> DssPlace:
+    made = DssPlace.made("XadesHarness", tmp_path_factory.mktemp("xades"), pki, responders, ("person", "ec"))
+    (made.path / "a.xml").write_bytes(DOCUMENT)
+    return made
 
 
-def judged(place: XadesPlace, data: bytes, more: tuple[EvidenceItem, ...] = ()) -> DocumentVerdict:
+def judged(place: DssPlace, data: bytes, more: tuple[EvidenceItem, ...] = ()) -> DocumentVerdict:
     root = Certificate.from_der(place.pki.roots["root-g2"])
     material = TrustMaterial(("test",), (TrustAnchor(root, "root-g2"),), ())
     now = test_pki.pki.now() + timedelta(minutes=5)
@@ -88,7 +40,7 @@ def judged(place: XadesPlace, data: bytes, more: tuple[EvidenceItem, ...] = ()) 
     return validate(view, material=material, evidence=more, policy=policies.load("hon-hop"), now=now)
 
 
-def taken(place: XadesPlace, name: str, level: str, data: bytes, more: tuple[EvidenceItem, ...] = ()) -> None:
+def taken(place: DssPlace, name: str, level: str, data: bytes, more: tuple[EvidenceItem, ...] = ()) -> None:
     verdict = judged(place, data, more)
     said = [(s.indication, s.level) for s in verdict.signatures]
     assert said == [(Indication.TOTAL_PASSED, f"B-{level[2:].upper()}")], (
@@ -97,7 +49,7 @@ def taken(place: XadesPlace, name: str, level: str, data: bytes, more: tuple[Evi
     )  # fmt: skip
 
 
-def test_we_take_those_of_dss(place: XadesPlace) -> None:
+def test_we_take_those_of_dss(place: DssPlace) -> None:
     """Every level and packaging, other keys for one packaging (with SIGNSVC_TEST_FULL=1 for all): the same level here, and TOTAL-PASSED; raised by us, both pass."""
     pki = place.pki
     cases = {
@@ -134,7 +86,7 @@ def test_we_take_those_of_dss(place: XadesPlace) -> None:
     assert answers == {question[1]: [("XAdES-BASELINE-LTA", PASSED, "null")] for question in questions}
 
 
-def test_dss_raises_ours(place: XadesPlace) -> None:
+def test_dss_raises_ours(place: DssPlace) -> None:
     bench = XadesBench(place.pki, policies.load("hon-hop"), test_pki.pki.now(), ())
     (place.path / "ours").write_bytes(bench.sign(INVOICE))
     levels = ("T", "LT", "LTA")

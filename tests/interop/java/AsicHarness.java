@@ -3,47 +3,15 @@ import eu.europa.esig.dss.asic.cades.signature.ASiCWithCAdESService;
 import eu.europa.esig.dss.asic.xades.ASiCWithXAdESSignatureParameters;
 import eu.europa.esig.dss.asic.xades.signature.ASiCWithXAdESService;
 import eu.europa.esig.dss.enumerations.ASiCContainerType;
-import eu.europa.esig.dss.diagnostic.SignatureWrapper;
 import eu.europa.esig.dss.enumerations.DigestAlgorithm;
-import eu.europa.esig.dss.enumerations.EncryptionAlgorithm;
 import eu.europa.esig.dss.enumerations.SignatureLevel;
-import eu.europa.esig.dss.enumerations.SignaturePackaging;
 import eu.europa.esig.dss.model.DSSDocument;
 import eu.europa.esig.dss.model.FileDocument;
 import eu.europa.esig.dss.model.SignatureValue;
-import eu.europa.esig.dss.model.TimestampBinary;
-import eu.europa.esig.dss.model.ToBeSigned;
-import eu.europa.esig.dss.model.x509.CertificateToken;
-import eu.europa.esig.dss.simplereport.SimpleReport;
-import eu.europa.esig.dss.spi.DSSUtils;
-import eu.europa.esig.dss.spi.validation.CommonCertificateVerifier;
-import eu.europa.esig.dss.spi.x509.CommonCertificateSource;
-import eu.europa.esig.dss.spi.x509.CommonTrustedCertificateSource;
-import eu.europa.esig.dss.spi.x509.revocation.crl.ExternalResourcesCRLSource;
-import eu.europa.esig.dss.spi.x509.revocation.ocsp.ExternalResourcesOCSPSource;
 import eu.europa.esig.dss.spi.x509.tsp.TSPSource;
-import eu.europa.esig.dss.validation.SignedDocumentValidator;
-import eu.europa.esig.dss.validation.reports.Reports;
 
-import java.io.File;
-import java.io.OutputStream;
-import java.net.HttpURLConnection;
-import java.net.URI;
-import java.nio.charset.StandardCharsets;
-import java.nio.file.Files;
-import java.nio.file.Path;
-import java.security.KeyFactory;
-import java.security.PrivateKey;
-import java.security.Signature;
-import java.security.spec.MGF1ParameterSpec;
-import java.security.spec.PKCS8EncodedKeySpec;
-import java.security.spec.PSSParameterSpec;
 import java.util.ArrayList;
 import java.util.List;
-import org.bouncycastle.asn1.ASN1ObjectIdentifier;
-import org.bouncycastle.tsp.TimeStampRequest;
-import org.bouncycastle.tsp.TimeStampRequestGenerator;
-import org.bouncycastle.tsp.TimeStampResponse;
 
 /**
  * Signs, raises and judges ASiC containers with EU DSS: {@code AsicHarness DIR TSA-URL}.
@@ -55,157 +23,64 @@ import org.bouncycastle.tsp.TimeStampResponse;
  * for each signature level, indication and sub-indication, tab separated.
  */
 public final class AsicHarness {
-    private static Path root;
-
     public static void main(String[] args) throws Exception {
-        root = Path.of(args[0]);
-        TSPSource tsa = (algorithm, digest) -> stamp(args[1], algorithm, digest);
-        for (String line : Files.readAllLines(root.resolve("list.tsv"), StandardCharsets.UTF_8)) {
-            String[] parts = line.split("\t", -1);
-            switch (parts[0]) {
-                case "sign" -> sign(tsa, parts);
-                case "raise" -> raise(tsa, parts);
-                default -> System.out.println(parts[1] + judge(parts));
-            }
-        }
+        Dss.main(args, AsicHarness::sign, AsicHarness::raise, parts -> Dss.judge(parts[1], "", parts[2].equals("1")));
     }
 
     private static void sign(TSPSource tsa, String[] parts) throws Exception {
-        CertificateToken certificate = DSSUtils.loadCertificate(root.resolve(parts[5] + ".crt").toFile());
-        List<CertificateToken> chain = new ArrayList<>(List.of(certificate));
-        chain.addAll(certificates("others"));
         List<DSSDocument> files = new ArrayList<>();
         for (String name : parts[7].split(",")) {
-            files.add(new FileDocument(root.resolve(name).toFile()));
+            files.add(new FileDocument(Dss.root.resolve(name).toFile()));
         }
-        String[] keyed = {"", "", "", "", parts[5], parts[6]};
+        String target = Dss.root.resolve(parts[1]).toString();
         if (parts[3].equals("XAdES")) {
-            ASiCWithXAdESService service = new ASiCWithXAdESService(verifier(true));
-            service.setTspSource(tsa);
-            ASiCWithXAdESSignatureParameters p = new ASiCWithXAdESSignatureParameters();
-            p.setSignatureLevel(SignatureLevel.valueOf("XAdES_BASELINE_" + parts[2]));
-            p.setDigestAlgorithm(DigestAlgorithm.SHA256);
+            ASiCWithXAdESSignatureParameters p = parametersX(parts[2]);
             p.aSiC().setContainerType(parts[4].equals("E") ? ASiCContainerType.ASiC_E : ASiCContainerType.ASiC_S);
-            p.setSigningCertificate(certificate);
-            p.setCertificateChain(chain);
-            p.setEncryptionAlgorithm(parts[6].equals("EC") ? EncryptionAlgorithm.ECDSA : EncryptionAlgorithm.RSA);
-            ToBeSigned octets = service.getDataToSign(files, p);
-            SignatureValue value = new SignatureValue(p.getSignatureAlgorithm(), value(keyed, octets.getBytes()));
-            service.signDocument(files, p, value).save(root.resolve(parts[1]).toString());
+            Dss.signer(p, parts[5], parts[6]);
+            ASiCWithXAdESService service = serviceX(tsa);
+            byte[] value = Dss.value(parts[5], parts[6], service.getDataToSign(files, p).getBytes());
+            service.signDocument(files, p, new SignatureValue(p.getSignatureAlgorithm(), value)).save(target);
         } else {
-            ASiCWithCAdESService service = new ASiCWithCAdESService(verifier(true));
-            service.setTspSource(tsa);
-            ASiCWithCAdESSignatureParameters p = new ASiCWithCAdESSignatureParameters();
-            p.setSignatureLevel(SignatureLevel.valueOf("CAdES_BASELINE_" + parts[2]));
-            p.setDigestAlgorithm(DigestAlgorithm.SHA256);
+            ASiCWithCAdESSignatureParameters p = parametersC(parts[2]);
             p.aSiC().setContainerType(parts[4].equals("E") ? ASiCContainerType.ASiC_E : ASiCContainerType.ASiC_S);
-            p.setSigningCertificate(certificate);
-            p.setCertificateChain(chain);
-            p.setEncryptionAlgorithm(parts[6].equals("EC") ? EncryptionAlgorithm.ECDSA : EncryptionAlgorithm.RSA);
-            ToBeSigned octets = service.getDataToSign(files, p);
-            SignatureValue value = new SignatureValue(p.getSignatureAlgorithm(), value(keyed, octets.getBytes()));
-            service.signDocument(files, p, value).save(root.resolve(parts[1]).toString());
+            Dss.signer(p, parts[5], parts[6]);
+            ASiCWithCAdESService service = serviceC(tsa);
+            byte[] value = Dss.value(parts[5], parts[6], service.getDataToSign(files, p).getBytes());
+            service.signDocument(files, p, new SignatureValue(p.getSignatureAlgorithm(), value)).save(target);
         }
-    }
-
-    private static byte[] value(String[] parts, byte[] octets) throws Exception {
-        byte[] encoded = Files.readAllBytes(root.resolve(parts[4] + ".p8"));
-        String kind = parts[5].equals("EC") ? "EC" : "RSA";
-        PrivateKey key = KeyFactory.getInstance(kind).generatePrivate(new PKCS8EncodedKeySpec(encoded));
-        Signature signature = Signature.getInstance(switch (parts[5]) {
-            case "EC" -> "SHA256withECDSA";
-            case "PSS" -> "RSASSA-PSS";
-            default -> "SHA256withRSA";
-        });
-        if (parts[5].equals("PSS")) {
-            signature.setParameter(new PSSParameterSpec("SHA-256", "MGF1", MGF1ParameterSpec.SHA256, 32, 1));
-        }
-        signature.initSign(key);
-        signature.update(octets);
-        return signature.sign();
     }
 
     private static void raise(TSPSource tsa, String[] parts) throws Exception {
-        DSSDocument file = new FileDocument(root.resolve(parts[4]).toFile());
-        if (parts[3].equals("XAdES")) {
-            ASiCWithXAdESService service = new ASiCWithXAdESService(verifier(true));
-            service.setTspSource(tsa);
-            ASiCWithXAdESSignatureParameters p = new ASiCWithXAdESSignatureParameters();
-            p.setSignatureLevel(SignatureLevel.valueOf("XAdES_BASELINE_" + parts[2]));
-            service.extendDocument(file, p).save(root.resolve(parts[1]).toString());
-        } else {
-            ASiCWithCAdESService service = new ASiCWithCAdESService(verifier(true));
-            service.setTspSource(tsa);
-            ASiCWithCAdESSignatureParameters p = new ASiCWithCAdESSignatureParameters();
-            p.setSignatureLevel(SignatureLevel.valueOf("CAdES_BASELINE_" + parts[2]));
-            service.extendDocument(file, p).save(root.resolve(parts[1]).toString());
-        }
+        DSSDocument file = new FileDocument(Dss.root.resolve(parts[4]).toFile());
+        DSSDocument raised = parts[3].equals("XAdES")
+                ? serviceX(tsa).extendDocument(file, parametersX(parts[2]))
+                : serviceC(tsa).extendDocument(file, parametersC(parts[2]));
+        raised.save(Dss.root.resolve(parts[1]).toString());
     }
 
-    private static String judge(String[] parts) {
-        SignedDocumentValidator validator =
-                SignedDocumentValidator.fromDocument(new FileDocument(root.resolve(parts[1]).toFile()));
-        validator.setCertificateVerifier(verifier(!parts[2].equals("1")));
-        Reports reports = validator.validateDocument();
-        SimpleReport simple = reports.getSimpleReport();
-        StringBuilder found = new StringBuilder();
-        for (String id : simple.getSignatureIdList()) {
-            SignatureWrapper one = reports.getDiagnosticData().getSignatureById(id);
-            found.append('\t').append(one.isCounterSignature() ? "counter:" : "").append(simple.getSignatureFormat(id))
-                    .append('\t').append(simple.getIndication(id)).append('\t').append(simple.getSubIndication(id));
-        }
-        return found.toString();
+    private static ASiCWithXAdESService serviceX(TSPSource tsa) {
+        ASiCWithXAdESService service = new ASiCWithXAdESService(Dss.verifier(true));
+        service.setTspSource(tsa);
+        return service;
     }
 
-    private static CommonCertificateVerifier verifier(boolean online) {
-        CommonCertificateVerifier verifier = new CommonCertificateVerifier();
-        CommonTrustedCertificateSource trusted = new CommonTrustedCertificateSource();
-        certificates("anchors").forEach(trusted::addCertificate);
-        verifier.setTrustedCertSources(trusted);
-        verifier.setAIASource(null);
-        if (online) {
-            CommonCertificateSource adjunct = new CommonCertificateSource();
-            certificates("others").forEach(adjunct::addCertificate);
-            verifier.setAdjunctCertSources(adjunct);
-            verifier.setCrlSource(new ExternalResourcesCRLSource(documents("crls")));
-            verifier.setOcspSource(new ExternalResourcesOCSPSource(documents("ocsps")));
-        }
-        return verifier;
+    private static ASiCWithXAdESSignatureParameters parametersX(String level) {
+        ASiCWithXAdESSignatureParameters p = new ASiCWithXAdESSignatureParameters();
+        p.setSignatureLevel(SignatureLevel.valueOf("XAdES_BASELINE_" + level));
+        p.setDigestAlgorithm(DigestAlgorithm.SHA256);
+        return p;
     }
 
-    private static TimestampBinary stamp(String url, DigestAlgorithm algorithm, byte[] digest) {
-        try {
-            TimeStampRequestGenerator generator = new TimeStampRequestGenerator();
-            generator.setCertReq(true);
-            TimeStampRequest request = generator.generate(new ASN1ObjectIdentifier(algorithm.getOid()), digest);
-            HttpURLConnection connection = (HttpURLConnection) URI.create(url).toURL().openConnection();
-            connection.setRequestProperty("Content-Type", "application/timestamp-query");
-            connection.setDoOutput(true);
-            try (OutputStream out = connection.getOutputStream()) {
-                out.write(request.getEncoded());
-            }
-            TimeStampResponse response = new TimeStampResponse(connection.getInputStream().readAllBytes());
-            response.validate(request);
-            return new TimestampBinary(response.getTimeStampToken().getEncoded());
-        } catch (Exception failed) {
-            throw new IllegalStateException(failed);
-        }
+    private static ASiCWithCAdESService serviceC(TSPSource tsa) {
+        ASiCWithCAdESService service = new ASiCWithCAdESService(Dss.verifier(true));
+        service.setTspSource(tsa);
+        return service;
     }
 
-    private static List<CertificateToken> certificates(String folder) {
-        List<CertificateToken> found = new ArrayList<>();
-        for (File file : root.resolve(folder).toFile().listFiles()) {
-            found.add(DSSUtils.loadCertificate(file));
-        }
-        return found;
-    }
-
-    private static DSSDocument[] documents(String folder) {
-        File[] files = root.resolve(folder).toFile().listFiles();
-        DSSDocument[] found = new DSSDocument[files.length];
-        for (int i = 0; i < files.length; i++) {
-            found[i] = new FileDocument(files[i]);
-        }
-        return found;
+    private static ASiCWithCAdESSignatureParameters parametersC(String level) {
+        ASiCWithCAdESSignatureParameters p = new ASiCWithCAdESSignatureParameters();
+        p.setSignatureLevel(SignatureLevel.valueOf("CAdES_BASELINE_" + level));
+        p.setDigestAlgorithm(DigestAlgorithm.SHA256);
+        return p;
     }
 }
