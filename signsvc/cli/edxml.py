@@ -1,4 +1,4 @@
-"""``signsvc edxml``: packets of the national document axis: verify, unpack, answer with a status message."""
+"""``signsvc edxml``: packets of the national document axis: verify, unpack, answer, make and sign them."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ _CODES = {
 _FILE = click.Path(exists=True, dir_okay=False, path_type=Path)
 
 
-@click.group(help="Verify, unpack and answer edXML packets (QCVN 102).")
+@click.group(help="Verify, unpack, answer, make and sign edXML packets (QCVN 102).")
 def edxml() -> None:
     pass
 
@@ -93,24 +93,24 @@ def verify(
 @click.option("--json", "as_json", is_flag=True, help="One JSON object a line: name, path or problem.")
 def unpack(file: Path, out_dir: Path, as_json: bool) -> int:
     """Write the attachments under safe names; one that is there already is not written over."""
-    from signsvc.formats import edxml as packets
-
-    packet = packets.read(file.read_bytes())
+    found, parts = _unpacked(file)
     out_dir.mkdir(parents=True, exist_ok=True)
     status = EXIT_PASSED
-    for one in packet.attachments:
-        if one.data is None:
+    for one, data in zip(found["attachments"], parts, strict=True):
+        path = None
+        if data is None:
             status = EXIT_PROBLEM
-            if as_json:
-                click.echo(json.dumps({"name": one.name, "path": None, "problem": one.problem}, ensure_ascii=False))
-            else:
-                click.echo(f"{one.name}: không đọc được / cannot be read [{one.problem}]", err=True)
-            continue
-        target = _free(out_dir, one.name)
-        with target.open("xb") as stream:
-            stream.write(one.data)
-        said = json.dumps({"name": one.name, "path": str(target), "problem": None}, ensure_ascii=False)
-        click.echo(said if as_json else str(target))
+        else:
+            path = _free(out_dir, one["name"])
+            with path.open("xb") as stream:
+                stream.write(data)
+        if as_json:
+            said = {"name": one["name"], "path": str(path) if path else None, "problem": one["problem"]}
+            click.echo(json.dumps(said, ensure_ascii=False))
+        elif path is None:
+            click.echo(f"{one['name']}: không đọc được / cannot be read [{one['problem']}]", err=True)
+        else:
+            click.echo(str(path))
     return status
 
 
@@ -123,14 +123,106 @@ def unpack(file: Path, out_dir: Path, as_json: bool) -> int:
 @click.option("--json", "as_json", is_flag=True, help="Print what was written as JSON.")
 def status(file: Path, code: str, reason: str, sender: str, out: Path, as_json: bool) -> int:
     """Write the status message that answers a packet."""
-    from signsvc.formats import edxml as packets
+    from signsvc.formats.edxml import CODES
 
-    if code not in packets.CODES or (code == "02" and not reason.strip()):
-        raise click.UsageError(f"--code: one of {', '.join(packets.CODES)}; 02 with --reason")
-    out.write_bytes(_status(packets.read(file.read_bytes()), code, reason, sender))
+    if code not in CODES or (code == "02" and not reason.strip()):
+        raise click.UsageError(f"--code: one of {', '.join(CODES)}; 02 with --reason")
+    found, _ = _unpacked(file)
+    out.write_bytes(_status(_packet(found["packet"]), code, reason, sender))
     said = json.dumps({"path": str(out), "code": code, "reason": reason or None}, ensure_ascii=False)
     click.echo(said if as_json else str(out))
     return EXIT_PASSED
+
+
+@edxml.command()
+@click.argument("files", metavar="FILE…", nargs=-1, required=True, type=_FILE)
+@click.option("--from", "sender", required=True, metavar="ORGANID[=NAME]", help="The agency that sends it.")
+@click.option("--to", "recipients", required=True, multiple=True, metavar="ORGANID[=NAME]", help="Who receives it.")
+@click.option("--number", required=True, metavar="12/QĐ-UBND", help="Number and notation of the document.")
+@click.option("--date", "promulgated", required=True, type=click.DateTime(["%Y-%m-%d"]), help="Of promulgation.")
+@click.option("--subject", required=True, help="What it is about.")
+@click.option("--place", default="", help="Where it was promulgated.")
+@click.option("--type", "document_type", default="18", show_default=True, help="Document type of QCVN 102.")
+@click.option("--out", required=True, type=click.Path(dir_okay=False, path_type=Path), help="Where the packet goes.")
+@click.option("--json", "as_json", is_flag=True, help="Print what was written as JSON.")
+def pack(
+    files: tuple[Path, ...],
+    sender: str,
+    recipients: tuple[str, ...],
+    number: str,
+    promulgated: datetime,
+    subject: str,
+    place: str,
+    document_type: str,
+    out: Path,
+    as_json: bool,
+) -> int:
+    """Make a packet of a document and its annexes; `signsvc edxml sign` signs it."""
+    from signsvc.formats.edxml import Party, write
+    from signsvc.signing.files import media_type_of
+
+    code, _, notation = number.partition("/")
+    if not code or not notation:
+        raise click.UsageError("--number: number and notation, such as 12/QĐ-UBND")
+    held = tuple((path.name, media_type_of(path.name), path.read_bytes()) for path in files)
+    parties = [Party(one.partition("=")[0], one.partition("=")[2] or None) for one in (sender, *recipients)]
+    made = write.document(
+        write.NewDocument(
+            parties[0], tuple(parties[1:]), code, notation, promulgated.date(), subject, held, document_type, place
+        )
+    )
+    with out.open("xb") as stream:
+        stream.write(made)
+    said = {"path": str(out), "attachments": [name for name, _, _ in held]}
+    click.echo(json.dumps(said, ensure_ascii=False) if as_json else str(out))
+    return EXIT_PASSED
+
+
+def _signing() -> click.Command:
+    """`signsvc sign` with what packets have."""
+    from copy import copy
+
+    from signsvc.cli.sign import sign as whole
+
+    kept: list[click.Parameter] = []
+    left: dict[str, object] = {}
+    for param in map(copy, whole.params):
+        if param.name not in _SIGNED_WITH:
+            left[str(param.name)] = () if param.multiple else False if getattr(param, "is_flag", False) else None
+            continue
+        if isinstance(param, click.Option) and param.name == "profile":
+            param.required, param.default, param.show_default = False, "edxml-b-t", True
+            param.help = "edxml-b-b, edxml-b-t, or one of the site's."
+        kept.append(param)
+
+    def run(**given: Any) -> int:
+        status: int = whole.callback(**{**left, **given})  # type: ignore[misc]
+        return status
+
+    return click.Command(
+        "sign",
+        callback=run,
+        params=kept,
+        help="Sign packets over message header, body and attachments, so that trace headers added on the way leave the "
+        "signature whole.",
+        short_help="Sign packets so that hubs on the way do not break the signature.",
+    )
+
+
+_SIGNED_WITH = {
+    "paths", "credential", "pkcs12", "profile", "pin_source", "location", "capacity", "role", "jobs", "out", "out_dir",
+    "anchors", "certificates", "crls", "tsa", "offline", "as_json",
+}  # fmt: skip
+edxml.add_command(_signing())
+
+
+def _unpacked(file: Path) -> tuple[dict[str, Any], list[bytes | None]]:
+    """Read in a worker with limits."""
+    from signsvc.paths import basics
+    from signsvc.verification import TrustSource, Verifier
+
+    with Verifier(TrustSource(basics().trust_dir), workers=1, fork=True) as verifier:
+        return verifier.unpack_edxml(file.absolute())
 
 
 def _status(packet: Packet, code: str, reason: str, sender: str) -> bytes:

@@ -22,7 +22,7 @@ VERBS: dict[str, tuple[str, str, str]] = {
     "config": ("signsvc.cli.config", "config", "Check and show the configuration."),
     "demo": ("signsvc.cli.demo", "demo", "Run the whole service on a test PKI and a SoftHSM2 token."),
     "doctor": ("signsvc.cli.doctor", "doctor", "Say what works on this machine and what is missing."),
-    "edxml": ("signsvc.cli.edxml", "edxml", "Verify, unpack and answer edXML packets."),
+    "edxml": ("signsvc.cli.edxml", "edxml", "Verify, unpack, answer, make and sign edXML packets."),
     "extend": ("signsvc.cli.extend", "extend", "Raise signed files to B-T, B-LT or B-LTA."),
     "fields": ("signsvc.cli.fields", "fields", "List form fields, or add some before the first signature."),
     "jobs": ("signsvc.cli.jobs", "jobs", "List, show and retry jobs."),

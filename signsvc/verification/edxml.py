@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import replace
 from datetime import datetime
 from pathlib import Path
@@ -74,6 +74,19 @@ def examine(
     }
 
 
+def unpacked(path: Path, keep: Callable[[bytes], None]) -> dict[str, Any]:
+    """What a packet says and what is attached; `keep` is given the octets of the attachments that can be read, in
+    their order.  Nothing is judged.  Raises `DocumentError` where it is no packet that can be read."""
+    with opened(path) as data:
+        packet = edxml.read(bytes(data))
+    listed = []
+    for one in packet.attachments:
+        if one.data:
+            keep(one.data)
+        listed.append({"name": one.name, "size": len(one.data) if one.data else None, "problem": one.problem})
+    return {"packet": _packet(packet), "attachments": listed}
+
+
 def _state(packet: edxml.Packet, own: Mapping[str, Any] | None) -> str:
     if packet.signature.state != "present":
         return packet.signature.state
@@ -137,4 +150,4 @@ def _messages(findings: Iterable[Finding]) -> list[dict[str, Any]]:
     ]
 
 
-__all__ = ["examine"]
+__all__ = ["examine", "unpacked"]

@@ -82,6 +82,30 @@ class Verifier:
         Raises like `verify`, and `DocumentError` (``not_edxml``)."""
         return self._judged(path, request or VerifyRequest(), edxml=True)
 
+    def unpack_edxml(self, path: Path) -> tuple[dict[str, Any], list[bytes | None]]:
+        """What the edXML packet at `path` says and what is attached (`verification.edxml.unpacked`), and the octets of
+        each attachment, None where it cannot be read.  Nothing is judged.  Raises like `verify_edxml`."""
+        kept: list[bytes] = []
+        job = {
+            "path": str(path),
+            "packet": True,
+            "memory_bytes": self._limits.memory_bytes,
+            "cpu_seconds": self._limits.cpu_seconds,
+        }
+        found = self._pool.run(job, {"keep": _keeping(kept)}, seconds=self._limits.wall_seconds)
+        whole, at = b"".join(kept), 0
+        parts: list[bytes | None] = []
+        try:
+            for one in found["attachments"]:
+                size = one["size"]
+                parts.append(None if size is None else whole[at : at + size])
+                at += size or 0
+        except (KeyError, TypeError):
+            raise InternalError from None
+        if at != len(whole):
+            raise InternalError
+        return found, parts
+
     def verify(self, path: Path, request: VerifyRequest | None = None) -> Outcome:
         """The report for the document at `path` (EN 319 102-1 §5).
 

@@ -65,7 +65,7 @@ def _noted(view: DocumentView, originals: Sequence[Original]) -> DocumentView:
 def _xml(data: Octets, originals: Sequence[Original], must_cover: Sequence[str]) -> DocumentView:
     import hashlib
 
-    from signsvc.formats import xades, xmlforms, xmlsig
+    from signsvc.formats import edxml, xades, xmlforms, xmlsig
 
     document = xmlsig.parse(data)
     view = DocumentView(
@@ -73,6 +73,7 @@ def _xml(data: Octets, originals: Sequence[Original], must_cover: Sequence[str])
         size=len(data),
         sha256=hashlib.sha256(data).digest(),
         signatures=tuple(xades.views(document, originals=originals)),
+        findings=(Finding.of("edxml_is_a_packet"),) if edxml.is_packet(document.root) else (),
     )
     return xmlforms.apply(document, view, must_cover)
 

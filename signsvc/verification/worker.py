@@ -76,6 +76,10 @@ def _run(sock: socket.socket, job: dict[str, Any]) -> dict[str, Any]:
         from signsvc.verification.revisions import locate
 
         return locate(path, job["revision"]["of"]).to_json()
+    if job.get("packet"):
+        from signsvc.verification.edxml import unpacked
+
+        return unpacked(path, keeper(sock))
     if job.get("edxml"):
         from signsvc.verification.edxml import examine as look
 
@@ -201,6 +205,7 @@ def main() -> None:
         # Now, while nobody waits.
         from signsvc.formats import asic as _asic  # noqa: F401
         from signsvc.formats import cades as _cades  # noqa: F401
+        from signsvc.formats import edxml as _edxml  # noqa: F401
         from signsvc.formats import pades as _pades  # noqa: F401
         from signsvc.formats import xades as _xades  # noqa: F401
         from signsvc.formats import xmlforms as _xmlforms  # noqa: F401

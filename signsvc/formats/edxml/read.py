@@ -31,9 +31,9 @@ _SPACES = ("mic.gov.vn", "e-doc.vn")
 def read(data: bytes | mmap.mmap) -> Packet:
     """The packet in `data`.  Raises `DocumentError`: what `xmlsig.parse` raises, ``not_edxml`` for other XML,
     ``document_too_complex`` for too many attachments or octets."""
-    octets, mended = _mended(bytes(data))
+    octets, changed = mended(bytes(data))
     root = xmlsig.parse(octets).root
-    if _local(root) not in ("edXML", "edXMLEnvelope") or not any(s in _space(root) for s in (*_SPACES, "")):
+    if _local(root) not in ("edXML", "edXMLEnvelope"):
         raise DocumentError("not_edxml")
     header = _first(root, "edXMLHeader")
     message = _first(header, "MessageHeader") if header is not None else None
@@ -55,31 +55,34 @@ def read(data: bytes | mmap.mmap) -> Packet:
         attachments=tuple(_attachments(root)),
         signature=_signature(header),
         status_code=_text(message, "StatusCode"),
-        findings=(Finding.of("edxml_mended"),) if mended else (),
+        findings=(Finding.of("edxml_mended"),) if changed else (),
     )
 
 
-def _mended(data: bytes) -> tuple[bytes, bool]:
-    """Without junk before the prolog, and with the prefix that some systems forget to declare."""
+def is_packet(root: Any) -> bool:
+    """Whether a document element is that of a packet, in a namespace that packets have."""
+    return _local(root) in ("edXML", "edXMLEnvelope") and any(one in _space(root) for one in _SPACES)
+
+
+def mended(data: bytes) -> tuple[bytes, bool]:
+    """(The octets without junk before the prolog, and with the prefix that some systems forget to declare; whether
+    that changed them.)"""
     at = data.find(b"<?xml", 0, _BEFORE_PROLOG)
-    mended = at > 0 and data[:at].strip(b"\xef\xbb\xbf \t\r\n") != b""
+    changed = at > 0 and data[:at].strip(b"\xef\xbb\xbf \t\r\n") != b""
     if at > 0:
         data = data[at:]
     if b"xlink:" in data and b"xmlns:xlink" not in data:
         found = _ROOT.search(data)
         if found is not None:
             data = data[: found.end()] + b' xmlns:xlink="http://www.w3.org/1999/xlink"' + data[found.end() :]
-            mended = True
-    return data, mended
+            changed = True
+    return data, changed
 
 
 def _signature(header: Any) -> PacketSignature:
-    for element in header.iter():
-        name = _local(element)
-        if name not in ("Signature", "DigitalSignature"):
-            continue
-        if element.getparent() is not header:
-            continue
+    found = [one for one in header if _local(one) in ("Signature", "DigitalSignature")]
+    # A placeholder may stand beside a signature.
+    for element in sorted(found, key=lambda one: (_space(one) != DS, len(one) == 0)):
         if len(element) == 0:
             return PacketSignature("placeholder")
         if _space(element) != DS:
@@ -179,4 +182,4 @@ def _text(parent: Any, name: str) -> str | None:
     return (" ".join((found.text or "").split())[:_MAX_TEXT] or None) if found is not None else None
 
 
-__all__ = ["MAX_ATTACHMENTS", "MAX_OCTETS", "MEDIA_TYPE", "read", "safe_name"]
+__all__ = ["MAX_ATTACHMENTS", "MAX_OCTETS", "MEDIA_TYPE", "is_packet", "mended", "read", "safe_name"]

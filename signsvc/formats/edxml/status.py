@@ -52,7 +52,7 @@ def status_message(packet: Packet, code: str, reason: str, *, sender: Party, now
         + party("To", packet.sender)
         + f"<ResponseFor>{response}</ResponseFor>"
         + one("StatusCode", code)
-        + one("Description", _printable(said)[:_MAX_REASON])
+        + one("Description", printable(said)[:_MAX_REASON])
         + one("Timestamp", local.strftime("%Y/%m/%d %H:%M:%S"))
     )
     return (
@@ -61,7 +61,7 @@ def status_message(packet: Packet, code: str, reason: str, *, sender: Party, now
     ).encode()
 
 
-def _printable(text: str) -> str:
+def printable(text: str) -> str:
     return "".join(c for c in text if c.isprintable() or c in "\n\t")
 
 

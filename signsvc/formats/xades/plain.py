@@ -11,12 +11,12 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import timedelta, timezone
 from typing import Any
-from xml.parsers import expat
 
 from signsvc.errors import DocumentError, RequestError
 from signsvc.formats import xmlsig
 from signsvc.formats.xades import elements, insert, nodes
-from signsvc.formats.xades.source import Place, Source, extent
+from signsvc.formats.xades.places import around, at
+from signsvc.formats.xades.source import Source
 from signsvc.formats.xades.write import Prepared, XmlPlan, coordinate, new_id
 from signsvc.formats.xmlsig import references, structure
 from signsvc.formats.xmlsig.names import C14N, ENVELOPED, EXCLUSIVE
@@ -56,7 +56,7 @@ def prepare(data: bytes, plan: XmlPlan, spec: PlainSpec) -> Prepared:
         raise RequestError("invalid_request", reason="nothing to sign")
     for identifier in identifiers:
         insert.element(document, identifier)
-    before, after = _around(source, document.root, spec.place)
+    before, after = around(source, document.root, spec.place)
     name = new_id()
     digest = spec.digest or plan.algorithm.digest or "sha256"
     size = hashlib.new(digest).digest_size
@@ -130,80 +130,13 @@ def _digest(document: xmlsig.Document, signature: Any, written: Any, digest: str
 
 def _id_at(root: Any, path: str) -> str:
     """The Id of the only element at an absolute path."""
-    found = _at([root], path)
+    found = at([root], path)
     if len(found) != 1:
         raise DocumentError("xml_path_not_found", path=path)
     for spelling in ("Id", "ID", "id"):
         if identifier := found[0].get(spelling):
             return str(identifier)
     raise DocumentError("xml_id_missing", path=path)
-
-
-def _at(roots: Sequence[Any], path: str) -> list[Any]:
-    if path == ".":
-        return list(roots)
-    first, *steps = path.strip("/").split("/")
-    found = [root for root in roots if _local(root) == first]
-    for step in steps:
-        found = [child for one in found for child in one if _local(child) == step]
-    return found
-
-
-def _local(element: Any) -> str:
-    return str(element.tag).rpartition("}")[2] if isinstance(element.tag, str) else ""
-
-
-def _around(source: Source, root: Any, path: str) -> tuple[bytes, bytes]:
-    """(octets before, octets after) the end of the element at `path`."""
-    found = _at([root], path)
-    above, _, last = path.rpartition("/")
-    opening, closing = b"", b""
-    if not found and above:
-        found = _at([root], above)
-        made = True
-    else:
-        made = False
-    if len(found) != 1:
-        raise DocumentError("xml_path_not_found", path=path)
-    number = next(n for n, one in enumerate(root.iter("*")) if one is found[0])
-    place = _located(source.octets, number)
-    if made:
-        prefix = f"{place.name.partition(':')[0]}:" if ":" in place.name else ""
-        opening, closing = source.encoded(f"<{prefix}{last}>"), source.encoded(f"</{prefix}{last}>")
-    if place.inner is not None:
-        return source.octets[: place.inner] + opening, closing + source.octets[place.inner :]
-    end = place.end - 2  # an empty-element tag gets an end tag
-    return source.octets[:end] + b">" + opening, closing + f"</{place.name}>".encode() + source.octets[place.end :]
-
-
-def _located(data: bytes, number: int) -> Place:
-    """Where the element with this number (from 0, in document order) stands in the octets (UTF-8)."""
-    parser = expat.ParserCreate(encoding="utf-8")
-    open_: list[tuple[int, int]] = []
-    found: list[Place] = []
-    seen = -1
-
-    def start(_: str, __: object) -> None:
-        nonlocal seen
-        seen += 1
-        open_.append((seen, parser.CurrentByteIndex))
-
-    def end(name: str) -> None:
-        which, begun = open_.pop()
-        if which != number:
-            return
-        inner, after = extent(data, begun, parser.CurrentByteIndex)
-        found.append(Place(name, begun, inner, after))
-
-    parser.StartElementHandler = start
-    parser.EndElementHandler = end
-    try:
-        parser.Parse(data, True)
-    except expat.ExpatError:
-        raise DocumentError("xml_malformed") from None
-    if len(found) != 1:
-        raise DocumentError("xml_malformed")
-    return found[0]
 
 
 __all__ = ["PlainSpec", "prepare"]

@@ -23,6 +23,7 @@ from signsvc.formats import xmlsig
 from signsvc.formats.xades import elements, insert, nodes
 from signsvc.formats.xades.elements import ProductionPlace, ReferenceText
 from signsvc.formats.xades.names import EXCLUSIVE
+from signsvc.formats.xades.places import around, at
 from signsvc.formats.xades.source import Source, root_end
 from signsvc.formats.xmlsig import references, structure
 from signsvc.types import Certificate, Original
@@ -61,7 +62,8 @@ class XmlSpec:
     `media_type` is that of what is referenced inside the document.  `commitments` are OIDs or URIs.  `digest` is
     hashlib's name of the references' digest; None: that of the signature algorithm.  `alone` writes the
     enveloped-signature transform, for readers that know no other: no further signature can then be added over the
-    same content.
+    same content.  `within` is the path of the element that holds the signature as its last child (``/a/b``, local
+    names; None: the document element).
     """
 
     packaging: Packaging = Packaging.ENVELOPED
@@ -74,6 +76,7 @@ class XmlSpec:
     place: ProductionPlace | None = None
     digest: str | None = None
     alone: bool = False
+    within: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -128,8 +131,12 @@ def prepare(data: bytes | None, plan: XmlPlan, spec: XmlSpec | None = None) -> P
         written = [_outside(inside, one) for one in written]
     draft = _Draft(name, plan, spec, tuple(written), objects)
     source = Source(_DECLARATION) if data is None else Source.of(data)
-    before, after = (source.octets, b"") if data is None else root_end(source)
-    return _prepared(draft, source, before, after, beside=data is not None)
+    if data is None:
+        return _prepared(draft, source, source.octets, b"")
+    if spec.within is None:
+        return _prepared(draft, source, *root_end(source), within=".")
+    before, after = around(source, xmlsig.parse(data).root, spec.within)
+    return _prepared(draft, source, before, after, within=spec.within)
 
 
 def prepare_counter(data: bytes, plan: XmlPlan, signature_id: str, spec: XmlSpec | None = None) -> Prepared:
@@ -200,19 +207,19 @@ class _Draft:
         return elements.signature(name, info, elements.key_info((plan.certificate, *plan.chain)), self.objects, said)
 
 
-def _prepared(draft: _Draft, source: Source, before: bytes, after: bytes, *, beside: bool = False) -> Prepared:
-    """Digest what is referenced in its final place (`beside`: the end of the document element), then SignedInfo."""
+def _prepared(draft: _Draft, source: Source, before: bytes, after: bytes, *, within: str | None = None) -> Prepared:
+    """Digest what is referenced in its final place (`within`: the path of what holds it), then SignedInfo."""
     size = hashlib.new(draft.digest).digest_size
     digests = [bytes(size)] * (len(draft.references) + 1)
     head, tail = draft.text(digests)
     document = xmlsig.parse(source.written(before, source.encoded(head), source.encoded(tail), after))
     element = insert.by_id(document, draft.name)
-    if beside and element.getparent() is not document.root:
+    if within is not None and at([document.root], within) != [element.getparent()]:
         raise DocumentError("xml_malformed")
     written = list(nodes.named(nodes.first(element, "SignedInfo"), "Reference"))
     texts = (*draft.references, None)
-    for at, (one, text) in enumerate(zip(written, texts, strict=True)):
-        digests[at] = _digest(document, element, one, text.file if text else None, draft.digest)
+    for number, (one, text) in enumerate(zip(written, texts, strict=True)):
+        digests[number] = _digest(document, element, one, text.file if text else None, draft.digest)
     head, tail = draft.text(digests)
     begun = source.written(before, source.encoded(head))
     alone = xmlsig.parse(source.encoded(head + tail))

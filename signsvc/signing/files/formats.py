@@ -52,6 +52,7 @@ _KINDS = {
         Kind("pades", "enveloped", "application/pdf", None),
         Kind("xades", "enveloped", "application/xml", None),
         Kind("xmldsig", "enveloped", "application/xml", None),
+        Kind("edxml", "enveloped", "application/xml", None),
         Kind("xades", "enveloping", "application/xml", ".xades.xml"),
         Kind("xades", "detached", "application/xml", ".xades.xml", detached=True, named=True),
         Kind("cades", "detached", "application/pkcs7-signature", ".p7s", detached=True),
@@ -65,6 +66,7 @@ DEFAULTS = {
     "pades": "enveloped",
     "xades": "enveloped",
     "xmldsig": "enveloped",
+    "edxml": "enveloped",
     "cades": "detached",
     "asic-s-xades": "container",
     "asic-e-xades": "container",
@@ -168,6 +170,10 @@ def prepare(
         wanted = plain.PlainSpec(profile.place, profile.references, profile.covers, exclusive)
         return plain.prepare(data, XmlPlan(plan.certificate, plan.algorithm, now, plan.chain), wanted)
     spec, xml_plan = _xml(kind, plan, params, now)
+    if kind.format == "edxml":
+        from signsvc.formats.edxml import write as packets
+
+        return packets.prepare(data, xml_plan, spec)
     if kind.format == "xades":
         from signsvc.formats.xades import write as xades
 
@@ -236,7 +242,7 @@ def _beside(kind: Kind, originals: Sequence[Original]) -> dict[str, Any]:
 def _module(kind: Kind, name: str) -> Any:
     import importlib
 
-    folder = "xades" if kind.format == "xmldsig" else kind.format.partition("-")[0]
+    folder = "xades" if kind.format in ("xmldsig", "edxml") else kind.format.partition("-")[0]
     return importlib.import_module(f"signsvc.formats.{folder}.{name}")
 
 
@@ -259,11 +265,16 @@ def _type(name: str) -> str | None:
     return _MEDIA_TYPES.get(name.rpartition(".")[2].lower())
 
 
+def media_type_of(name: str) -> str:
+    """The media type of a file by its name."""
+    return _type(name) or _OCTETS
+
+
 def refuse_kind(kind: Kind, head: bytes, size: int) -> None:
     """Refuse what the format cannot sign.  Raises `DocumentError`: ``empty_document``, ``unsupported_format``."""
     if size == 0:
         raise DocumentError("empty_document")
-    if kind.format in ("xades", "xmldsig") and kind.packaging == "enveloped":
+    if kind.format in ("xades", "xmldsig", "edxml") and kind.packaging == "enveloped":
         from signsvc.verification import sniff
 
         if sniff.media_type(head, size) != sniff.XML:
@@ -272,6 +283,6 @@ def refuse_kind(kind: Kind, head: bytes, size: int) -> None:
 
 __all__ = [
     "DEFAULTS", "PACKAGINGS", "PDF_ONLY", "Kind", "Prepared", "archive_timestamp", "check", "complete", "has",
-    "is_container", "kind_of", "kind_of_file", "prepare", "refuse_kind", "restored", "signature_timestamp",
-    "validation_data",
+    "is_container", "kind_of", "kind_of_file", "media_type_of", "prepare", "refuse_kind", "restored",
+    "signature_timestamp", "validation_data",
 ]  # fmt: skip

@@ -10,7 +10,7 @@ from typing import Any
 LEVELS = ("B-B", "B-T", "B-LT", "B-LTA")
 SCHEMES = ("pkcs1v15", "pss")
 DIGESTS = ("sha256", "sha384", "sha512")
-FORMATS = ("pades", "xades", "xmldsig", "cades", "asic-s-xades", "asic-e-xades")
+FORMATS = ("pades", "xades", "xmldsig", "edxml", "cades", "asic-s-xades", "asic-e-xades")
 PACKAGINGS = ("enveloped", "enveloping", "detached", "container")
 HOLDERS = ("person", "agency")
 TEXTS = ("reason", "location", "name", "contact")

@@ -26,7 +26,7 @@ def test_built_in_profiles() -> None:
     families = [f"{family}-{level.lower()}" for family in ("cong-vu", "pades") for level in profiles.LEVELS]
     assert [name for name in found if name in families] == families
     assert {p.level for p in found.values()} == set(profiles.LEVELS)
-    plain = ("pades", "xades", "cades", "asic", "hoa-don", "hoc-ba")
+    plain = ("pades", "xades", "cades", "asic", "hoa-don", "hoc-ba", "edxml")
     assert all(p.require_path == (p.policy == "cong-vu") == (not p.id.startswith(plain)) for p in found.values())
     for form in ("xades", "cades", "asic-s-xades", "asic-e-xades"):
         own = [found[f"{form}-{level.lower()}"] for level in profiles.LEVELS]
