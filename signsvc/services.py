@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Self
 from signsvc.settings import Settings, TsaSettings
 
 if TYPE_CHECKING:
+    from signsvc.issuing.seal import Sealer
     from signsvc.keys import Keyring
     from signsvc.keys.pins import Secret
     from signsvc.net import HttpClient, NetRules
@@ -308,6 +309,22 @@ class Services:
             fonts=self.fonts,
             generation=self.evidence.generation,
             standing_seconds=self.settings.limits.standing_seconds,
+        )
+
+    @part
+    def sealer(self) -> Sealer:
+        """The seal on reports.  Raises what the credential named in ``[reports]`` raises."""
+        from signsvc.issuing.seal import Sealer
+
+        wanted = self.settings.reports
+        if wanted.seal_credential is None:
+            return Sealer()
+        return Sealer(
+            self.keyring.get(wanted.seal_credential),
+            signing=lambda: self.signing,
+            profile=wanted.seal_profile or ("pades-b-lta" if self.settings.tsa else "pades-b-b"),
+            profiles=(self.settings.data_dir / "profiles",),
+            spool=self.settings.spool_dir if self._shared_tokens else None,
         )
 
     @part

@@ -94,6 +94,13 @@ class StoreSettings(_Section):
     keep_documents: bool = True
 
 
+class ReportSettings(_Section):
+    """The service's own seal on reports."""
+
+    seal_credential: str | None = None  # id of a [[credentials]] entry; None: reports leave unsealed, and say so
+    seal_profile: str | None = None  # of PDF reports; default: pades-b-lta with a [[tsa]], else pades-b-b
+
+
 class NetSettings(_Section):
     """What may be called from here."""
 
@@ -236,6 +243,7 @@ class Settings(BaseSettings):
     server: ServerSettings = ServerSettings()
     auth: AuthSettings = AuthSettings()
     store: StoreSettings = StoreSettings()
+    reports: ReportSettings = ReportSettings()
     net: NetSettings = NetSettings()
     tokens: tuple[TokenSettings, ...] = ()
     credentials: tuple[CredentialSettings, ...] = ()

@@ -22,6 +22,7 @@ from signsvc.cli.root import (
 from signsvc.errors import DocumentError, RequestError, SignsvcError
 
 if TYPE_CHECKING:
+    from signsvc.issuing.seal import Sealer
     from signsvc.reports.acceptance import Rule
     from signsvc.trust.fetching import Fetch
     from signsvc.verification.model import OriginalFile
@@ -32,7 +33,7 @@ _CODES = {
     "INDETERMINATE": EXIT_INDETERMINATE,
     "NO-SIGNATURE": EXIT_NO_SIGNATURE,
 }
-_FORMS = ("json", "html")
+_FORMS = ("json", "html", "pdf", "jwt")
 _SIGNATURE_FILES = (".p7s", ".p7m", ".sig", ".xml", ".xades")
 # Several files: 4 over 1 over 2 over 3 over 0.
 _WORST = (EXIT_PROBLEM, EXIT_FAILED, EXIT_INDETERMINATE, EXIT_NO_SIGNATURE, EXIT_PASSED)
@@ -89,7 +90,7 @@ _INPUT = click.Path(exists=True, dir_okay=False, path_type=Path)
 @click.option(
     "--report",
     type=click.Choice(["json", "xml", "pdf", "html", "jwt"]),
-    help="Write a report of this form per file.  xml, pdf and jwt are not made yet: not_acceptable.",
+    help="Write a report of this form per file.  xml is not made yet: not_acceptable.",
 )
 @click.option("--report-dir", type=click.Path(file_okay=False, path_type=Path), help="Where reports go.  [default: .]")
 @click.option("--jobs", type=click.IntRange(1, 64), default=None, help="Files at a time.  [default: processors]")
@@ -145,6 +146,7 @@ def verify(
     )
     workers = min(jobs or os.cpu_count() or 1, max(len(todo), 1))
     codes: set[int] = set()
+    sealer: Sealer | None = None
     trust = TrustSource(
         settings.trust_dir, settings.trust_profiles, (settings.policy_dir,), indexes=(settings.index_dir,)
     )
@@ -157,7 +159,8 @@ def verify(
             for path, result in files.ordered(work, todo, workers):
                 codes.add(_emit(path, result, rule, as_json=as_json, lang=lang))
                 if report and isinstance(result, dict):
-                    _write(path, result, report, report_dir or Path(), lang)
+                    sealer = sealer or _sealer(report)
+                    _write(path, result, report, report_dir or Path(), lang, sealer)
                 step()
     return next((code for code in _WORST if code in codes), EXIT_PASSED)
 
@@ -240,15 +243,24 @@ def _rule(rule_id: str | None) -> Rule | None:
     return acceptance.rule(rule_id)
 
 
-def _write(path: Path, result: dict[str, Any], form: str, directory: Path, lang: str) -> None:
-    directory.mkdir(parents=True, exist_ok=True)
-    if form == "json":
-        content = json.dumps(result, ensure_ascii=False, indent=2) + "\n"
-    else:
-        from signsvc.reports.html import render_html
+def _write(path: Path, result: dict[str, Any], form: str, directory: Path, lang: str, sealer: Sealer) -> None:
+    from signsvc.issuing.render import render
 
-        content = render_html(result, lang)
-    (directory / f"{path.name}.{form}").write_text(content, "utf-8")
+    directory.mkdir(parents=True, exist_ok=True)
+    (directory / f"{path.name}.{form}").write_bytes(render(result, form, sealer=sealer, lang=lang).octets)
+
+
+def _sealer(form: str) -> Sealer:
+    """The configured seal where the form bears one."""
+    from signsvc.issuing.seal import Sealer
+
+    if form in ("json", "html"):
+        return Sealer()
+    from signsvc.services import Services
+
+    services = Services.load()
+    click.get_current_context().call_on_close(services.close)
+    return services.sealer
 
 
 def _fetch(*, cached: bool = False) -> Fetch:

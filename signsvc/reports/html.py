@@ -48,12 +48,12 @@ def render_html(report: Mapping[str, Any], lang: str = "vi", *, nonce: str | Non
 
     `nonce` marks the style for a content security policy; None where the page is a file.
     """
-    return _environment().get_template("report.html").render(report=report, lang=lang, nonce=nonce, **_helpers(lang))
+    return _environment().get_template("report.html").render(report=report, lang=lang, nonce=nonce, **helpers(lang))
 
 
 def render_fragment(report: Mapping[str, Any], lang: str = "vi") -> str:
     """What stands inside the page, for a page of the caller's own; `style` goes with it."""
-    return _environment().get_template("fragment.html").render(report=report, lang=lang, **_helpers(lang))
+    return _environment().get_template("fragment.html").render(report=report, lang=lang, **helpers(lang))
 
 
 @functools.cache
@@ -77,7 +77,9 @@ def _environment() -> Environment:
     return environment
 
 
-def _helpers(lang: str) -> dict[str, Any]:
+def helpers(lang: str) -> dict[str, Any]:
+    """What renderings say of the parts of a report, by name."""
+
     def label(code: str, **data: object) -> str:
         return text(code, lang, data)
 

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 if TYPE_CHECKING:
     from signsvc.formats.pades.prepare_fields import NewField
+    from signsvc.issuing.seal import Sealer
     from signsvc.signing.appearance.images import Images
     from signsvc.signing.fields import FieldsResult
     from signsvc.signing.model import SignParams
@@ -90,3 +91,5 @@ class AppServices(Protocol):
     def sessions(self) -> SigningSessions: ...
     @property
     def images(self) -> Images: ...
+    @property
+    def sealer(self) -> Sealer: ...

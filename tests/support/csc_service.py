@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import itertools
 import json
 import threading
 from collections.abc import Iterator
@@ -55,6 +56,7 @@ class CscServer:
         self.calls: list[tuple[str, dict[str, Any]]] = []
         self.tokens: set[str] = set()
         self.activations: dict[str, list[str]] = {}
+        self.numbers = itertools.count()  # callers come at the same time
         self.waiting: dict[str, list[str]] = {}
         service = self
 
@@ -143,7 +145,7 @@ class CscServer:
             raise Refused("invalid_pin")
         hashed = asked["hashes" if self.version == 2 else "hash"]
         assert asked["numSignatures"] == len(hashed) == 1
-        activation = f"SAD-{len(self.activations)}"
+        activation = f"SAD-{next(self.numbers)}"
         self.activations[activation] = hashed
         return {"SAD": activation, "expiresIn": 300}
 

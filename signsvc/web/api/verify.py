@@ -14,6 +14,7 @@ from flask import Blueprint, Response, jsonify, request
 
 from signsvc.algorithms import digest_by_name
 from signsvc.errors import RequestError
+from signsvc.issuing.render import FORMS, ISSUER, render
 from signsvc.reports import acceptance
 from signsvc.reports.model import Report
 from signsvc.store import Scope, StoredReport
@@ -41,6 +42,13 @@ _SUPPLIED = {
     "crls": "crls",
 }
 MAX_SUPPLIED = 64
+
+FORMS_OF_REPORTS: dict[str, Any] = {
+    "application/json": Report,
+    "text/html": {"type": "string"},
+    PDF: BINARY,
+    "application/jwt": {"type": "string", "description": "Signature Validation Token, RFC 9321"},
+}
 
 FORM: dict[str, Any] = {
     "type": "object",
@@ -78,7 +86,7 @@ FORM: dict[str, Any] = {
             "application/octet-stream": BINARY,
             "application/json": VerifyJson,
         },
-        answers={200: {"application/json": Report, "text/html": {"type": "string"}}},
+        answers={200: FORMS_OF_REPORTS},
         with_raw=VerifyParams,
         headers={"Content-Digest": "RFC 9530 digest of the body", "Accept-Language": "vi or en"},
         problems=("policy_not_found", "trust_profile_not_found", "not_acceptable"),
@@ -166,7 +174,7 @@ def _digests(digests: Iterable[OriginalDigest]) -> Iterator[OriginalFile]:
             "XAdES are over the content itself and cannot be checked from digests; the report says so."
         ),
         bodies={"application/json": VerifyHashesJson},
-        answers={200: {"application/json": Report, "text/html": {"type": "string"}}},
+        answers={200: FORMS_OF_REPORTS},
         problems=("policy_not_found", "trust_profile_not_found", "not_acceptable"),
     )
 )
@@ -190,19 +198,19 @@ def _reading(identifier: str, summary: str) -> Operation:
         "documents",
         scopes=(Scope.READ, Scope.VERIFY, Scope.SIGN),
         description="With the scope `read` any report; else those that the same key asked for.",
-        answers={200: {"application/json": Report, "text/html": {"type": "string"}}},
+        answers={200: FORMS_OF_REPORTS},
         problems=("not_found", "not_acceptable"),
     )
 
 
 @blueprint.get("/reports/<identifier>")
-@operation(_reading("getReport", "A report, as JSON or as a page by the Accept header"))
+@operation(_reading("getReport", "A report in the form that the Accept header asks for"))
 def report(identifier: str) -> Response:
     return _report(identifier, _form())
 
 
-@blueprint.get("/reports/<identifier>.<any(json, html):form>")
-@operation(_reading("getReportAs", "A report as JSON (.json) or as a page (.html)"))
+@blueprint.get("/reports/<identifier>.<any(json, html, pdf, jwt):form>")
+@operation(_reading("getReportAs", "A report as JSON, as a page, as PDF/A-3 or as a Signature Validation Token"))
 def report_as(identifier: str, form: str) -> Response:
     return _report(identifier, form)
 
@@ -217,17 +225,30 @@ def _report(identifier: str, form: str) -> Response:
 
 def _form() -> str:
     # A caller that accepts problem documents alone gets the report in JSON too.
-    best = request.accept_mimetypes.best_match(["application/json", "text/html", "application/problem+json"])
+    best = request.accept_mimetypes.best_match([*FORMS.values(), "application/problem+json"])
     if best is None and request.accept_mimetypes:
         raise RequestError("not_acceptable")
-    return "html" if best == "text/html" else "json"
+    return next((form for form, media_type in FORMS.items() if media_type == best), "json")
 
 
 def _rendered(report: Any, form: str, stored: StoredReport | None = None) -> Response:
     if form == "html":
         response = Response(page(report), mimetype="text/html")
-    else:
+    elif form == "json":
         response = jsonify(report)
+    else:
+        found = current()
+        base = state().config.public_url if state().config.open_verify else ""
+        made = render(
+            report,
+            form,
+            sealer=state().services.sealer,
+            lang=found.lang,
+            check_url=f"{base}/verify/{report['id']}" if base else None,
+            issuer=state().config.public_url or ISSUER,
+        )
+        response = Response(made.octets, mimetype=made.media_type)
+        response.headers["Signsvc-Report-Sealed"] = "true" if made.sealed else "false"
     digest = hashlib.sha256(response.get_data()).digest()
     response.headers["Repr-Digest"] = f"sha-256=:{base64.b64encode(digest).decode('ascii')}:"
     href = f"/v1/reports/{report['id']}"
