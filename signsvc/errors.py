@@ -223,6 +223,7 @@ PROBLEMS: dict[str, ProblemSpec] = {
     "busy": ProblemSpec(503, retryable=True, csc="temporarily_unavailable"),
     "worker_lost": ProblemSpec(503, retryable=True, csc="temporarily_unavailable"),
     "storage_full": ProblemSpec(507, retryable=True),
+    "evidence_damaged": ProblemSpec(500),
     "key_not_acceptable": ProblemSpec(409),
     "key_experimental": ProblemSpec(409),
     "credential_not_allowed": ProblemSpec(409),

@@ -28,6 +28,7 @@ VERBS: dict[str, tuple[str, str, str]] = {
     "jobs": ("signsvc.cli.jobs", "jobs", "List, show and retry jobs."),
     "policy": ("signsvc.cli.policy", "policy", "List, show, compare and check validation policies."),
     "profile": ("signsvc.cli.profile", "profile", "List and show signing profiles."),
+    "report": ("signsvc.cli.report", "report", "Show stored reports; judge them again from stored evidence."),
     "revision": ("signsvc.cli.revision", "revision", "Write the document as it was signed."),
     "serve": ("signsvc.cli.serve", "serve", "Run the HTTP service."),
     "session": ("signsvc.cli.session", "session", "Sign with a key of this machine through a service."),

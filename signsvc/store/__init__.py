@@ -19,6 +19,7 @@ from sqlalchemy import Connection, insert, select
 
 from signsvc.errors import RequestError
 from signsvc.store.apikeys import ApiKeys
+from signsvc.store.bases import Bases
 from signsvc.store.blobs import BlobDirectory, full_disk
 from signsvc.store.database import Database
 from signsvc.store.documents import Documents
@@ -77,6 +78,7 @@ class Store:
         self.database = Database(database_url)
         self.blobs = BlobDirectory(blob_dir)
         self.reports = Reports(self.database)
+        self.bases = Bases(self.database)
         self.documents = Documents(self.database, self.blobs)
         self.api_keys = ApiKeys(self.database)
         self.idempotency = Idempotency(self.database)

@@ -131,5 +131,11 @@ def _claims(connection: Connection) -> None:
     index.create(connection, checkfirst=True)
 
 
+def _bases(connection: Connection) -> None:
+    from signsvc.store import bases
+
+    bases.create(connection)
+
+
 # Step n brings version n to n + 1; the list only grows.
-STEPS: tuple[Callable[[Connection], Any], ...] = (_first, _jobs, _sessions, _claims)
+STEPS: tuple[Callable[[Connection], Any], ...] = (_first, _jobs, _sessions, _claims, _bases)

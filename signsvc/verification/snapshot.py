@@ -35,7 +35,7 @@ VERSION = 1
 # A snapshot that grows past this when it is unpacked was not written by us.
 MOST_UNPACKED = 512 * 1024 * 1024
 # Octets that are kept apart from the snapshot they belong to.
-APART_FROM = 4096
+APART_FROM = 1024
 
 
 @dataclass(frozen=True, slots=True)

@@ -24,6 +24,7 @@ class WebConfig:
     open_verify: bool = True
     open_metrics: bool = False
     keep_documents: bool = True
+    keep_evidence: bool = True
     raising_time: timedelta = timedelta(days=7)  # in which a level has to be raised
 
     @property
@@ -50,5 +51,6 @@ class WebConfig:
             open_verify=trial if settings.auth.open_verify is None else settings.auth.open_verify,
             open_metrics=trial if settings.auth.open_metrics is None else settings.auth.open_metrics,
             keep_documents=settings.store.keep_documents,
+            keep_evidence=settings.reports.keep_evidence,
             raising_time=timedelta(days=settings.jobs.give_up_days),
         )

@@ -23,6 +23,8 @@ if TYPE_CHECKING:
 class OutcomeLike(Protocol):
     @property
     def report(self) -> dict[str, Any]: ...
+    @property
+    def snapshot(self) -> bytes | None: ...
 
 
 class VerifierLike(Protocol):

@@ -14,6 +14,7 @@ from flask import Blueprint, Response, jsonify, request
 
 from signsvc.algorithms import digest_by_name
 from signsvc.errors import RequestError
+from signsvc.issuing import registry
 from signsvc.issuing.render import FORMS, ISSUER, render
 from signsvc.reports import acceptance
 from signsvc.reports.model import Report
@@ -97,14 +98,12 @@ def verify() -> Response:
     config = state().config
     with state().slots.taken(), bodies.spooled(config.body) as directory:
         body = bodies.read(request, directory, config.body)
-        report = run(body, config.policy)
-    caller = current().caller
-    state().services.store.reports.add(report, now=now(), owner=caller.id if caller else None)
+        report = kept(body, config.policy)
     return _rendered(report, form)
 
 
-def run(body: bodies.Body, default_policy: str) -> dict[str, Any]:
-    """The report for a body.  Raises `RequestError` and what the verifier raises."""
+def kept(body: bodies.Body, default_policy: str) -> dict[str, Any]:
+    """The report for a body, stored with what it rests on.  Raises `RequestError` and what the verifier raises."""
     params = checked(VerifyParams, body.params)
     supplied: dict[str, list[bytes]] = {
         "trust_anchors": list(params.trust_anchors),
@@ -132,12 +131,17 @@ def run(body: bodies.Body, default_policy: str) -> dict[str, Any]:
         trust_anchors=tuple(supplied["trust_anchors"]),
         certificates=tuple(supplied["certificates"]),
         crls=tuple(supplied["crls"]),
+        record=state().config.keep_evidence,
     )
-    report = state().services.verifier.verify(body.document.path, asked).report
+    outcome = state().services.verifier.verify(body.document.path, asked)
+    report = outcome.report
     if rule is not None:
         report["acceptance"] = acceptance.accept(report, rule)
     metrics.VERDICTS.labels(report["indication"]).inc()
     current().facts |= {"indication": report["indication"], "octets": body.document.size}
+    caller = current().caller
+    owner = caller.id if caller else None
+    registry.keep(state().services.store, report, outcome.snapshot, now=now(), owner=owner)
     return report
 
 
@@ -185,9 +189,7 @@ def verify_hashes() -> Response:
         body = bodies.read(request, directory, config.body)
         if not body.params.get("digests"):
             raise RequestError("invalid_request", reason="digests: at least one")
-        report = run(body, config.policy)
-    caller = current().caller
-    state().services.store.reports.add(report, now=now(), owner=caller.id if caller else None)
+        report = kept(body, config.policy)
     return _rendered(report, form)
 
 

@@ -16,8 +16,8 @@ from signsvc.messages import text
 from signsvc.store import Scope
 from signsvc.web import auth
 from signsvc.web import body as bodies
-from signsvc.web.api.verify import run
-from signsvc.web.app import now, state
+from signsvc.web.api.verify import kept
+from signsvc.web.app import state
 from signsvc.web.context import current
 from signsvc.web.contract import openapi
 
@@ -56,9 +56,7 @@ def check() -> str:
         body = bodies.read(request, directory, config.body, None if config.open_verify else _admit)
         params = dict(body.params)
         params.pop("api_key", None)
-        report = run(bodies.Body(body.document, params, body.supplied, body.originals), config.policy)
-    caller = current().caller
-    state().services.store.reports.add(report, now=now(), owner=caller.id if caller else None)
+        report = kept(bodies.Body(body.document, params, body.supplied, body.originals), config.policy)
     return _report(report)
 
 

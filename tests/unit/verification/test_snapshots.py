@@ -88,9 +88,8 @@ def test_its_octets(outcome: Outcome, pki: test_pki.Pki) -> None:
     assert found.crls
 
 
-def test_large_octets_are_kept_apart(outcome: Outcome, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_large_octets_are_kept_apart(outcome: Outcome) -> None:
     assert outcome.snapshot is not None
-    monkeypatch.setattr(snapshot, "APART_FROM", 1000)
     core, apart = snapshot.split(outcome.snapshot)
     assert apart
     assert len(core) < len(outcome.snapshot)

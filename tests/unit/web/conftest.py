@@ -124,7 +124,7 @@ class FakeVerifier:
         if not data.startswith(b"%PDF-"):
             raise DocumentError("unsupported_format")
         self.requests.append(request)
-        return SimpleNamespace(report=sample_report(data, request, f"rep_{len(self.requests):032x}"))
+        return SimpleNamespace(report=sample_report(data, request, f"rep_{len(self.requests):032x}"), snapshot=None)
 
 
 class FakeSigning:

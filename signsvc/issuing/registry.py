@@ -1,0 +1,86 @@
+"""Reports that are kept with what they rest on, and judged again from that alone."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from typing import TYPE_CHECKING, Any
+
+from signsvc.errors import StorageError
+from signsvc.verification import snapshot
+from signsvc.verification.plain import PlainError
+
+if TYPE_CHECKING:
+    from signsvc.store import Store
+
+# What is told of a report that came out otherwise: paths of members, no values.
+_MOST_DIFFERENCES = 50
+# Said beside a verdict, not by it.
+_BESIDE = ("acceptance",)
+
+
+@dataclass(frozen=True, slots=True)
+class Replay:
+    """A stored report judged again: `report` as it comes out today, and where it `differs` (paths such as
+    ``signatures.0.indication``) from the stored one."""
+
+    id: str
+    report: Mapping[str, Any]
+    differs: tuple[str, ...]
+
+    @property
+    def identical(self) -> bool:
+        return not self.differs
+
+
+def keep(
+    store: Store, report: Mapping[str, Any], basis: bytes | None, *, now: datetime, owner: str | None = None
+) -> None:
+    """Keep a report and what it rests on (`Outcome.snapshot`; None: the report alone), both or nothing.  Raises
+    `StorageError` (storage_full)."""
+    if basis is None:
+        store.reports.add(report, now=now, owner=owner)
+        return
+    core, objects = snapshot.split(basis)
+    with store.database.write() as connection:
+        store.reports.insert(connection, report, now=now, owner=owner)
+        store.bases.insert(connection, report["id"], core, objects)
+
+
+def basis(store: Store, report_id: str) -> bytes:
+    """What a stored report rests on (`verification.snapshot`).  Raises `RequestError` (not_found), `StorageError`
+    (evidence_damaged)."""
+    try:
+        return snapshot.join(store.bases.get(report_id), store.bases.part)
+    except PlainError:
+        raise StorageError("evidence_damaged") from None
+
+
+def replay(store: Store, report_id: str) -> Replay:
+    """Judge a stored report again from what it rests on alone: no document, no network, the clock of its day.
+
+    Raises `RequestError` (not_found) for reports that are not kept so, `StorageError` (evidence_damaged).
+    """
+    stored = store.reports.get(report_id).body
+    try:
+        again = snapshot.judge(basis(store, report_id))
+    except PlainError:
+        raise StorageError("evidence_damaged") from None
+    before = {name: value for name, value in stored.items() if name not in _BESIDE}
+    found = tuple(path for path, _ in zip(_differences(before, again), range(_MOST_DIFFERENCES), strict=False))
+    return Replay(report_id, again, found)
+
+
+def _differences(one: Any, other: Any, path: str = "") -> Iterator[str]:
+    if isinstance(one, dict) and isinstance(other, dict):
+        for name in sorted(set(one) | set(other)):
+            yield from _differences(one.get(name), other.get(name), f"{path}.{name}" if path else name)
+    elif isinstance(one, list) and isinstance(other, list | tuple) and len(one) == len(other):
+        for number, (left, right) in enumerate(zip(one, other, strict=True)):
+            yield from _differences(left, right, f"{path}.{number}")
+    elif one != other:
+        yield path or "."
+
+
+__all__ = ["Replay", "basis", "keep", "replay"]
