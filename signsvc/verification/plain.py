@@ -10,6 +10,7 @@ import dataclasses
 import functools
 import hashlib
 import inspect
+import json
 from collections.abc import Iterable, Mapping
 from datetime import datetime, timedelta
 from enum import Enum
@@ -57,6 +58,20 @@ def _fields(kind: type) -> tuple[tuple[str, object], ...]:
     return tuple((f.name, f.default) for f in dataclasses.fields(kind) if f.init)
 
 
+@dataclasses.dataclass(frozen=True, slots=True)
+class Part:
+    """A value written once for all that refer to it."""
+
+    octets: bytes
+    objects: Mapping[str, bytes]
+
+    @classmethod
+    def of(cls, value: object) -> Part:
+        writer = Writer()
+        made = writer.write(value)
+        return cls(json.dumps(made, separators=(",", ":"), sort_keys=True).encode(), writer.objects)
+
+
 class Writer:
     """Makes JSON values; octets go into `objects` once each, by the hex of their SHA-256."""
 
@@ -89,6 +104,11 @@ class Writer:
             return {"o": kind.__name__, "f": {n: self.write(v) for n, v, default in held if v is not default}}
         raise TypeError(type(value).__name__)
 
+    def apart(self, part: Part) -> Any:
+        """The JSON of a value that was written before."""
+        self.objects |= part.objects
+        return {"p": self._kept(part.octets)}
+
     def _kept(self, octets: bytes) -> str:
         key = hashlib.sha256(octets).hexdigest()
         self.objects[key] = octets
@@ -117,6 +137,8 @@ def _read(value: dict[str, Any], objects: Mapping[str, bytes], depth: int) -> An
         return kind(**{name: read(one, objects, depth) for name, one in value["f"].items()})
     if "b" in value:
         return objects[value["b"]]
+    if "p" in value:
+        return read(json.loads(objects[value["p"]]), objects, depth)
     if "c" in value:
         return Certificate.from_der(objects[value["c"]])
     if "t" in value:

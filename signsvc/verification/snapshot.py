@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import json
 import zlib
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Hashable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
@@ -79,8 +79,33 @@ _FIELDS = tuple(Snapshot.__slots__)
 def write(found: Snapshot) -> bytes:
     """The snapshot's octets; the same snapshot gives the same ones."""
     writer = plain.Writer()
-    values = {name: writer.write(getattr(found, name)) for name in _FIELDS}
+    values = {name: writer.write(getattr(found, name)) for name in _FIELDS if name not in ("material", "policy")}
+    policy, material = found.policy, found.material
+    trusted = (
+        material.profiles,
+        material.anchors,
+        material.intermediates,
+        material.hosts,
+        tuple(material.host_map.items()),
+        tuple(material.keeps_expired_since.items()),
+    )
+    values["policy"] = writer.apart(_part(("policy", policy.id, policy.version, policy.sha256), policy))
+    values["material"] = writer.apart(_part(trusted, material))
     return _packed({"version": VERSION, "values": values}, writer.objects)
+
+
+# What many snapshots share, as it was written for the first of them.
+_parts: dict[Hashable, plain.Part] = {}
+_MOST_PARTS = 16
+
+
+def _part(key: Hashable, value: object) -> plain.Part:
+    found = _parts.get(key)
+    if found is None:
+        if len(_parts) >= _MOST_PARTS:
+            _parts.clear()
+        found = _parts[key] = plain.Part.of(value)
+    return found
 
 
 def read(data: bytes) -> Snapshot:
@@ -176,7 +201,7 @@ def data_digests(data: Any, signatures: Sequence[SignatureView]) -> Iterator[tup
 
 def _packed(head: Mapping[str, Any], held: Mapping[str, bytes]) -> bytes:
     kept = plain.objects_to_json(dict(sorted(held.items())))
-    return zlib.compress(json.dumps({**head, "objects": kept}, separators=(",", ":"), sort_keys=True).encode(), 6)
+    return zlib.compress(json.dumps({**head, "objects": kept}, separators=(",", ":"), sort_keys=True).encode(), 1)
 
 
 def _unpacked(data: bytes) -> tuple[dict[str, Any], dict[str, bytes]]:
