@@ -58,7 +58,7 @@ def verify(
     if status_out is not None and (rule_id is None or sender is None):
         raise click.UsageError("--status-out goes with --accept and --from")
     settings = basics()
-    rule = acceptance.rule(rule_id) if rule_id else None
+    rule = acceptance.rule(rule_id, (settings.policy_dir.parent / "acceptance",)) if rule_id else None
     trust = TrustSource(
         settings.trust_dir, settings.trust_profiles, (settings.policy_dir,), indexes=(settings.index_dir,)
     )

@@ -238,9 +238,10 @@ def _emit(path: Path, result: dict[str, Any] | SignsvcError, rule: Rule | None, 
 def _rule(rule_id: str | None) -> Rule | None:
     if rule_id is None:
         return None
+    from signsvc.paths import basics
     from signsvc.reports import acceptance
 
-    return acceptance.rule(rule_id)
+    return acceptance.rule(rule_id, (basics().policy_dir.parent / "acceptance",))
 
 
 def _write(path: Path, result: dict[str, Any], form: str, directory: Path, lang: str, sealer: Sealer) -> None:

@@ -36,6 +36,7 @@ from signsvc.types import (
     SignatureVerdict,
     TimestampVerdict,
 )
+from signsvc.types.holders import holder
 
 if TYPE_CHECKING:
     from signsvc.trust import TrustMaterial
@@ -187,6 +188,7 @@ def _signature(verdict: SignatureVerdict, room: int) -> dict[str, Any]:
         "scope": _scope(verdict.scope, room),
         "signed_by": mask(certificate.common_name) if certificate else None,
         "organization": mask(certificate.organization) if certificate and certificate.organization else None,
+        "holder": holder(certificate) if certificate else None,
         "certificate": certificate_summary(certificate) if certificate else None,
         "claimed_signing_time": _time(verdict.claimed_time),
         "best_signature_time": _time(verdict.best_signature_time),

@@ -177,6 +177,7 @@ class ReportSignature(_Part):
     scope: Scope
     signed_by: str | None
     organization: str | None
+    holder: Literal["agency", "person"] | None = Field(None, description="Whose certificate it is; null: not told")
     certificate: CertificateFacts | None
     claimed_signing_time: AwareDatetime | None
     best_signature_time: AwareDatetime | None

@@ -144,3 +144,26 @@ class PolicyItem(_Open):
 class PolicyList(_Open):
     default: str
     policies: list[PolicyItem]
+
+
+class AcceptanceRule(_Open):
+    """What a receiving system demands; `otherwise` says what each condition leads to that does not hold."""
+
+    id: str
+    version: str
+    sha256: str
+    title: dict[str, str]
+    signers: Literal["any", "seal", "person", "both"]
+    timestamp: bool
+    level: str | None
+    coverage: bool
+    min_signatures: int
+    max_age_days: int | None
+    policies: list[str]
+    trust_profiles: list[str]
+    organisation: bool
+    otherwise: dict[str, Literal["reject", "review"]]
+
+
+class AcceptanceRuleList(_Open):
+    rules: list[AcceptanceRule]

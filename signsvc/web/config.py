@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import timedelta
+from pathlib import Path
 from typing import TYPE_CHECKING, Self
 
 from signsvc.web.body import BodyLimits
@@ -25,6 +26,7 @@ class WebConfig:
     open_metrics: bool = False
     keep_documents: bool = True
     keep_evidence: bool = True
+    acceptance: tuple[Path, ...] = ()  # where a site has rules of its own
     raising_time: timedelta = timedelta(days=7)  # in which a level has to be raised
 
     @property
@@ -52,5 +54,6 @@ class WebConfig:
             open_metrics=trial if settings.auth.open_metrics is None else settings.auth.open_metrics,
             keep_documents=settings.store.keep_documents,
             keep_evidence=settings.reports.keep_evidence,
+            acceptance=(settings.data_dir / "acceptance",),
             raising_time=timedelta(days=settings.jobs.give_up_days),
         )

@@ -131,6 +131,9 @@ class VerifyParams(_Strict):
     at: UtcTime | None = Field(None, description="Validation time other than now, RFC 3339")
     offline: bool = Field(False, description="Obtain nothing from the network")
     accept: Identifier | None = Field(None, description="Acceptance rule: the report then also says accept or reject")
+    issuer: Identifier | None = Field(
+        None, description="Identifier of the agency that issued the document, for rules that compare it"
+    )
     trust_anchors: SuppliedDer = ()
     certificates: SuppliedDer = ()
     crls: SuppliedDer = ()

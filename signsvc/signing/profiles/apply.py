@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import itertools
-import unicodedata
 from collections.abc import Collection, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from signsvc.errors import CredentialError, DocumentError, RequestError
 from signsvc.signing.profiles.model import TEXTS, CredentialRule, Profile
+from signsvc.types.holders import AGENCY, folded, holder
 
 if TYPE_CHECKING:
     from signsvc.signing.model import SignParams
@@ -98,11 +98,11 @@ def check_certificate(rule: CredentialRule, certificate: Certificate) -> None:
         rule.extended_key_usage and not set(rule.extended_key_usage) & set(usages)
     ):
         raise CredentialError("certificate_not_for_signing")
-    if rule.holder is not None and (rule.holder == "agency") != is_agency(certificate):
+    if rule.holder is not None and (rule.holder == AGENCY) != (holder(certificate) == AGENCY):
         raise CredentialError("certificate_wrong_holder", holder=rule.holder)
     if rule.organizations:
-        own = {_folded(v) for kind in ("O", "OU") for v in certificate.subject_values(kind)}
-        if not own & {_folded(name) for name in rule.organizations}:
+        own = {folded(v) for kind in ("O", "OU") for v in certificate.subject_values(kind)}
+        if not own & {folded(name) for name in rule.organizations}:
             raise CredentialError("certificate_wrong_organization")
     if rule.policies and not set(rule.policies) & set(certificate.policies):
         raise CredentialError("certificate_wrong_policy")
@@ -113,23 +113,9 @@ def check_path(rule: CredentialRule, path: Sequence[Certificate]) -> None:
 
     Raises `CredentialError` (``certificate_wrong_issuer``).
     """
-    above = {_folded(authority.common_name) for authority in path[1:]}
-    if rule.issuers and not above & {_folded(name) for name in rule.issuers}:
+    above = {folded(authority.common_name) for authority in path[1:]}
+    if rule.issuers and not above & {folded(name) for name in rule.issuers}:
         raise CredentialError("certificate_wrong_issuer")
-
-
-def is_agency(certificate: Certificate) -> bool:
-    """Whether the subject is an agency or an organisation: it carries a tax or budget code (``UID=MST:``, ``MNS:``),
-    or an organization identifier, or its common name is that of its organisation or unit."""
-    codes = [*certificate.subject_values("UID"), *certificate.subject_values("serialNumber")]
-    if any(code.upper().startswith(("MST:", "MNS:")) for code in codes):
-        return True
-    if any(code.upper().startswith(("CCCD:", "CMND:", "HC:")) for code in codes):
-        return False
-    if certificate.subject_values("organizationIdentifier"):
-        return True
-    units = {_folded(v) for kind in ("O", "OU") for v in certificate.subject_values(kind)}
-    return any(_folded(name) in units for name in certificate.subject_values("CN"))
 
 
 def _text(profile: Profile, name: str, params: SignParams) -> str | None:
@@ -165,7 +151,3 @@ def _place(profile: Profile) -> Any:
     from signsvc.signing.visible import parse
 
     return parse(dict(profile.visible or {}), TEMPLATES)[0]
-
-
-def _folded(text: str) -> str:
-    return " ".join(unicodedata.normalize("NFKC", text).casefold().split())

@@ -10,10 +10,20 @@ from flask import Blueprint, Response, jsonify
 from signsvc.errors import CredentialError, RequestError
 from signsvc.store import Scope
 from signsvc.web.app import state
-from signsvc.web.catalogue_models import Credential, CredentialList, PolicyItem, PolicyList, ProfileItem, ProfileList
+from signsvc.web.catalogue_models import (
+    AcceptanceRule,
+    AcceptanceRuleList,
+    Credential,
+    CredentialList,
+    PolicyItem,
+    PolicyList,
+    ProfileItem,
+    ProfileList,
+)
 from signsvc.web.contract import Operation, operation
 
 if TYPE_CHECKING:
+    from signsvc.reports.acceptance import Rule
     from signsvc.validation.policy import Policy
 
 blueprint = Blueprint("catalogue", __name__, url_prefix="/v1")
@@ -164,3 +174,45 @@ def _policy(policy: Policy) -> dict[str, Any]:
 
 def _time(value: datetime) -> str:
     return value.astimezone(UTC).isoformat().replace("+00:00", "Z")
+
+
+@blueprint.get("/acceptance-rules")
+@operation(
+    Operation(
+        "listAcceptanceRules",
+        "What receiving systems may demand of documents",
+        "catalogue",
+        scopes=_ANYONE,
+        answers={200: {"application/json": AcceptanceRuleList}},
+    )
+)
+def acceptance_rules() -> Response:
+    from signsvc.reports import acceptance
+
+    return jsonify(rules=[_rule(one) for one in acceptance.rules(state().config.acceptance).values()])
+
+
+@blueprint.get("/acceptance-rules/<rule>")
+@operation(
+    Operation(
+        "getAcceptanceRule",
+        "One acceptance rule",
+        "catalogue",
+        scopes=_ANYONE,
+        answers={200: {"application/json": AcceptanceRule}},
+        problems=("not_found",),
+    )
+)
+def acceptance_rule(rule: str) -> Response:
+    from signsvc.reports import acceptance
+
+    found = acceptance.rules(state().config.acceptance).get(rule)
+    if found is None:
+        raise RequestError("not_found")
+    return jsonify(_rule(found))
+
+
+def _rule(found: Rule) -> dict[str, Any]:
+    from signsvc.reports.acceptance import described
+
+    return described(found)

@@ -53,7 +53,7 @@ def verify() -> Response:
         params = checked(VerifyParams, body.params)
         if body.originals or body.supplied or params.digests or params.must_cover or params.originals:
             raise RequestError("invalid_request", reason="a form file with an unknown name")
-        rule = acceptance.rule(params.accept) if params.accept else None
+        rule = acceptance.rule(params.accept, config.acceptance) if params.accept else None
         asked = VerifyRequest(
             policy=params.policy or config.policy,
             at=params.at,
@@ -66,7 +66,10 @@ def verify() -> Response:
         found = state().services.verifier.verify_edxml(body.document.path, asked)
     if rule is not None:
         found["acceptance"] = acceptance.accept_packet(found, rule)
-    return jsonify(found)
+    response = jsonify(found)
+    if rule is not None:
+        response.headers["Signsvc-Acceptance"] = found["acceptance"]["decision"]
+    return response
 
 
 __all__ = ["blueprint"]

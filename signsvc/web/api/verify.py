@@ -110,7 +110,7 @@ def kept(body: bodies.Body, default_policy: str) -> dict[str, Any]:
         "certificates": list(params.certificates),
         "crls": list(params.crls),
     }
-    rule = acceptance.rule(params.accept) if params.accept else None
+    rule = acceptance.rule(params.accept, state().config.acceptance) if params.accept else None
     for name, files in body.supplied.items():
         if name not in _SUPPLIED:
             raise RequestError("invalid_request", reason="a form file with an unknown name")
@@ -136,7 +136,7 @@ def kept(body: bodies.Body, default_policy: str) -> dict[str, Any]:
     outcome = state().services.verifier.verify(body.document.path, asked)
     report = outcome.report
     if rule is not None:
-        report["acceptance"] = acceptance.accept(report, rule)
+        report["acceptance"] = acceptance.accept(report, rule, issuer=params.issuer)
     metrics.VERDICTS.labels(report["indication"]).inc()
     current().facts |= {"indication": report["indication"], "octets": body.document.size}
     caller = current().caller
@@ -251,6 +251,8 @@ def _rendered(report: Any, form: str, stored: StoredReport | None = None) -> Res
         )
         response = Response(made.octets, mimetype=made.media_type)
         response.headers["Signsvc-Report-Sealed"] = "true" if made.sealed else "false"
+    if report.get("acceptance"):
+        response.headers["Signsvc-Acceptance"] = report["acceptance"]["decision"]
     digest = hashlib.sha256(response.get_data()).digest()
     response.headers["Repr-Digest"] = f"sha-256=:{base64.b64encode(digest).decode('ascii')}:"
     href = f"/v1/reports/{report['id']}"

@@ -95,3 +95,31 @@ def test_at_the_command_line(installation: Installation, tmp_path: Path) -> None
         assert done.returncode == 3, done.stderr
         made = (tmp_path / f"van-ban.pdf.{form}").read_bytes()
         assert made.startswith({"json": b"{", "html": b"<!", "pdf": b"%PDF-", "jwt": b"eyJ"}[form])
+
+
+def test_acceptance_at_both_doors(door: Any, installation: Installation, tmp_path: Path) -> None:
+    call, _ = door
+    document = sample("van-ban.pdf").read_bytes()
+    answer = call("POST", "/v1/verify?accept=van-ban-den", "application/json", document)
+    made = answer.get_json()["acceptance"]
+    assert answer.headers["Signsvc-Acceptance"] == made["decision"] == "reject"
+    assert (made["rule"], made["version"], made["status"]["code"]) == ("van-ban-den", "1.0", "02")
+    assert "không có chữ ký số" in made["status"]["reason"]
+    listed = call("GET", "/v1/acceptance-rules").get_json()["rules"]
+    assert {"van-ban-den", "luu-tru", "mot-cua"} <= {one["id"] for one in listed}
+    assert call("GET", "/v1/acceptance-rules/luu-tru").get_json()["level"] == "B-LTA"
+    assert call("GET", "/v1/acceptance-rules/none").status_code == 404
+    path = tmp_path / "so.toml"
+    command = [sys.executable, "-m", "signsvc", "acceptance"]
+    environment = {**os.environ, **installation.environment}
+
+    def run(*words: str) -> Any:
+        return subprocess.run([*command, *words], env=environment, capture_output=True, text=True, timeout=60)
+
+    path.write_text('extends = "luu-tru"\nid = "so"\nversion = "1"\n', "utf-8")
+    assert run("check", str(path)).returncode == 0
+    path.write_text('extends = "luu-tru"\nid = "so"\nversion = "1"\nlevel = "X"\n', "utf-8")
+    wrong = run("check", str(path))
+    assert (wrong.returncode, "line 4" in wrong.stderr) == (4, True)
+    assert "van-ban-den" in run("list").stdout
+    assert json.loads(run("show", "mot-cua", "--json").stdout)["max_age_days"] == 365
