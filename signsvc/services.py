@@ -322,7 +322,7 @@ class Services:
         return Sealer(
             self.keyring.get(wanted.seal_credential),
             signing=lambda: self.signing,
-            profile=wanted.seal_profile or ("pades-b-lta" if self.settings.tsa else "pades-b-b"),
+            level=(wanted.seal_level or ("B-LTA" if self.settings.tsa else "B-B")).lower(),
             profiles=(self.settings.data_dir / "profiles",),
             spool=self.settings.spool_dir if self._shared_tokens else None,
         )

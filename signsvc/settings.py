@@ -99,7 +99,7 @@ class ReportSettings(_Section):
 
     seal_credential: str | None = None  # id of a [[credentials]] entry; None: reports leave unsealed, and say so
     keep_evidence: bool = True  # with every stored report what it rests on, so that it can be judged again
-    seal_profile: str | None = None  # of PDF reports; default: pades-b-lta with a [[tsa]], else pades-b-b
+    seal_level: Literal["B-B", "B-T", "B-LT", "B-LTA"] | None = None  # default: B-LTA with a [[tsa]], else B-B
 
 
 class NetSettings(_Section):

@@ -17,18 +17,25 @@ def report() -> None:
 
 @report.command()
 @click.argument("identifier", metavar="ID")
-@click.option("--form", type=click.Choice(["json", "html", "pdf", "jwt"]), default="json", show_default=True)
+@click.option("--form", type=click.Choice(["json", "html", "xml", "pdf", "jwt"]), default="json", show_default=True)
 @click.option("--out", type=click.Path(dir_okay=False, path_type=Path), help="Where it goes; else standard output.")
 @click.option("--lang", type=click.Choice(["vi", "en"]), default="vi", show_default=True, help="Language of the text.")
 @click.option("--json", "as_json", is_flag=True, help="The same as --form json.")
 def show(identifier: str, form: str, out: Path | None, lang: str, as_json: bool) -> int:
     """Give out a stored report."""
+    from signsvc.issuing import registry
     from signsvc.issuing.render import render
     from signsvc.services import Services
 
     with Services.load() as services:
         stored = services.store.reports.get(identifier)
-        made = render(stored.body, "json" if as_json else form, sealer=services.sealer, lang=lang)
+        made = render(
+            stored.body,
+            "json" if as_json else form,
+            sealer=services.sealer,
+            lang=lang,
+            objects=lambda: registry.objects(services.store, identifier),
+        )
     if out is None:
         click.echo(made.octets, nl=False)
     else:

@@ -19,12 +19,13 @@ from signsvc.cli.root import (
     EXIT_PROBLEM,
     show_error,
 )
-from signsvc.errors import DocumentError, RequestError, SignsvcError
+from signsvc.errors import DocumentError, SignsvcError
 
 if TYPE_CHECKING:
     from signsvc.issuing.seal import Sealer
     from signsvc.reports.acceptance import Rule
     from signsvc.trust.fetching import Fetch
+    from signsvc.verification import Outcome, Verifier, VerifyRequest
     from signsvc.verification.model import OriginalFile
 
 _CODES = {
@@ -33,7 +34,7 @@ _CODES = {
     "INDETERMINATE": EXIT_INDETERMINATE,
     "NO-SIGNATURE": EXIT_NO_SIGNATURE,
 }
-_FORMS = ("json", "html", "pdf", "jwt")
+_FORMS = ("json", "html", "xml", "pdf", "jwt")
 _SIGNATURE_FILES = (".p7s", ".p7m", ".sig", ".xml", ".xades")
 # Several files: 4 over 1 over 2 over 3 over 0.
 _WORST = (EXIT_PROBLEM, EXIT_FAILED, EXIT_INDETERMINATE, EXIT_NO_SIGNATURE, EXIT_PASSED)
@@ -90,7 +91,7 @@ _INPUT = click.Path(exists=True, dir_okay=False, path_type=Path)
 @click.option(
     "--report",
     type=click.Choice(["json", "xml", "pdf", "html", "jwt"]),
-    help="Write a report of this form per file.  xml is not made yet: not_acceptable.",
+    help="Write a report of this form per file.",
 )
 @click.option("--report-dir", type=click.Path(file_okay=False, path_type=Path), help="Where reports go.  [default: .]")
 @click.option("--jobs", type=click.IntRange(1, 64), default=None, help="Files at a time.  [default: processors]")
@@ -129,8 +130,6 @@ def verify(
     from signsvc.verification import TrustSource, Verifier, VerifyRequest
     from signsvc.verification.model import OriginalFile
 
-    if report not in (None, *_FORMS):
-        raise RequestError("not_acceptable")
     settings = basics()
     rule = _rule(accept_rule)
     todo = files.expand(paths)
@@ -143,6 +142,7 @@ def verify(
         offline=offline,
         originals=(*(OriginalFile(p.name, p.absolute()) for p in originals), *map(_digest, digests)),
         must_cover=must_cover,
+        record=report in ("xml", "pdf"),
     )
     workers = min(jobs or os.cpu_count() or 1, max(len(todo), 1))
     codes: set[int] = set()
@@ -152,13 +152,13 @@ def verify(
     )
     with Verifier(trust, fetch=_fetch(), cached=_fetch(cached=True), workers=workers, fork=True) as verifier:
 
-        def work(path: Path) -> dict[str, Any] | SignsvcError:
+        def work(path: Path) -> Outcome | SignsvcError:
             return _one(verifier, path, request)
 
         with files.progress(len(todo), "Đang kiểm tra" if lang == "vi" else "Verifying") as step:
             for path, result in files.ordered(work, todo, workers):
                 codes.add(_emit(path, result, rule, as_json=as_json, lang=lang))
-                if report and isinstance(result, dict):
+                if report and not isinstance(result, SignsvcError):
                     sealer = sealer or _sealer(report)
                     _write(path, result, report, report_dir or Path(), lang, sealer)
                 step()
@@ -182,23 +182,23 @@ def _digest(text: str) -> OriginalFile:
     return OriginalFile(called or text[:40], None, ((found.oid, octets),))
 
 
-def _one(verifier: Any, path: Path, request: Any) -> dict[str, Any] | SignsvcError:
+def _one(verifier: Verifier, path: Path, request: VerifyRequest) -> Outcome | SignsvcError:
     from dataclasses import replace
 
     if not path.is_file():
         return DocumentError("not_found")
     asked = replace(request, name=path.name)
     try:
-        result: dict[str, Any] = verifier.verify(path.absolute(), asked).report
-        if not asked.originals and _lacks_content(result) and (beside := _beside(path)) is not None:
-            result = verifier.verify(path.absolute(), replace(asked, originals=(beside,))).report
+        outcome = verifier.verify(path.absolute(), asked)
+        if not asked.originals and _lacks_content(outcome.report) and (beside := _beside(path)) is not None:
+            outcome = verifier.verify(path.absolute(), replace(asked, originals=(beside,)))
     except SignsvcError as error:
         if error.code in ("policy_not_found", "trust_profile_not_found"):
             raise  # the call is wrong, not the file
         return error
     except OSError:
         return DocumentError("document_unreadable")
-    return result
+    return outcome
 
 
 def _lacks_content(report: dict[str, Any]) -> bool:
@@ -214,14 +214,15 @@ def _beside(path: Path) -> OriginalFile | None:
     return OriginalFile(found.name, found.absolute()) if ours and found.is_file() else None
 
 
-def _emit(path: Path, result: dict[str, Any] | SignsvcError, rule: Rule | None, *, as_json: bool, lang: str) -> int:
-    if isinstance(result, SignsvcError):
+def _emit(path: Path, outcome: Outcome | SignsvcError, rule: Rule | None, *, as_json: bool, lang: str) -> int:
+    if isinstance(outcome, SignsvcError):
         if as_json:
-            problem = {"code": result.code, "detail": result.text("en"), "detail_vi": result.text("vi")}
+            problem = {"code": outcome.code, "detail": outcome.text("en"), "detail_vi": outcome.text("vi")}
             click.echo(json.dumps({"document": {"name": path.name}, "problem": problem}, ensure_ascii=False))
         else:
-            show_error(result, str(path))
+            show_error(outcome, str(path))
         return EXIT_PROBLEM
+    result = outcome.report
     if rule is not None:
         from signsvc.reports.acceptance import accept
 
@@ -244,11 +245,20 @@ def _rule(rule_id: str | None) -> Rule | None:
     return acceptance.rule(rule_id, (basics().policy_dir.parent / "acceptance",))
 
 
-def _write(path: Path, result: dict[str, Any], form: str, directory: Path, lang: str, sealer: Sealer) -> None:
+def _write(path: Path, outcome: Outcome, form: str, directory: Path, lang: str, sealer: Sealer) -> None:
     from signsvc.issuing.render import render
+    from signsvc.verification import snapshot
 
+    kept = outcome.snapshot
     directory.mkdir(parents=True, exist_ok=True)
-    (directory / f"{path.name}.{form}").write_bytes(render(result, form, sealer=sealer, lang=lang).octets)
+    made = render(
+        outcome.report,
+        form,
+        sealer=sealer,
+        lang=lang,
+        objects=lambda: None if kept is None else snapshot.objects(kept),
+    )
+    (directory / f"{path.name}.{form}").write_bytes(made.octets)
 
 
 def _sealer(form: str) -> Sealer:

@@ -7,7 +7,8 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
-from signsvc.errors import StorageError
+from signsvc.errors import RequestError, StorageError
+from signsvc.reports.objects import Objects
 from signsvc.verification import snapshot
 from signsvc.verification.plain import PlainError
 
@@ -57,6 +58,17 @@ def basis(store: Store, report_id: str) -> bytes:
         raise StorageError("evidence_damaged") from None
 
 
+def objects(store: Store, report_id: str) -> Objects | None:
+    """The certificates, revocation values and tokens that a stored report rests on; None where none are kept.  Raises
+    `StorageError` (evidence_damaged)."""
+    try:
+        return snapshot.objects(basis(store, report_id))
+    except RequestError:
+        return None
+    except PlainError:
+        raise StorageError("evidence_damaged") from None
+
+
 def replay(store: Store, report_id: str) -> Replay:
     """Judge a stored report again from what it rests on alone: no document, no network, the clock of its day.
 
@@ -83,4 +95,4 @@ def _differences(one: Any, other: Any, path: str = "") -> Iterator[str]:
         yield path or "."
 
 
-__all__ = ["Replay", "basis", "keep", "replay"]
+__all__ = ["Replay", "basis", "keep", "objects", "replay"]

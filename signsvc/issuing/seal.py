@@ -27,22 +27,22 @@ _CURVES = {256: ("ES256", "sha256"), 384: ("ES384", "sha384"), 521: ("ES512", "s
 
 
 class Sealer:
-    """Seals reports.  `signer` None: there is no seal credential, PDF stays as it is and tokens say so."""
+    """Seals reports.  `signer` None: there is no seal credential, PDF and XML stay as they are and tokens say so."""
 
     def __init__(
         self,
         signer: Signer | None = None,
         *,
         signing: Callable[[], SigningService | SigningPool] | None = None,
-        profile: str = "pades-b-b",
+        level: str = "b-b",
         profiles: tuple[Path, ...] = (),
         spool: Path | None = None,
     ) -> None:
-        """`profile` is the signing profile of PDF reports, looked for in `profiles` too; `spool` is where files are
-        put while they are sealed."""
+        """Reports are sealed by the profiles ``pades-<level>`` and ``xades-<level>``, looked for in `profiles` too;
+        `spool` is where files are put while they are sealed."""
         self._signer = signer
         self._signing = signing
-        self._profile = profile
+        self._level = level
         self._profiles = profiles
         self._spool = spool
 
@@ -71,14 +71,21 @@ class Sealer:
 
         Raises what signing raises: a report that should be sealed never leaves without.
         """
+        return self._enveloped(octets, f"pades-{self._level}")
+
+    def xml(self, octets: bytes) -> bytes:
+        """The report with an enveloped XAdES signature as its last element (TS 119 102-2, 4.2); see `pdf`."""
+        return self._enveloped(octets, f"xades-{self._level}")
+
+    def _enveloped(self, octets: bytes, name: str) -> bytes:
         if self._signer is None or self._signing is None:
             return octets
         from signsvc.signing import profiles
 
         with tempfile.TemporaryDirectory(prefix="seal-", dir=self._spool) as folder:
-            source, target = Path(folder) / "report.pdf", Path(folder) / "sealed.pdf"
+            source, target = Path(folder) / "report", Path(folder) / "sealed"
             source.write_bytes(octets)
-            profile = profiles.load(self._profile, self._profiles)
+            profile = profiles.load(name, self._profiles)
             self._signing().sign(source, target, profile=profile, signer=self._signer)
             return target.read_bytes()
 

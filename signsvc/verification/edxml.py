@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from signsvc.errors import SignsvcError
 from signsvc.formats import edxml
+from signsvc.formats.edxml import write
 from signsvc.messages import text
 from signsvc.types import Finding, Indication
 from signsvc.verification.engine import judged
@@ -39,8 +40,8 @@ def examine(
     Raises `DocumentError` where it is no packet that can be read.
     """
 
-    def judge(data: bytes, name: str | None, identifier: str) -> dict[str, Any]:
-        asked = replace(request, name=name, originals=(), must_cover=())
+    def judge(data: bytes, name: str | None, identifier: str, must_cover: tuple[str, ...] = ()) -> dict[str, Any]:
+        asked = replace(request, name=name, originals=(), must_cover=must_cover)
         try:
             report = judged(data, (), asked, trust=trust, fetch=fetch, now=now, report_id=identifier)
         except SignsvcError as error:
@@ -55,7 +56,9 @@ def examine(
         _attachment(one, judge(one.data, one.name, f"{report_id}-{number}") if one.data is not None else None)
         for number, one in enumerate(packet.attachments, 1)
     ]
-    own = judge(octets, None, f"{report_id}-0")["report"] if packet.signature.state == "present" else None
+    own = None
+    if packet.signature.state == "present":  # one over less than the packet's content says nothing of it
+        own = judge(octets, None, f"{report_id}-0", write.due(octets))["report"]
     state = _state(packet, own)
     signed = [one["report"]["indication"] for one in attachments if one["report"] and one["report"]["signatures_count"]]
     findings = [*packet.findings, Finding.of(f"edxml_signature_{state.replace('-', '_')}")]
@@ -92,7 +95,8 @@ def _state(packet: edxml.Packet, own: Mapping[str, Any] | None) -> str:
         return packet.signature.state
     if own is None or not own["signatures"]:
         return "placeholder"
-    signature = own["signatures"][0]
+    # Whoever reads "valid" relies on each of them.
+    signature = min(own["signatures"], key=lambda one: _ORDER.index(Indication(one["indication"])))
     codes = {message["code"] for message in signature["messages"]}
     if signature["indication"] == Indication.TOTAL_PASSED:
         return "valid"

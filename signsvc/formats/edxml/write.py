@@ -78,6 +78,19 @@ def document(new: NewDocument) -> bytes:
     ).encode()
 
 
+def due(data: bytes) -> tuple[str, ...]:
+    """The paths of what a packet's own signature has to be over: message header, body and attachments, as far as they
+    are there.  Raises like `ready`."""
+    octets, _ = mended(data)
+    root = xmlsig.parse(octets).root
+    found = [path for envelope in _ENVELOPES for path in _paths(envelope) if at([root], path)]
+    return tuple(dict.fromkeys(found))
+
+
+def _paths(envelope: str) -> tuple[str, ...]:
+    return (f"{envelope}/edXMLHeader/MessageHeader", f"{envelope}/edXMLBody", "/edXML/AttachmentEncoded")
+
+
 def ready(data: bytes) -> tuple[bytes, tuple[str, ...], str]:
     """(the packet, the Ids of what is to be signed, the path of its header): message header, body and attachments get
     an Id where they have none, everything else keeps its octets.
@@ -90,7 +103,7 @@ def ready(data: bytes) -> tuple[bytes, tuple[str, ...], str]:
     envelope = next((path for path in _ENVELOPES if len(at([root], path)) == 1), None)
     if envelope is None:
         raise DocumentError("not_edxml")
-    paths = (f"{envelope}/edXMLHeader/MessageHeader", f"{envelope}/edXMLBody", "/edXML/AttachmentEncoded")
+    paths = _paths(envelope)
     elements = [one for path in paths for one in at([root], path)]
     if len(at([root], paths[0])) != 1:
         raise DocumentError("not_edxml")
@@ -150,4 +163,4 @@ def _party(name: str, value: Party) -> str:
     return _inside(name, _one("OrganId", value.id) + _one("OrganName", value.name))
 
 
-__all__ = ["NewDocument", "document", "prepare", "ready"]
+__all__ = ["NewDocument", "document", "due", "prepare", "ready"]

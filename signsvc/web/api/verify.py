@@ -47,6 +47,7 @@ MAX_SUPPLIED = 64
 FORMS_OF_REPORTS: dict[str, Any] = {
     "application/json": Report,
     "text/html": {"type": "string"},
+    "application/xml": {"type": "string", "description": "ETSI TS 119 102-2"},
     PDF: BINARY,
     "application/jwt": {"type": "string", "description": "Signature Validation Token, RFC 9321"},
 }
@@ -211,8 +212,12 @@ def report(identifier: str) -> Response:
     return _report(identifier, _form())
 
 
-@blueprint.get("/reports/<identifier>.<any(json, html, pdf, jwt):form>")
-@operation(_reading("getReportAs", "A report as JSON, as a page, as PDF/A-3 or as a Signature Validation Token"))
+@blueprint.get("/reports/<identifier>.<any(json, html, xml, pdf, jwt):form>")
+@operation(
+    _reading(
+        "getReportAs", "A report as JSON, as a page, as ETSI TS 119 102-2, PDF/A-3 or a Signature Validation Token"
+    )
+)
 def report_as(identifier: str, form: str) -> Response:
     return _report(identifier, form)
 
@@ -246,6 +251,7 @@ def _rendered(report: Any, form: str, stored: StoredReport | None = None) -> Res
             form,
             sealer=state().services.sealer,
             lang=found.lang,
+            objects=lambda: registry.objects(state().services.store, report["id"]),
             check_url=f"{base}/verify/{report['id']}" if base else None,
             issuer=state().config.public_url or ISSUER,
         )

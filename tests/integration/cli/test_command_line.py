@@ -149,7 +149,8 @@ def test_acceptance_and_reports(run: Run, signed: Path, tmp_path: Path) -> None:
         "verify", "--json", "--accept", "hop-le-co-dau-thoi-gian", "--report", "html", "--report-dir", tmp_path, signed
     )
     (report,) = lines(done)
-    assert report["acceptance"] == {"rule": "hop-le-co-dau-thoi-gian", "decision": "accept", "reasons": []}
+    wanted = {"rule": "hop-le-co-dau-thoi-gian", "decision": "accept", "reasons": []}
+    assert wanted.items() <= report["acceptance"].items()
     assert "Chữ ký hợp lệ" in (tmp_path / "a.pdf.html").read_text("utf-8")
     (report,) = lines(run("verify", "--json", "--accept", "van-ban-ban-hanh", signed))
     assert report["acceptance"]["decision"] == "reject"

@@ -149,23 +149,6 @@ def test_both_doors_say_the_same(name: str, house: Installation, client: FlaskCl
     assert ("originals_unused" in {m["code"] for m in one["messages"]}) is (name == "original")
 
 
-def test_reports_that_are_not_made_yet_are_refused_at_both_doors(
-    house: Installation, client: FlaskClient, files: dict[str, Path]
-) -> None:
-    data = files["b.pdf"].read_bytes()
-    for form, media_type in (("xml", "application/xml"),):
-        done = subprocess.run(
-            [sys.executable, "-m", "signsvc", "verify", "--report", form, str(files["b.pdf"])],
-            env={**os.environ, **house.environment},
-            capture_output=True,
-            text=True,
-        )
-        assert (done.returncode, done.stdout) == (4, "")
-        assert "[not_acceptable]" in done.stderr
-        answer = client.post("/v1/verify", data=data, content_type="application/pdf", headers={"Accept": media_type})
-        assert (answer.status_code, answer.get_json(force=True)["code"]) == (406, "not_acceptable")
-
-
 def test_unknown_rules_are_refused_at_both_doors(
     house: Installation, client: FlaskClient, files: dict[str, Path]
 ) -> None:

@@ -136,3 +136,26 @@ def test_a_packet_given_to_verify_is_named(house: Installation, tmp_path: Path) 
     command = [sys.executable, "-m", "signsvc", "verify", str(path), "--json"]
     done = subprocess.run(command, env={**os.environ, **house.environment}, capture_output=True, text=True, timeout=60)
     assert [one["code"] for one in json.loads(done.stdout)["messages"]] == ["edxml_is_a_packet"]
+
+
+def test_a_signature_over_less_is_not_valid(run: Run, pki: test_pki.Pki, tmp_path: Path) -> None:
+    """Over the subject alone, and over all but the attachments: what it leaves out could be anything."""
+    key, certificate = pem_pair(pki, "agency", tmp_path)
+    plain = (
+        packet(("a.pdf", b"x"))
+        .replace(b"<Subject>", b'<Subject Id="s">')
+        .replace(b"<edXMLBody>", b'<edXMLBody Id="b">')
+    )
+    plain = plain.replace(b"<edXML:MessageHeader>", b'<edXML:MessageHeader Id="m">')
+    plain = plain.replace(b"<AttachmentEncoded>", b'<AttachmentEncoded Id="a">')
+    ids = xmlsec.ids_of(
+        *(f"{NAMESPACE}:{one}" for one in ("Subject", "edXMLBody", "MessageHeader", "AttachmentEncoded"))
+    )
+    states = {}
+    for over in ("s", "m", "mb", "mba"):
+        references = [xmlsec.reference(f"#{one}", xmlsec.EXCLUSIVE) for one in over]
+        text = plain.replace(b"</edXML:edXMLHeader>", xmlsec.template(*references).encode() + b"</edXML:edXMLHeader>")
+        data = xmlsec.sign(text.decode(), key, certificate, tmp_path, *ids)
+        states[over] = state(run, tmp_path / "part.edxml", data)
+    assert states.pop("mba") == "valid"
+    assert "valid" not in states.values(), states

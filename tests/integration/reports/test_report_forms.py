@@ -24,9 +24,14 @@ from signsvc.services import Services
 from signsvc.settings import ReportSettings
 from signsvc.store import Scope
 from signsvc.web import create_app
+from tests.support import xmlsec
 from tests.support.installation import Installation
+from tests.support.invoices import pem_pair
 
-FORMS = {"json": "application/json", "html": "text/html", "pdf": "application/pdf", "jwt": "application/jwt"}
+FORMS = {
+    "json": "application/json", "html": "text/html", "xml": "application/xml", "pdf": "application/pdf",
+    "jwt": "application/jwt",
+}  # fmt: skip
 SEAL = "p12-person"
 
 
@@ -57,7 +62,7 @@ def test_every_form(door: Any, pki: test_pki.Pki, tmp_path: Path) -> None:
             call("GET", f"/v1/reports/{stored}.{form}"),
         ):
             assert (answer.status_code, answer.mimetype) == (200, media_type), answer.data[:300]
-            if form in ("pdf", "jwt"):
+            if form in ("xml", "pdf", "jwt"):
                 assert answer.headers["Signsvc-Report-Sealed"] == ("true" if sealed else "false")
     pdf = tmp_path / "report.pdf"
     pdf.write_bytes(call("GET", f"/v1/reports/{stored}.pdf").data)
@@ -67,6 +72,13 @@ def test_every_form(door: Any, pki: test_pki.Pki, tmp_path: Path) -> None:
     assert ("KHÔNG được ký số" in " ".join(text.split())) is not sealed
     subprocess.run(["pdfdetach", "-saveall", "-o", str(tmp_path), str(pdf)], check=True)
     assert json.loads((tmp_path / "report.json").read_bytes())["id"] == stored
+    xml = call("GET", f"/v1/reports/{stored}.xml").data
+    assert (b"<ds:Signature " in xml) is sealed
+    if sealed:
+        _, certificate = pem_pair(pki, "person", tmp_path)
+        ids = ["--id-attr:Id", "http://uri.etsi.org/01903/v1.3.2#:SignedProperties"]
+        assert xmlsec.verifies(xml, certificate, tmp_path, *ids)
+        assert not xmlsec.verifies(xml.replace(b"no-signature", b"total-passed"), certificate, tmp_path, *ids)
     token = call("GET", f"/v1/reports/{stored}.jwt").data.decode()
     header = json.loads(base64.urlsafe_b64decode(token.partition(".")[0] + "=="))
     if not sealed:
@@ -94,7 +106,7 @@ def test_at_the_command_line(installation: Installation, tmp_path: Path) -> None
         )
         assert done.returncode == 3, done.stderr
         made = (tmp_path / f"van-ban.pdf.{form}").read_bytes()
-        assert made.startswith({"json": b"{", "html": b"<!", "pdf": b"%PDF-", "jwt": b"eyJ"}[form])
+        assert made.startswith({"json": b"{", "html": b"<!", "xml": b"<?xml", "pdf": b"%PDF-", "jwt": b"eyJ"}[form])
 
 
 def test_acceptance_at_both_doors(door: Any, installation: Installation, tmp_path: Path) -> None:

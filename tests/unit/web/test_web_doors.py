@@ -635,7 +635,7 @@ class TestPages:
         for words in ("Nguyễn Văn An", "22/11/2026 08:00:05 +07:00", "điền biểu mẫu hoặc ký thêm", "Đã bị thay đổi."):
             assert words in page.text
         assert stage.client.get(f"/v1/reports/{identifier}.json", headers=stage.auth()).mimetype == "application/json"
-        assert stage.client.get(f"/v1/reports/{identifier}.xml", headers=stage.auth()).status_code == 404
+        assert stage.client.get(f"/v1/reports/{identifier}.png", headers=stage.auth()).status_code == 404
 
 
 class TestContract:
