@@ -143,6 +143,7 @@ PROBLEMS: dict[str, ProblemSpec] = {
     "policy_not_found": ProblemSpec(404, csc="invalid_request"),
     "credential_not_found": ProblemSpec(404, csc="invalid_request"),
     "trust_profile_not_found": ProblemSpec(404, csc="invalid_request"),
+    "report_deleted": ProblemSpec(410, csc="invalid_request"),
     "request_timeout": ProblemSpec(408, retryable=True, csc="temporarily_unavailable"),
     "credential_disabled": ProblemSpec(409),
     "credential_ambiguous": ProblemSpec(409),

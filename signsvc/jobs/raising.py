@@ -58,6 +58,8 @@ def _keep(services: Services, lease: Lease, result: SignResult, staged: Staged, 
     with store.database.write(durable=True) as connection:
         if not store.jobs.settle(connection, lease, done, now=moment):
             raise LostClaimError
+        if signature := lease.data.get("signature"):
+            store.signatures.left(connection, signature, staged.sha256, result.level, now=moment, owner=lease.owner)
         if result.report is not None:
             store.reports.insert(connection, result.report, now=moment, owner=lease.owner)
         store.documents.register(connection, staged, media_type=media_type, now=moment, owner=lease.owner)

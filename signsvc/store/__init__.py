@@ -8,16 +8,14 @@ Nothing is opened before first use, and everything may be used from many threads
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import ExitStack
 from datetime import datetime
 from pathlib import Path
 from typing import Any, Self
 
-from sqlalchemy import Connection, insert, select
+from sqlalchemy import Connection, select
 
-from signsvc.errors import RequestError
 from signsvc.store.apikeys import ApiKeys
 from signsvc.store.bases import Bases
 from signsvc.store.blobs import BlobDirectory, full_disk
@@ -26,49 +24,10 @@ from signsvc.store.documents import Documents
 from signsvc.store.idempotency import Idempotency, LostClaimError
 from signsvc.store.jobs import Failure, Item, ItemState, Job, Jobs, JobState, Lease
 from signsvc.store.records import ApiKey, Claim, NewApiKey, Scope, StoredDocument, StoredReport, Ticket
+from signsvc.store.reports import Copy, Deletion, Found, Reports, Share, SignedFile
 from signsvc.store.schema import reports
 from signsvc.store.sessions import Sessions
 from signsvc.store.signatures import Signatures, StoredSignature
-
-
-class Reports:
-    """Verification reports, as the JSON they were answered with."""
-
-    def __init__(self, database: Database) -> None:
-        self._database = database
-
-    def add(self, report: Mapping[str, Any], *, now: datetime, owner: str | None = None) -> None:
-        """Keep a report under its ``id``.  Raises `StorageError` (storage_full)."""
-        with self._database.write() as connection:
-            self.insert(connection, report, now=now, owner=owner)
-
-    def insert(
-        self, connection: Connection, report: Mapping[str, Any], *, now: datetime, owner: str | None = None
-    ) -> None:
-        """Keep a report as part of the caller's transaction."""
-        policy = report.get("policy") or {}
-        connection.execute(
-            insert(reports).values(
-                id=report["id"],
-                created_at=now,
-                document_sha256=(report.get("document") or {}).get("sha256") or "",
-                indication=report.get("indication") or "",
-                policy_id=policy.get("id") or "",
-                policy_version=policy.get("version") or "",
-                owner=owner,
-                body=json.dumps(report, ensure_ascii=False, separators=(",", ":")),
-            )
-        )
-
-    def get(self, identifier: str) -> StoredReport:
-        """Raises `RequestError` (not_found)."""
-        with self._database.read() as connection:
-            row = connection.execute(select(reports).where(reports.c.id == identifier)).one_or_none()
-        if row is None:
-            raise RequestError("not_found")
-        return StoredReport(
-            row.id, row.created_at, row.document_sha256, row.indication, row.owner, json.loads(row.body)
-        )
 
 
 class Store:
@@ -77,8 +36,8 @@ class Store:
     def __init__(self, database_url: str, blob_dir: Path) -> None:
         self.database = Database(database_url)
         self.blobs = BlobDirectory(blob_dir)
-        self.reports = Reports(self.database)
         self.bases = Bases(self.database)
+        self.reports = Reports(self.database, self.bases)
         self.documents = Documents(self.database, self.blobs)
         self.api_keys = ApiKeys(self.database)
         self.idempotency = Idempotency(self.database)
@@ -170,7 +129,10 @@ class Store:
 __all__ = [
     "ApiKey",
     "Claim",
+    "Copy",
+    "Deletion",
     "Failure",
+    "Found",
     "Item",
     "ItemState",
     "Job",
@@ -179,8 +141,11 @@ __all__ = [
     "Lease",
     "LostClaimError",
     "NewApiKey",
+    "Reports",
     "Scope",
+    "Share",
     "Signatures",
+    "SignedFile",
     "Store",
     "StoredDocument",
     "StoredReport",

@@ -5,12 +5,29 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Mapping
 
-from sqlalchemy import Column, Connection, Index, LargeBinary, MetaData, String, Table, delete, insert, inspect, select
+from sqlalchemy import (
+    Column,
+    Connection,
+    Index,
+    LargeBinary,
+    MetaData,
+    String,
+    Table,
+    delete,
+    insert,
+    inspect,
+    select,
+    text,
+)
 
 from signsvc.errors import RequestError, StorageError
 from signsvc.store.database import Database
 
 metadata = MetaData()
+
+# Any number: who counts on a shared part holds it in common, who takes away what nobody needs holds it alone.
+# SQLite's one writer at a time needs no such lock.
+_PARTS_LOCK = 0x5169_6E75
 
 report_bases = Table(
     "report_bases",
@@ -53,6 +70,7 @@ class Bases:
         connection.execute(insert(report_bases).values(report_id=report_id, core=core))
         if not objects:
             return
+        _lock(connection, alone=False)
         held = select(evidence.c.sha256).where(evidence.c.sha256.in_(objects))
         known = {row.sha256 for row in connection.execute(held)}
         for name in sorted(set(objects) - known):
@@ -73,7 +91,7 @@ class Bases:
         return bytes(row.core)
 
     def part(self, sha256: str) -> bytes:
-        """One large part.  Raises `StorageError` (stored_file_damaged) where it is gone or was changed."""
+        """One large part.  Raises `StorageError` (evidence_damaged) where it is gone or was changed."""
         with self._database.read() as connection:
             row = connection.execute(select(evidence.c.octets).where(evidence.c.sha256 == sha256)).first()
         if row is None or hashlib.sha256(row.octets).hexdigest() != sha256:
@@ -81,7 +99,9 @@ class Bases:
         return bytes(row.octets)
 
     def delete(self, connection: Connection, report_id: str) -> None:
-        """Remove what the report rests on, and large parts that no other one needs."""
+        """Remove what the report rests on, and large parts that no other one needs, as part of the caller's
+        transaction."""
+        _lock(connection, alone=True)
         mine = select(report_objects.c.sha256).where(report_objects.c.report_id == report_id)
         names = [row.sha256 for row in connection.execute(mine)]
         connection.execute(delete(report_objects).where(report_objects.c.report_id == report_id))
@@ -89,6 +109,12 @@ class Bases:
         if names:
             used = select(report_objects.c.sha256)
             connection.execute(delete(evidence).where(evidence.c.sha256.in_(names), evidence.c.sha256.not_in(used)))
+
+
+def _lock(connection: Connection, *, alone: bool) -> None:
+    if connection.dialect.name == "postgresql":
+        name = "pg_advisory_xact_lock" if alone else "pg_advisory_xact_lock_shared"
+        connection.execute(text(f"SELECT {name}(:n)"), {"n": _PARTS_LOCK})
 
 
 __all__ = ["Bases", "create"]

@@ -137,5 +137,11 @@ def _bases(connection: Connection) -> None:
     bases.create(connection)
 
 
+def _register(connection: Connection) -> None:
+    from signsvc.store import register_schema
+
+    register_schema.create(connection)
+
+
 # Step n brings version n to n + 1; the list only grows.
-STEPS: tuple[Callable[[Connection], Any], ...] = (_first, _jobs, _sessions, _claims, _bases)
+STEPS: tuple[Callable[[Connection], Any], ...] = (_first, _jobs, _sessions, _claims, _bases, _register)

@@ -14,6 +14,7 @@ from signsvc.errors import RequestError
 from signsvc.store.database import Database
 from signsvc.store.jobs import Item, Jobs
 from signsvc.store.jobs_schema import signatures
+from signsvc.store.register_schema import signed_files
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,6 +51,16 @@ class Signatures:
         text = json.dumps(dict(body), ensure_ascii=False, separators=(",", ":"))
         values = {"id": body["id"], "created_at": now, "owner": owner, "job_id": job_id, "body": text}
         connection.execute(insert(signatures).values(**values))
+        if document := body.get("document"):
+            level = str((body.get("signature") or {}).get("level") or "")
+            self.left(connection, body["id"], document["sha256"], level, now=now, owner=owner)
+
+    def left(
+        self, connection: Connection, identifier: str, sha256: str, level: str, *, now: datetime, owner: str | None
+    ) -> None:
+        """Remember that this signature left a file with that SHA-256 (hex), at `level`."""
+        values = {"sha256": sha256, "signature_id": identifier, "level": level, "created_at": now, "owner": owner}
+        connection.execute(insert(signed_files).values(**values))
 
     def get(self, identifier: str) -> StoredSignature:
         """Raises `RequestError` (not_found)."""
