@@ -99,6 +99,7 @@ class ReportSettings(_Section):
 
     seal_credential: str | None = None  # id of a [[credentials]] entry; None: reports leave unsealed, and say so
     keep_evidence: bool = True  # with every stored report what it rests on, so that it can be judged again
+    keep_days: int | None = Field(None, ge=1)  # then reports are deleted; None: never of themselves
     seal_level: Literal["B-B", "B-T", "B-LT", "B-LTA"] | None = None  # default: B-LTA with a [[tsa]], else B-B
 
 

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
+from contextlib import suppress
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
 from signsvc.errors import RequestError, StorageError
@@ -17,6 +18,7 @@ if TYPE_CHECKING:
 
 # What is told of a report that came out otherwise: paths of members, no values.
 _MOST_DIFFERENCES = 50
+_PURGED_AT_ONCE = 500
 # Said beside a verdict, not by it.
 _BESIDE = ("acceptance",)
 
@@ -84,6 +86,18 @@ def replay(store: Store, report_id: str) -> Replay:
     return Replay(report_id, again, found)
 
 
+def purge(store: Store, *, now: datetime, days: int | None) -> int:
+    """Delete reports older than `days` (None: none), a few hundred at a time; how many those were."""
+    if days is None:
+        return 0
+    count = 0
+    for identifier in store.reports.older(now - timedelta(days=days), limit=_PURGED_AT_ONCE):
+        with suppress(RequestError):  # another process was first
+            store.reports.delete(identifier, now=now, by=None, reason="retention")
+            count += 1
+    return count
+
+
 def _differences(one: Any, other: Any, path: str = "") -> Iterator[str]:
     if isinstance(one, dict) and isinstance(other, dict):
         for name in sorted(set(one) | set(other)):
@@ -95,4 +109,4 @@ def _differences(one: Any, other: Any, path: str = "") -> Iterator[str]:
         yield path or "."
 
 
-__all__ = ["Replay", "basis", "keep", "objects", "replay"]
+__all__ = ["Replay", "basis", "keep", "objects", "purge", "replay"]

@@ -50,6 +50,32 @@ class Sealer:
     def sealed(self) -> bool:
         return self._signer is not None
 
+    @property
+    def certificate(self) -> Certificate | None:
+        """That of the seal."""
+        return None if self._signer is None else self._signer.certificate
+
+    def opened(self, token: str) -> dict[str, Any] | None:
+        """The claims of a token under this seal; None where it is not, whatever it says of itself: neither the key
+        nor the algorithm is taken from it."""
+        if self._signer is None or token.count(".") != 2:
+            return None
+        certificate = self._signer.certificate
+        name, algorithm, size = _algorithm(certificate)
+        signed, _, value = token.rpartition(".")
+        try:
+            octets = base64.b64decode(value + "=" * (-len(value) % 4), altchars=b"-_", validate=True)
+        except ValueError:
+            return None
+        if (
+            base64.urlsafe_b64encode(octets).rstrip(b"=").decode("ascii") != value
+            or svt.header(token).get("alg") != name
+        ):
+            return None
+        if size and len(octets) != 2 * size:
+            return None
+        return svt.payload(token) if _fits(certificate, algorithm, signed.encode("ascii"), octets, size) else None
+
     def jwt(self, claimed: Mapping[str, Any]) -> str:
         """A token over `claimed` (RFC 7515, RFC 9321 §3.3): with the seal certificate and its chain in ``x5c``, or by a
         P-256 key of this process with ``kid`` "unsealed".  Raises what the key raises, `CredentialError`
@@ -107,6 +133,29 @@ def _pair(value: bytes, size: int) -> bytes:
     """An ECDSA value (DER) as r and s side by side (RFC 7518 §3.4)."""
     r, s = der.children(value, der.read_all(value, tag=der.SEQUENCE), limit=2)
     return b"".join(der.decode_integer(value, one).to_bytes(size, "big") for one in (r, s))
+
+
+def _fits(certificate: Certificate, algorithm: SignatureAlgorithm, signed: bytes, value: bytes, size: int) -> bool:
+    from cryptography.exceptions import InvalidSignature
+    from cryptography.hazmat.primitives import hashes
+    from cryptography.hazmat.primitives.asymmetric import ec, padding, rsa, utils
+    from cryptography.x509 import load_der_x509_certificate
+
+    key = load_der_x509_certificate(certificate.der).public_key()
+    known: dict[str, hashes.HashAlgorithm] = {"sha384": hashes.SHA384(), "sha512": hashes.SHA512()}
+    digest = known.get(algorithm.digest or "", hashes.SHA256())
+    try:
+        if isinstance(key, ec.EllipticCurvePublicKey):
+            r, s = (int.from_bytes(half, "big") for half in (value[:size], value[size:]))
+            key.verify(utils.encode_dss_signature(r, s), signed, ec.ECDSA(digest))
+        elif isinstance(key, rsa.RSAPublicKey):
+            pss = algorithm.scheme is SignatureScheme.RSA_PSS
+            key.verify(value, signed, padding.PSS(padding.MGF1(digest), 32) if pss else padding.PKCS1v15(), digest)
+        else:
+            return False
+    except InvalidSignature:
+        return False
+    return True
 
 
 @functools.cache

@@ -321,6 +321,11 @@ def _chain_entry(entry: ChainEntry) -> dict[str, Any]:
         "revoked_at": _time(entry.revoked_at),
         "reason": entry.reason,
         "trust_anchor": entry.trust_anchor,
+        "evidence_sha256": entry.evidence.partition(":")[2] if entry.evidence else None,
+        "known": {"since": _time(entry.known_since), "by": entry.known_by} if entry.known_since else None,
+        "evidence_known": {"since": _time(entry.evidence_since), "by": entry.evidence_by}
+        if entry.evidence_since
+        else None,
     }
 
 

@@ -110,6 +110,13 @@ class CertificateFacts(_Part):
     scope: dict[str, list[str]] = Field(description="key_usage, extended_key_usage, policies")
 
 
+class Known(_Part):
+    """Proof of existence (EN 319 102-1, 5.6.2.3)."""
+
+    since: AwareDatetime
+    by: str = Field(description="Id of the timestamp")
+
+
 class ChainPart(_Part):
     """One certificate of the path, leaf first, and what says that it was not revoked."""
 
@@ -125,6 +132,9 @@ class ChainPart(_Part):
     revoked_at: AwareDatetime | None
     reason: str | None
     trust_anchor: bool
+    evidence_sha256: Sha256 | None = Field(None, description="Of the CRL or OCSP response relied on")
+    known: Known | None = Field(None, description="Since when the certificate is known to exist; null: it is at hand")
+    evidence_known: Known | None = None
 
 
 class Commitment(_Part):

@@ -56,6 +56,33 @@ def encode(claimed: Mapping[str, Any], header: Mapping[str, Any], sign: Callable
     return f"{signed}.{_part(sign(signed.encode('ascii')))}"
 
 
+def header(token: str) -> dict[str, Any]:
+    """The header of a token, unchecked; empty where it cannot be read."""
+    return _object(token.split(".", 1)[0])
+
+
+def payload(token: str) -> dict[str, Any]:
+    """The claims of a token, unchecked; empty where they cannot be read."""
+    return _object(token.split(".")[1]) if token.count(".") == 2 else {}
+
+
+def about(claimed: Mapping[str, Any]) -> dict[str, Any]:
+    """Which report the claims are of: id, sha256, indication, validation_time; empty where that is not told."""
+    try:
+        found = json.loads(claimed["sig_val_claims"]["ext"][REPORT])
+    except (KeyError, TypeError, ValueError):
+        return {}
+    return found if isinstance(found, dict) else {}
+
+
+def _object(part: str) -> dict[str, Any]:
+    try:
+        found = json.loads(base64.urlsafe_b64decode(part + "=" * (-len(part) % 4)))
+    except (ValueError, RecursionError):
+        return {}
+    return found if isinstance(found, dict) else {}
+
+
 def _profile(media_type: str) -> str:
     if media_type == "application/pdf":
         return "PDF"
@@ -109,4 +136,4 @@ def _part(octets: bytes) -> str:
     return base64.urlsafe_b64encode(octets).rstrip(b"=").decode("ascii")
 
 
-__all__ = ["HASH", "REPORT", "claims", "encode"]
+__all__ = ["HASH", "REPORT", "about", "claims", "encode", "header", "payload"]

@@ -68,7 +68,8 @@ class CertificateStatus(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class ChainEntry:
-    """One certificate of the path used, leaf first."""
+    """One certificate of the path used, leaf first; `evidence` is the id of the revocation value that was relied on.
+    Both are known to exist since the times given, by the timestamp named; None: they are at hand when validated."""
 
     certificate: Certificate
     status: CertificateStatus
@@ -79,6 +80,11 @@ class ChainEntry:
     revoked_at: datetime | None = None
     reason: str | None = None
     trust_anchor: bool = False
+    evidence: str | None = None  # crl|ocsp:<sha256 hex>
+    known_since: datetime | None = None
+    known_by: str | None = None
+    evidence_since: datetime | None = None
+    evidence_by: str | None = None
 
 
 @dataclass(frozen=True, slots=True)

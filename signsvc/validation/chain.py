@@ -14,7 +14,7 @@ algorithms); that a CA was not revoked since is asked of whoever obtains data of
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 
 from signsvc.asn1 import DerError, departures
@@ -26,6 +26,7 @@ from signsvc.validation.conclude import INDETERMINATE, conclude, judged
 from signsvc.validation.context import Context
 from signsvc.validation.moments import shown
 from signsvc.validation.path_checks import ANY_POLICY
+from signsvc.validation.poe import certificate_id
 from signsvc.validation.policy_tree import PolicyInputs
 from signsvc.validation.status import Limit, Status, judge_fact, known_after_expiry, status_of
 
@@ -128,6 +129,18 @@ def _points(failing: list[Finding]) -> int:
     return INDETERMINATE.index(sub) if sub in INDETERMINATE else 0
 
 
+def _known(context: Context, entry: ChainEntry) -> ChainEntry:
+    own = context.proofs.of(certificate_id(entry.certificate))
+    value = context.proofs.of(entry.evidence) if entry.evidence else None
+    return replace(
+        entry,
+        known_since=own.time if own.by else None,
+        known_by=own.by,
+        evidence_since=value.time if value and value.by else None,
+        evidence_by=value.by if value else None,
+    )
+
+
 def _judge(walk: _Walk) -> ChainResult:
     path = walk.path
     walk.findings += walk.context.broken(path, walk.policies)
@@ -145,7 +158,7 @@ def _judge(walk: _Walk) -> ChainResult:
     walk.entries.append(ChainEntry(path[-1], CertificateStatus.NOT_CHECKED, trust_anchor=True))
     return ChainResult(
         path,
-        tuple(walk.entries),
+        tuple(_known(walk.context, entry) for entry in walk.entries),
         tuple(walk.findings),
         min(walk.ends, default=None),
         min(walk.evidence_ends, default=None),

@@ -259,4 +259,5 @@ def _entry(certificate: Certificate, status: CertificateStatus, fact: Fact) -> C
         fact.next_update,
         fact.revoked_at,
         fact.reason,
+        evidence=fact.item.id,
     )

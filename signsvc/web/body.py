@@ -119,12 +119,15 @@ def read(
     admit: multipart.Admit | None = None,
     *,
     several: bool = False,
+    subject: str = "document",
+    beside: str = "original",
 ) -> Body:
     """Read the body of `request` into `directory`.
 
     `admit` may refuse the caller: it is told the parameters that come before the document (those of the query, and
     the form fields that stand before the first file) when nothing of the document has been kept.  A form may have
-    `several` documents.
+    `several` documents.  Parts of it are named otherwise where `subject` is not the document, and what it is about is
+    in the part `beside`.
 
     Raises `RequestError` (document_too_large, digest_mismatch, wrong_content_type, invalid_request, request_timeout),
     `DocumentError` (empty_document) or `StorageError` (storage_full).
@@ -144,7 +147,7 @@ def read(
     with _patience(request, stream), full_disk():
         try:
             if kind == "multipart/form-data":
-                body = _multipart(request, stream, directory, ask, several=several)
+                body = _multipart(request, stream, directory, ask, several=several, subject=subject, beside=beside)
             elif kind == "application/json":
                 ask({})
                 body = _json(stream, directory)
@@ -416,7 +419,16 @@ def _restore(value: Any, strings: LongStrings, left: list[int]) -> Any:
     return value
 
 
-def _multipart(request: Request, stream: _Counted, directory: Path, admit: multipart.Admit, *, several: bool) -> Body:
+def _multipart(
+    request: Request,
+    stream: _Counted,
+    directory: Path,
+    admit: multipart.Admit,
+    *,
+    several: bool,
+    subject: str,
+    beside: str,
+) -> Body:
     boundary = request.mimetype_params.get("boundary", "")
     if not boundary:
         raise RequestError("invalid_request", reason="multipart without boundary")
@@ -431,9 +443,9 @@ def _multipart(request: Request, stream: _Counted, directory: Path, admit: multi
                 _merge(params, loads(part.value))
             elif part.value:
                 _merge(params, {part.name: part.text})
-        elif part.name in ("document", "file"):
+        elif part.name == subject or (subject == "document" and part.name == "file"):
             documents.append(_checked(_upload(part.path, part.filename), part.digest))
-        elif part.name in ("original", "originals"):
+        elif part.name == beside or (beside == "original" and part.name == "originals"):
             if part.filename or part.path.stat().st_size:  # a form whose field was left empty sends a nameless part
                 originals.append(_checked(_upload(part.path, part.filename), part.digest))
         else:
@@ -446,7 +458,7 @@ def _multipart(request: Request, stream: _Counted, directory: Path, admit: multi
             elif size:
                 supplied.setdefault(part.name, []).append(part.path.read_bytes())
     if not documents or (len(documents) > 1 and not several):
-        raise RequestError("invalid_request", reason="exactly one part named document is needed")
+        raise RequestError("invalid_request", reason=f"exactly one part named {subject} is needed")
     held = {k: tuple(v) for k, v in supplied.items()}
     return Body(documents[0], params, held, tuple(originals), tuple(documents[1:]))
 

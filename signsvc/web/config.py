@@ -26,6 +26,7 @@ class WebConfig:
     open_metrics: bool = False
     keep_documents: bool = True
     keep_evidence: bool = True
+    keep_days: int | None = None  # for reports
     acceptance: tuple[Path, ...] = ()  # where a site has rules of its own
     raising_time: timedelta = timedelta(days=7)  # in which a level has to be raised
 
@@ -54,6 +55,7 @@ class WebConfig:
             open_metrics=trial if settings.auth.open_metrics is None else settings.auth.open_metrics,
             keep_documents=settings.store.keep_documents,
             keep_evidence=settings.reports.keep_evidence,
+            keep_days=settings.reports.keep_days,
             acceptance=(settings.data_dir / "acceptance",),
             raising_time=timedelta(days=settings.jobs.give_up_days),
         )

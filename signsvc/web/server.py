@@ -173,12 +173,15 @@ def _post_worker_init(worker: Worker) -> None:
 
 def _tidied(state: AppState) -> None:
     """Settle what killed processes left: now, when this process takes the place of one, and now and then."""
+    from signsvc.issuing import registry
     from signsvc.web.logs import log
 
     while True:
         try:
             clean_spool(state.config.body.spool)
             state.services.store.sweep(now=datetime.now(UTC))
+            while gone := registry.purge(state.services.store, now=datetime.now(UTC), days=state.config.keep_days):
+                log().info("reports deleted", count=gone, reason="retention")
         except Exception:  # noqa: BLE001 - a database that is away comes back
             log().warning("not tidied", exc_info=True)
         time.sleep(TIDY_SECONDS)

@@ -12,7 +12,8 @@ from signsvc.reports.model import EdxmlReport
 from signsvc.store import Scope
 from signsvc.verification import VerifyRequest
 from signsvc.web import body as bodies
-from signsvc.web.app import state
+from signsvc.web.app import now, state
+from signsvc.web.context import current
 from signsvc.web.contract import BINARY, Operation, operation
 from signsvc.web.models import VerifyJson, VerifyParams
 from signsvc.web.problems import checked
@@ -66,6 +67,8 @@ def verify() -> Response:
         found = state().services.verifier.verify_edxml(body.document.path, asked)
     if rule is not None:
         found["acceptance"] = acceptance.accept_packet(found, rule)
+    caller = current().caller
+    state().services.store.reports.add(found, now=now(), owner=caller.id if caller else None)
     response = jsonify(found)
     if rule is not None:
         response.headers["Signsvc-Acceptance"] = found["acceptance"]["decision"]

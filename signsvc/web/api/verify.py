@@ -18,11 +18,11 @@ from signsvc.issuing import registry
 from signsvc.issuing.render import FORMS, ISSUER, render
 from signsvc.reports import acceptance
 from signsvc.reports.model import Report
-from signsvc.store import Scope, StoredReport
+from signsvc.store import Scope
 from signsvc.verification import VerifyRequest
 from signsvc.verification.model import OriginalFile
-from signsvc.web import auth, metrics
 from signsvc.web import body as bodies
+from signsvc.web import metrics
 from signsvc.web.app import now, state
 from signsvc.web.context import current
 from signsvc.web.contract import BINARY, PDF, Operation, operation
@@ -95,12 +95,12 @@ FORM: dict[str, Any] = {
     )
 )
 def verify() -> Response:
-    form = _form()
+    form = form_asked_for()
     config = state().config
     with state().slots.taken(), bodies.spooled(config.body) as directory:
         body = bodies.read(request, directory, config.body)
         report = kept(body, config.policy)
-    return _rendered(report, form)
+    return rendered(report, form)
 
 
 def kept(body: bodies.Body, default_policy: str) -> dict[str, Any]:
@@ -184,53 +184,18 @@ def _digests(digests: Iterable[OriginalDigest]) -> Iterator[OriginalFile]:
     )
 )
 def verify_hashes() -> Response:
-    form = _form()
+    form = form_asked_for()
     config = state().config
     with state().slots.taken(), bodies.spooled(config.body) as directory:
         body = bodies.read(request, directory, config.body)
         if not body.params.get("digests"):
             raise RequestError("invalid_request", reason="digests: at least one")
         report = kept(body, config.policy)
-    return _rendered(report, form)
+    return rendered(report, form)
 
 
-def _reading(identifier: str, summary: str) -> Operation:
-    return Operation(
-        identifier,
-        summary,
-        "documents",
-        scopes=(Scope.READ, Scope.VERIFY, Scope.SIGN),
-        description="With the scope `read` any report; else those that the same key asked for.",
-        answers={200: FORMS_OF_REPORTS},
-        problems=("not_found", "not_acceptable"),
-    )
-
-
-@blueprint.get("/reports/<identifier>")
-@operation(_reading("getReport", "A report in the form that the Accept header asks for"))
-def report(identifier: str) -> Response:
-    return _report(identifier, _form())
-
-
-@blueprint.get("/reports/<identifier>.<any(json, html, xml, pdf, jwt):form>")
-@operation(
-    _reading(
-        "getReportAs", "A report as JSON, as a page, as ETSI TS 119 102-2, PDF/A-3 or a Signature Validation Token"
-    )
-)
-def report_as(identifier: str, form: str) -> Response:
-    return _report(identifier, form)
-
-
-def _report(identifier: str, form: str) -> Response:
-    found = state().services.store.reports.get(identifier)
-    caller = current().caller
-    if caller is None or not auth.may_read(caller, found.owner):
-        raise RequestError("not_found")
-    return _rendered(found.body, form, found)
-
-
-def _form() -> str:
+def form_asked_for() -> str:
+    """The form of a report that the Accept header prefers.  Raises `RequestError` (not_acceptable)."""
     # A caller that accepts problem documents alone gets the report in JSON too.
     best = request.accept_mimetypes.best_match([*FORMS.values(), "application/problem+json"])
     if best is None and request.accept_mimetypes:
@@ -238,7 +203,10 @@ def _form() -> str:
     return next((form for form, media_type in FORMS.items() if media_type == best), "json")
 
 
-def _rendered(report: Any, form: str, stored: StoredReport | None = None) -> Response:
+def rendered(report: Any, form: str, *, stored: bool = False) -> Response:
+    """A kept report in `form`, remembered as given out; `stored`: it was asked for under its own address."""
+    if form != "json" and "packet" in report:
+        raise RequestError("not_acceptable")
     if form == "html":
         response = Response(page(report), mimetype="text/html")
     elif form == "json":
@@ -257,12 +225,15 @@ def _rendered(report: Any, form: str, stored: StoredReport | None = None) -> Res
         )
         response = Response(made.octets, mimetype=made.media_type)
         response.headers["Signsvc-Report-Sealed"] = "true" if made.sealed else "false"
+    if form != "json":
+        sealed = response.headers.get("Signsvc-Report-Sealed") == "true"
+        state().services.store.reports.given_out(report["id"], form, response.get_data(), sealed=sealed, now=now())
     if report.get("acceptance"):
         response.headers["Signsvc-Acceptance"] = report["acceptance"]["decision"]
     digest = hashlib.sha256(response.get_data()).digest()
     response.headers["Repr-Digest"] = f"sha-256=:{base64.b64encode(digest).decode('ascii')}:"
     href = f"/v1/reports/{report['id']}"
-    response.headers["Content-Location"] = href if stored is None else f"{href}.{form}"
+    response.headers["Content-Location"] = f"{href}.{form}" if stored else href
     response.headers["Vary"] = "Accept, Accept-Language"
     return response
 

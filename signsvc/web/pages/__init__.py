@@ -16,8 +16,8 @@ from signsvc.messages import text
 from signsvc.store import Scope
 from signsvc.web import auth
 from signsvc.web import body as bodies
-from signsvc.web.api.verify import kept
-from signsvc.web.app import state
+from signsvc.web.api.verify import kept, rendered
+from signsvc.web.app import now, state
 from signsvc.web.context import current
 from signsvc.web.contract import openapi
 
@@ -73,6 +73,20 @@ def stored(identifier: str) -> str:
     return _report(dict(state().services.store.reports.get(identifier).body))
 
 
+@blueprint.get("/r/<secret>")
+@blueprint.get("/r/<secret>.<any(json, html, xml, pdf, jwt):form>")
+def shared(secret: str, form: str | None = None) -> Any:
+    """A report for whoever was given the link, until that expires; its name is never told to other sites."""
+    report = dict(state().services.store.reports.shared(secret, now=now()).body)
+    answer = rendered(report, form) if form else Response(_report(report, f"/r/{secret}"))
+    answer.headers["Referrer-Policy"] = "no-referrer"
+    answer.headers["X-Robots-Tag"] = "noindex"
+    answer.headers["Cache-Control"] = "no-store"
+    if form:
+        answer.headers.pop("Content-Location", None)
+    return answer
+
+
 @blueprint.get("/docs")
 def docs() -> str:
     return render_template("docs.html", document=openapi(current_app, state().config.public_url))
@@ -94,13 +108,14 @@ def favicon() -> Response:
     return current_app.send_static_file("mark.svg")
 
 
-def _report(report: dict[str, Any]) -> str:
+def _report(report: dict[str, Any], place: str | None = None) -> str:
     from signsvc.reports.html import render_fragment, style
 
-    link = url_for("pages.stored", identifier=report["id"]) if state().config.open_verify else None
+    if place is None and state().config.open_verify:
+        place = url_for("pages.stored", identifier=report["id"])
     fragment = Markup(render_fragment(report, current().lang))  # noqa: S704 - escaped by its own template
     title = text("conclusion_" + report["indication"].lower().replace("-", "_"), current().lang)
-    return render_template("result.html", title=title, fragment=fragment, style=Markup(style()), link=link)  # noqa: S704
+    return render_template("result.html", title=title, fragment=fragment, style=Markup(style()), link=place)  # noqa: S704
 
 
 def _same_origin() -> None:

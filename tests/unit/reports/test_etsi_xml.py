@@ -32,7 +32,12 @@ def _report(**changed: Any) -> dict[str, Any]:
         "chain": chain,
         "timestamps": [_stamp()],
         "counter_signatures": [],
-        "binding": {"signature_value": "AQID", "signed_bytes_sha256": "cc" * 32, "data": []},
+        "binding": {
+            "signature_value": "AQID",
+            "signature_sha256": "dd" * 32,
+            "signed_bytes_sha256": "cc" * 32,
+            "data": [],
+        },
     }
     facts = {"indication": "INDETERMINATE", "sub_indication": None, "validation_time": _NOW}
     return {**facts, "signatures": [{**one, **changed}], "timestamps": []}
@@ -49,7 +54,7 @@ def test_indication_time_and_path_are_said() -> None:
     status = "/v:ValidationReport/v:SignatureValidationReport/v:SignatureValidationStatus"
     assert _texts(made, f"{status}/v:MainIndication/text()") == ["urn:etsi:019102:mainindication:indeterminate"]
     assert _texts(made, f"{status}/v:SubIndication/text()") == ["urn:etsi:019102:subindication:REVOKED_NO_POE"]
-    assert _texts(made, "//v:BestSignatureTime/v:POETime/text()") == [_STAMPED]
+    assert _texts(made, "/*/v:SignatureValidationReport//v:BestSignatureTime/v:POETime/text()") == [_STAMPED]
     assert _texts(made, "//v:POEObject/@VOReference") == ["TST-1"]
     assert _texts(made, "//v:CertificateChain/v:TrustAnchor/@VOReference") == [f"CERT-{_ROOT}"]
     assert [base64.b64decode(t) for t in _texts(made, "//v:base64/text()")] == [b"leaf", b"token"]

@@ -189,10 +189,11 @@ def test_the_verdict_does_not_depend_on_the_order_of_arrival(policy: Policy) -> 
     pool += [make("S", SUB, "R", ROOT, constrained(permitted="x")), make("S", new_key(), "R", ROOT)]
     for without in (None, *pool):
         bag = [certificate for certificate in pool if certificate != without]
-        expected = judge(policy, bag, [revoking(middle)])
+        lists = [revoking(middle)]
+        expected = judge(policy, bag, lists)
         for seed in range(8):
             random.Random(seed).shuffle(bag)
-            assert judge(policy, bag, [revoking(middle)]) == expected
+            assert judge(policy, bag, lists) == expected
 
 
 def test_many_failing_paths_cost_less_than_a_second(policy: Policy) -> None:
