@@ -12,6 +12,7 @@ from signsvc.messages import text as message
 _VIETNAM = timezone(timedelta(hours=7))
 _COLOURS = {"TOTAL-PASSED": "green", "TOTAL-FAILED": "red", "INDETERMINATE": "yellow", "NO-SIGNATURE": "yellow"}
 _MARKS = {"passed": "✓", "failed": "✗", "unknown": "?", "not_applicable": "–"}
+_STATES = {"good": "✓", "bad": "✗", "open": "?"}
 _WORDS = {
     "vi": {"time": "Thời gian ký", "timestamp": "dấu thời gian", "claimed": "do người ký khai", "org": "Cơ quan",
            "as_signed": "Khi ký", "policy": "Chính sách", "doc_ts": "Dấu thời gian tài liệu",
@@ -42,6 +43,8 @@ def render(report: dict[str, Any], path: str, lang: str = "vi") -> str:
         when = when or signature["claimed_signing_time"]
         if when:
             lines.append(f"    {words['time']}: {local(when)} ({words[signature['time_source']]})")
+        said_first = (signature.get("lines") or {}).values()
+        lines += [f"    {_STATES[one['state']]} {one['text_vi' if lang == 'vi' else 'text']}" for one in said_first]
         checks = (f"{_MARKS[c['result']]} {message('check_' + c['id'], lang)}" for c in signature["checks"])
         lines.append("    " + "  ".join(checks))
         if signature["as_signed"]["indication"] != signature["indication"]:
@@ -110,4 +113,11 @@ def _form(form: dict[str, Any] | None, lang: str) -> list[str]:
 def _notes(messages: list[dict[str, Any]], lang: str, indent: str) -> list[str]:
     marks = {"error": "✗", "warning": "!"}
     key = "text_vi" if lang == "vi" else "text"
-    return [f"{indent}{marks[m['level']]} {m[key]} [{m['code']}]" for m in messages if m["level"] in marks]
+    step = "next_step_vi" if lang == "vi" else "next_step"
+    lines = []
+    for m in messages:
+        if m["level"] in marks:
+            lines.append(f"{indent}{marks[m['level']]} {m[key]} [{m['code']}]")
+            if m["level"] == "error" and m.get(step):
+                lines.append(f"{indent}  → {m[step]}")
+    return lines

@@ -20,6 +20,8 @@ from signsvc.asn1 import DerError
 from signsvc.formats.cms.claims import commitment_name
 from signsvc.messages import text
 from signsvc.reports.binding import binding
+from signsvc.reports.lines import lines
+from signsvc.reports.next_steps import step
 from signsvc.types import (
     Certificate,
     ChainEntry,
@@ -173,7 +175,7 @@ def _purposes(certificate: Certificate) -> dict[str, tuple[str, ...]]:
 def _signature(verdict: SignatureVerdict, room: int) -> dict[str, Any]:
     """At most `room` later revisions and messages of each kind are listed."""
     certificate = verdict.certificate
-    return {
+    made: dict[str, Any] = {
         "id": verdict.id,
         "field": verdict.field,
         "indication": str(verdict.indication),
@@ -208,6 +210,8 @@ def _signature(verdict: SignatureVerdict, room: int) -> dict[str, Any]:
         "extend_before": _time(verdict.extend_before),
         "counter_signatures": [_signature(c, room) for c in verdict.counter_signatures],
     }
+    made["lines"] = lines(made)
+    return made
 
 
 def _covered(covered: Covered) -> dict[str, Any]:
@@ -336,8 +340,9 @@ def _messages(findings: Iterable[Finding], room: int) -> list[dict[str, Any]]:
     if len(listed) > room:
         kept = sorted(listed, key=lambda f: _WEIGHTS[f.level])[:room]
         listed = [*kept, Finding.of("messages_omitted", count=len(listed) - room)]
-    return [
-        {
+    made = []
+    for f in listed:
+        one = {
             "level": _LEVELS[f.level],
             "code": f.code,
             "block": f.block or None,
@@ -345,8 +350,12 @@ def _messages(findings: Iterable[Finding], room: int) -> list[dict[str, Any]]:
             "text": text(f.code, "en", shown := _shown(f.data)),
             "text_vi": text(f.code, "vi", shown),
         }
-        for f in listed
-    ]
+        if f.level is not Level.INFO:
+            # By its code; what is a note by its nature and weighs more here is still to be taken note of.
+            what = step(f.code) or "step_seen"
+            one |= {"next_step": text(what, "en"), "next_step_vi": text(what, "vi")}
+        made.append(one)
+    return made
 
 
 def _make_inert(value: Any) -> None:

@@ -99,6 +99,8 @@ def helpers(lang: str) -> dict[str, Any]:
         "t": label,
         "verdict": verdict,
         "message": message,
+        "step": lambda entry: entry.get("next_step_vi" if lang == "vi" else "next_step"),
+        "line_mark": lambda line: {"good": "✓", "bad": "✗"}.get(str(line.get("state")), "?"),
         "look": lambda part: _CLASSES.get(str(part.get("indication")), "open"),
         "mark": lambda part: _MARKS.get(str(part.get("indication")), "?"),
         "code": _code,
