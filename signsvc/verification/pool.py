@@ -29,6 +29,7 @@ from signsvc.verification.revisions import SignedRevision
 
 if TYPE_CHECKING:
     from signsvc.trust.fetching import Fetch
+    from signsvc.verification.pictures import Pictures
 
 # Octets of a snapshot: large lists in it are compressed, and kept once for all that rest on them.
 MOST_KEPT = 256 * 1024 * 1024
@@ -141,6 +142,24 @@ class Verifier:
         if not isinstance(report, dict) or report.get("id") != report_id:
             raise InternalError
         return report
+
+    def pictures(self, path: Path, signature: str | None = None) -> Pictures:
+        """Pages of the PDF at `path` as `signature` (None: the last one) left them, beside as they are now; see
+        `verification.pictures`.  Nothing is judged.  Raises like `revision`."""
+        from signsvc.verification import pictures
+
+        kept: list[bytes] = []
+        job = {
+            "path": str(path),
+            "pictures": {"of": signature},
+            "memory_bytes": self._limits.memory_bytes,
+            "cpu_seconds": self._limits.cpu_seconds,
+        }
+        found = self._pool.run(job, {"keep": _keeping(kept)}, seconds=self._limits.wall_seconds)
+        try:
+            return pictures.read(found, b"".join(kept))
+        except (KeyError, TypeError, ValueError):
+            raise InternalError from None
 
     def revision(self, path: Path, signature: str | None = None) -> SignedRevision:
         """Where in the file at `path` the document ends that `signature` signed (ISO 32000-2 §7.5.6, §12.8.1).

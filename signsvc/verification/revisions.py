@@ -46,11 +46,12 @@ class SignedRevision:
         return cls(signature, field, number, of, size, bool(whole))
 
 
-def locate(path: Path, wanted: str | None) -> SignedRevision:
+def locate(path: Path, wanted: str | None, *, last: bool = False) -> SignedRevision:
     """The revision that signature or document timestamp `wanted` of the PDF at `path` covers.
 
     `wanted` is the id or the number that a report gives it, else its field name; None: the first signature, or where
-    there is none the first document timestamp, that covers a whole revision.  Nothing is judged.
+    there is none the first document timestamp, that covers a whole revision (`last`: the last signature of
+    these).  Nothing is judged.
 
     Raises `DocumentError`: ``revision_not_found`` where there is no such signature or it covers no whole revision, and
     what `signsvc.formats.pades.read` raises.
@@ -63,7 +64,8 @@ def locate(path: Path, wanted: str | None) -> SignedRevision:
         if sniff.media_type(bytes(data[:1024]), len(data)) != sniff.PDF:
             raise DocumentError("unsupported_format")
         view = pades.read(data)
-    for entry in _named([*view.signatures, *view.timestamps], wanted):
+    signatures = sorted(view.signatures, key=_revision_of, reverse=True) if last else view.signatures
+    for entry in _named([*signatures, *view.timestamps], wanted):
         scope = entry.scope
         if scope is not None and scope.revision is not None and scope.byte_ranges:
             return SignedRevision(
@@ -75,6 +77,10 @@ def locate(path: Path, wanted: str | None) -> SignedRevision:
                 scope.type == "FULL",
             )
     raise DocumentError("revision_not_found")
+
+
+def _revision_of(entry: SignatureView) -> int:
+    return (entry.scope.revision if entry.scope else None) or 0
 
 
 def _named(entries: list[SignatureView | TimestampView], wanted: str | None) -> Iterator[SignatureView | TimestampView]:

@@ -76,6 +76,10 @@ def _run(sock: socket.socket, job: dict[str, Any]) -> dict[str, Any]:
         from signsvc.verification.revisions import locate
 
         return locate(path, job["revision"]["of"]).to_json()
+    if "pictures" in job:
+        from signsvc.verification.pictures import draw
+
+        return draw(path, job["pictures"]["of"], keeper(sock))
     if job.get("packet"):
         from signsvc.verification.edxml import unpacked
 

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from signsvc.types import Certificate
     from signsvc.verification import SignedRevision, VerifyRequest
     from signsvc.verification.model import OriginalFile
+    from signsvc.verification.pictures import Pictures
 
 
 class OutcomeLike(Protocol):
@@ -31,6 +32,8 @@ class VerifierLike(Protocol):
     def verify(self, path: Path, request: VerifyRequest, /) -> OutcomeLike: ...
 
     def verify_edxml(self, path: Path, request: VerifyRequest, /) -> dict[str, Any]: ...
+
+    def pictures(self, path: Path, signature: str | None = None, /) -> Pictures: ...
 
     def revision(self, path: Path, signature: str | None, /) -> SignedRevision: ...
 
