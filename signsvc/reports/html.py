@@ -48,12 +48,18 @@ def render_html(report: Mapping[str, Any], lang: str = "vi", *, nonce: str | Non
 
     `nonce` marks the style for a content security policy; None where the page is a file.
     """
-    return _environment().get_template("report.html").render(report=report, lang=lang, nonce=nonce, **helpers(lang))
+    return (
+        _environment()
+        .get_template("report.html")
+        .render(report=report, lang=lang, nonce=nonce, p="", top="h1", **helpers(lang))
+    )
 
 
-def render_fragment(report: Mapping[str, Any], lang: str = "vi") -> str:
-    """What stands inside the page, for a page of the caller's own; `style` goes with it."""
-    return _environment().get_template("fragment.html").render(report=report, lang=lang, **helpers(lang))
+def render_fragment(report: Mapping[str, Any], lang: str = "vi", *, prefix: str = "") -> str:
+    """What stands inside the page, for a page of the caller's own; `style` goes with it.  `prefix` tells the ids of
+    several on one page apart, of which none has the first heading."""
+    template = _environment().get_template("fragment.html")
+    return template.render(report=report, lang=lang, p=prefix, top="h2" if prefix else "h1", **helpers(lang))
 
 
 @functools.cache

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from signsvc.web.ports import AppServices
 
 # Pages and assets come from here alone; scripts and styles need the answer's own nonce.
-_POLICY = (
+CONTENT_POLICY = (
     "default-src 'none'; script-src 'nonce-{nonce}'; style-src 'nonce-{nonce}'; img-src 'self'; connect-src 'self'; "
     "form-action 'self'; base-uri 'none'; frame-ancestors 'none'"
 )
@@ -144,7 +144,7 @@ def _finish(response: Response) -> Response:
     # Not "no-referrer": browsers would then send "Origin: null" with the form of our own verify page.
     headers.setdefault("Referrer-Policy", "same-origin")
     headers.setdefault("Cross-Origin-Resource-Policy", "same-origin")
-    headers.setdefault("Content-Security-Policy", _POLICY.format(nonce=context.nonce))
+    headers.setdefault("Content-Security-Policy", CONTENT_POLICY.format(nonce=context.nonce))
     if request.path.startswith("/v1/"):
         headers.setdefault("Cache-Control", "no-store")
     _record(response)

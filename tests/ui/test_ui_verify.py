@@ -9,7 +9,11 @@ from pathlib import Path
 import pytest
 from playwright.sync_api import expect
 
+import test_pki
+from signsvc.types import Original
+from tests.support.seals import seal, with_image
 from tests.support.service import Service
+from tests.support.signed_cms import sign
 from tests.ui.tab import INTRANET, OVERRIDE, OpenTab, Papers, Tab
 
 PASSED = "Chữ ký hợp lệ"
@@ -197,12 +201,95 @@ def test_a_form_of_another_site_is_refused(open_tab: OpenTab, service: Service) 
     tab.requests.clear()  # the service is another origin here, on purpose
 
 
-def test_several_dropped_files_are_not_sent(open_tab: OpenTab, papers: Papers) -> None:
+def test_several_files_each_have_their_verdict(open_tab: OpenTab, papers: Papers) -> None:
     tab = open_tab()
     tab.open("/verify")
-    drop(tab, papers.signed, papers.plain)
-    expect(tab.page.locator("#status")).to_have_text("Mỗi lần chỉ kiểm tra một tệp.")
-    assert tab.page.locator("#document").evaluate("el => el.files.length") == 0
+    with tab.page.expect_navigation():
+        drop(tab, papers.signed, papers.tampered, papers.unsigned, papers.text)
+    assert tab.verdict == "Kết quả kiểm tra 4 tệp"
+    entries = tab.page.locator(".files li").all_inner_texts()
+    said = [PASSED, FAILED, "Tài liệu không có chữ ký số", "signsvc"]
+    for entry, word, path in zip(
+        entries, said, (papers.signed, papers.tampered, papers.unsigned, papers.text), strict=True
+    ):
+        assert path.name in entry
+        assert word in entry or path is papers.text, entry
+    ids = tab.page.locator("[id]").evaluate_all("all => all.map(one => one.id)")
+    assert len(ids) == len(set(ids))
+    tab.page.locator(".file >> nth=1 >> summary >> nth=0").click()
+    expect(tab.page.locator(".file >> nth=1 >> .verdict")).to_be_visible()
+
+
+def test_a_detached_signature_and_what_it_is_over(
+    open_tab: OpenTab, papers: Papers, pki: test_pki.Pki, tmp_path: Path
+) -> None:
+    content, signature = tmp_path / "thu.txt", tmp_path / "thu.txt.p7s"
+    content.write_bytes(b"noi dung")
+    signature.write_bytes(sign(pki, content=Original("thu.txt", b"noi dung")))
+    tab = open_tab()
+    tab.open("/verify?lang=vi")
+    tab.page.locator("#document").set_input_files([content, signature])
+    expect(tab.page.locator("#status")).to_have_text("Đã chọn 2 tệp")
+    with tab.page.expect_navigation():
+        tab.page.locator("#submit").click()
+    assert "thu.txt.p7s" in tab.page.locator(".kicker").inner_text()
+    assert tab.page.locator(".lines li").first.is_visible()
+    assert "Tài liệu chưa bị thay đổi." in tab.text()
+
+
+def test_as_signed_beside_now(open_tab: OpenTab, papers: Papers) -> None:
+    tab = open_tab()
+    tab.verify(papers.changed)
+    expect(tab.page.locator(".sheets")).to_have_attribute("open", "")
+    captions = tab.page.locator(".sheets figcaption").all_inner_texts()
+    assert captions[:2] == ["Như lúc ký", "Hiện nay"]
+    assert tab.page.locator(".over rect.changed").count() >= 1
+    width = tab.page.locator(".sheet img").nth(0).evaluate("el => el.naturalWidth")
+    assert width == 900
+    box = tab.page.locator(".over rect.changed").first.bounding_box()
+    sheet = tab.page.locator(".pair figure >> nth=1 >> .sheet").bounding_box()
+    assert box is not None
+    assert sheet is not None
+    assert sheet["y"] <= box["y"] < sheet["y"] + sheet["height"] / 3
+
+
+def test_downloads_and_commands(open_tab: OpenTab, papers: Papers) -> None:
+    tab = open_tab()
+    tab.verify(papers.signed)
+    links = tab.page.locator(".downloads a")
+    assert links.count() == 5
+    for number, start in enumerate((b"%PDF-", b"{", b"<?xml", b"eyJ", b"<!")):
+        with tab.page.expect_download() as waiting:
+            links.nth(number).click()
+        assert Path(waiting.value.path()).read_bytes().startswith(start)
+    assert "Tệp đã được xóa" in tab.text()
+    tab.page.get_by_text("Làm lại bằng dòng lệnh").click()
+    said = tab.page.locator("pre").all_inner_texts()
+    assert "curl" in said[0]
+    assert "signed.pdf" in said[0]
+    assert said[1].startswith("signsvc verify")
+
+
+def test_an_acceptance_rule_and_a_time(open_tab: OpenTab, papers: Papers) -> None:
+    tab = open_tab()
+    tab.open("/verify?lang=vi")
+    tab.page.locator("#document").set_input_files(papers.signed)
+    tab.page.locator(".options summary").click()
+    tab.page.locator("#accept").select_option("luu-tru")
+    tab.page.locator("#at").fill("2030-01-02T03:04:05")
+    with tab.page.expect_navigation():
+        tab.page.locator("#submit").click()
+    assert "Quyết định tiếp nhận (luu-tru)" in tab.page.locator(".decision").inner_text()
+    assert "02/01/2030 03:04:05 +07:00" in tab.text()
+
+
+def test_a_picture_of_a_seal_is_no_signature(open_tab: OpenTab, tmp_path: Path) -> None:
+    path = tmp_path / "scan.pdf"
+    path.write_bytes(with_image((300, 150, 105, 105), seal))
+    tab = open_tab()
+    tab.verify(path)
+    assert "chỉ là ảnh, không phải chữ ký số" in tab.text()
+    assert tab.page.locator(".over rect.seal").count() == 1
 
 
 def test_keyboard_alone(open_tab: OpenTab, papers: Papers) -> None:
@@ -267,7 +354,7 @@ def test_hostile_names_stay_texts(lang: str, open_tab: OpenTab, papers: Papers) 
     content = tab.page.content()
     assert not re.search("[\x00-\x08\x0b\x0c\x0e-\x1f\x7f\u2028\u2066" + OVERRIDE + "]", content)
     assert tab.page.title() != "x"
-    assert tab.page.locator("main img, main script, main style").count() == 0
+    assert tab.page.locator("main img:not(.sheet img), main script, main style").count() == 0
 
 
 def test_hostile_names_stay_texts_in_the_report(service: Service, papers: Papers) -> None:

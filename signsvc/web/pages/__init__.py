@@ -13,13 +13,15 @@ from markupsafe import Markup
 from signsvc.errors import PROBLEMS, RequestError
 from signsvc.messages import problems as problem_texts
 from signsvc.messages import text
+from signsvc.reports import acceptance
 from signsvc.store import Scope
 from signsvc.web import auth
 from signsvc.web import body as bodies
-from signsvc.web.api.verify import kept, rendered
-from signsvc.web.app import now, state
+from signsvc.web.api.verify import rendered
+from signsvc.web.app import CONTENT_POLICY, now, state
 from signsvc.web.context import current
 from signsvc.web.contract import openapi
+from signsvc.web.pages import checking
 
 blueprint = Blueprint("pages", __name__)
 
@@ -43,21 +45,28 @@ def home() -> Any:
 def form() -> str:
     found = state().policies().values()
     return render_template(
-        "verify.html", policies=found, default=state().config.policy, key_needed=not state().config.open_verify
+        "verify.html",
+        policies=found,
+        default=state().config.policy,
+        key_needed=not state().config.open_verify,
+        rules=acceptance.rules(state().config.acceptance).values(),
     )
 
 
 @blueprint.post("/verify")
-def check() -> str:
-    """Verify the file of the form and show the verdict."""
+def check() -> Response:
+    """Verify the files of the form and show the verdicts."""
     _same_origin()
     config = state().config
     with state().slots.taken(), bodies.spooled(config.body) as directory:
-        body = bodies.read(request, directory, config.body, None if config.open_verify else _admit)
-        params = dict(body.params)
-        params.pop("api_key", None)
-        report = kept(bodies.Body(body.document, params, body.supplied, body.originals), config.policy)
-    return _report(report)
+        body = bodies.read(request, directory, config.body, None if config.open_verify else _admit, several=True)
+        found = checking.results(body, body.params)
+    response = Response(_page(found))
+    # Pictures of pages stand in the answer itself: nothing of the file is kept to be fetched.
+    response.headers["Content-Security-Policy"] = CONTENT_POLICY.replace("img-src", "img-src data:").format(
+        nonce=current().nonce
+    )
+    return response
 
 
 def _admit(fields: Mapping[str, str]) -> None:
@@ -71,6 +80,14 @@ def stored(identifier: str) -> str:
     if not state().config.open_verify:
         raise RequestError("not_found")
     return _report(dict(state().services.store.reports.get(identifier).body))
+
+
+@blueprint.get("/verify/<identifier>.<any(json, html, xml, pdf, jwt):form>")
+def stored_as(identifier: str, form: str) -> Response:
+    """The same in another form."""
+    if not state().config.open_verify:
+        raise RequestError("not_found")
+    return rendered(dict(state().services.store.reports.get(identifier).body), form)
 
 
 @blueprint.get("/r/<secret>")
@@ -109,13 +126,28 @@ def favicon() -> Response:
 
 
 def _report(report: dict[str, Any], place: str | None = None) -> str:
-    from signsvc.reports.html import render_fragment, style
-
     if place is None and state().config.open_verify:
         place = url_for("pages.stored", identifier=report["id"])
-    fragment = Markup(render_fragment(report, current().lang))  # noqa: S704 - escaped by its own template
-    title = text("conclusion_" + report["indication"].lower().replace("-", "_"), current().lang)
-    return render_template("result.html", title=title, fragment=fragment, style=Markup(style()), link=place)  # noqa: S704
+    return _page([checking.of_report(report, place)])
+
+
+def _page(results: list[checking.Result]) -> str:
+    from signsvc.reports.html import style
+
+    one = results[0] if len(results) == 1 else None
+    title = text("page_results", current().lang, {"count": len(results)})
+    if one is not None and one.report is not None:
+        title = text("conclusion_" + one.report["indication"].lower().replace("-", "_"), current().lang)
+    return render_template(
+        "result.html",
+        title=title,
+        results=results,
+        style=Markup(style()),  # noqa: S704 - ours
+        link=one.place if one is not None and not one.shared else None,
+        forms=checking.FORMS,
+        summary=checking.summary,
+        decision=checking.decision,
+    )
 
 
 def _same_origin() -> None:

@@ -14,12 +14,14 @@
   for (const name of ["dragleave", "dragend"]) drop.addEventListener(name, over(false));
   drop.addEventListener("drop", (event) => {
     over(false)(event);
-    if (event.dataTransfer.files.length > 1) {
-      status.textContent = drop.dataset.single;
-    } else if (event.dataTransfer.files.length === 1) {
+    if (event.dataTransfer.files.length > 0) {
       input.files = event.dataTransfer.files;
       if (form.reportValidity()) form.requestSubmit();
     }
+  });
+  input.addEventListener("change", () => {
+    const count = input.files.length;
+    status.textContent = count > 1 ? button.dataset.chosen.replace("%n", count) : "";
   });
   form.addEventListener("submit", () => {
     button.disabled = true;

@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import io
-import zlib
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
-from PIL import Image, ImageDraw
+from PIL import Image
 
 import test_pki
 from signsvc.errors import DocumentError
@@ -18,6 +17,7 @@ from signsvc.verification import TrustSource, Verifier
 from signsvc.verification.pictures import Box, Pictures
 from tests.pdf_writer import PdfWriter
 from tests.support.installation import Installation
+from tests.support.seals import seal, with_image
 
 Look = Callable[..., Pictures]
 
@@ -95,36 +95,6 @@ def test_where_signatures_sit(look: Look, installation: Installation, tmp_path: 
     assert abs(field.box.x - 300 / 595) < 0.02
     assert abs(field.box.y - (842 - 200) / 842) < 0.02
     assert abs(field.box.height - 100 / 842) < 0.02
-
-
-def with_image(box: tuple[int, int, int, int], draw: Callable[[Any], None]) -> bytes:
-    picture = Image.new("RGB", (240, 240), "white")
-    draw(ImageDraw.Draw(picture))
-    data = zlib.compress(picture.tobytes())
-    x, y, width, height = box
-    content = b"q %d 0 0 %d %d %d cm /I Do Q" % (width, height, x, y)
-    objects = [
-        b"<< /Type /Catalog /Pages 2 0 R >>",
-        b"<< /Type /Pages /Kids [3 0 R] /Count 1 >>",
-        b"<< /Type /Page /Parent 2 0 R /MediaBox [0 0 595 842] /Contents 4 0 R /Resources << /XObject << /I 5 0 R >> >> >>",
-        b"<< /Length %d >>\nstream\n%s\nendstream" % (len(content), content),
-        b"<< /Type /XObject /Subtype /Image /Width 240 /Height 240 /ColorSpace /DeviceRGB /BitsPerComponent 8"
-        b" /Filter /FlateDecode /Length %d >>\nstream\n%s\nendstream" % (len(data), data),
-    ]
-    made, places = b"%PDF-1.7\n", []
-    for number, one in enumerate(objects, 1):
-        places.append(len(made))
-        made += b"%d 0 obj\n%s\nendobj\n" % (number, one)
-    table = b"".join(b"%010d 00000 n \n" % place for place in places)
-    return made + b"xref\n0 6\n0000000000 65535 f \n%strailer\n<< /Size 6 /Root 1 0 R >>\nstartxref\n%d\n%%%%EOF\n" % (
-        table, len(made),
-    )  # fmt: skip
-
-
-def seal(pen: Any) -> None:
-    pen.ellipse((6, 6, 233, 233), outline=(200, 20, 30), width=8)
-    pen.ellipse((50, 50, 190, 190), outline=(200, 20, 30), width=4)
-    pen.regular_polygon((120, 120, 40), 5, fill=(200, 20, 30))
 
 
 def test_a_picture_of_a_seal(look: Look) -> None:

@@ -126,6 +126,9 @@ class FakeVerifier:
         self.requests.append(request)
         return SimpleNamespace(report=sample_report(data, request, f"rep_{len(self.requests):032x}"), snapshot=None)
 
+    def pictures(self, path: Path, signature: str | None = None) -> Any:
+        raise DocumentError("document_unreadable")
+
 
 class FakeSigning:
     def __init__(self) -> None:
