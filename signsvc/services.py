@@ -327,6 +327,12 @@ class Services:
             spool=self.settings.spool_dir if self._shared_tokens else None,
         )
 
+    def webhook_key(self) -> bytes:
+        """What secrets of webhooks come from."""
+        from signsvc.issuing import webhooks
+
+        return webhooks.key(self.settings.webhook_key_file)
+
     @part
     def sessions(self) -> SigningSessions:
         from datetime import timedelta

@@ -103,6 +103,13 @@ class ReportSettings(_Section):
     seal_level: Literal["B-B", "B-T", "B-LT", "B-LTA"] | None = None  # default: B-LTA with a [[tsa]], else B-B
 
 
+class WebhookSettings(_Section):
+    """Who is told of finished work."""
+
+    key_file: Path | None = None  # default: webhook.key in the data directory; many machines need the same
+    allow_http: bool = False  # plain http, for receivers inside the house
+
+
 class NetSettings(_Section):
     """What may be called from here."""
 
@@ -246,6 +253,7 @@ class Settings(BaseSettings):
     auth: AuthSettings = AuthSettings()
     store: StoreSettings = StoreSettings()
     reports: ReportSettings = ReportSettings()
+    webhooks: WebhookSettings = WebhookSettings()
     net: NetSettings = NetSettings()
     tokens: tuple[TokenSettings, ...] = ()
     credentials: tuple[CredentialSettings, ...] = ()
@@ -283,6 +291,10 @@ class Settings(BaseSettings):
     @property
     def trust_dir(self) -> Path:
         return self.data_dir / "trust"
+
+    @property
+    def webhook_key_file(self) -> Path:
+        return self.webhooks.key_file or self.data_dir / "webhook.key"
 
     @property
     def spool_dir(self) -> Path:

@@ -19,6 +19,7 @@ EXIT_PASSED, EXIT_FAILED, EXIT_INDETERMINATE, EXIT_NO_SIGNATURE, EXIT_PROBLEM, E
 # Verb -> (module, attribute, one line of help).  The help stands here so that `signsvc --help` imports nothing.
 VERBS: dict[str, tuple[str, str, str]] = {
     "acceptance": ("signsvc.cli.acceptance", "acceptance", "List, show and check acceptance rules."),
+    "webhook": ("signsvc.cli.webhook", "webhook", "Have addresses told of finished verifications."),
     "apikey": ("signsvc.cli.apikey", "apikey", "Create, list and revoke API keys."),
     "config": ("signsvc.cli.config", "config", "Check and show the configuration."),
     "demo": ("signsvc.cli.demo", "demo", "Run the whole service on a test PKI and a SoftHSM2 token."),

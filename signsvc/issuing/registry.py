@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 # What is told of a report that came out otherwise: paths of members, no values.
 _MOST_DIFFERENCES = 50
 _PURGED_AT_ONCE = 500
+FINISHED = "verification.finished"
 # Said beside a verdict, not by it.
 _BESIDE = ("acceptance",)
 
@@ -40,15 +41,27 @@ class Replay:
 def keep(
     store: Store, report: Mapping[str, Any], basis: bytes | None, *, now: datetime, owner: str | None = None
 ) -> None:
-    """Keep a report and what it rests on (`Outcome.snapshot`; None: the report alone), both or nothing.  Raises
+    """Keep a report and what it rests on (`Outcome.snapshot`; None: the report alone), both or nothing,
+    and tell those who want to know.  Raises
     `StorageError` (storage_full)."""
-    if basis is None:
-        store.reports.add(report, now=now, owner=owner)
-        return
-    core, objects = snapshot.split(basis)
+    core, objects = (None, {}) if basis is None else snapshot.split(basis)
     with store.database.write() as connection:
         store.reports.insert(connection, report, now=now, owner=owner)
-        store.bases.insert(connection, report["id"], core, objects)
+        if core is not None:
+            store.bases.insert(connection, report["id"], core, objects)
+        store.webhooks.enqueue(connection, FINISHED, _told(report), owner=owner, now=now)
+
+
+def _told(report: Mapping[str, Any]) -> dict[str, Any]:
+    """What leaves with a message: which report of which file, and how it came out; nothing of what the file says."""
+    accepted = report.get("acceptance")
+    return {
+        "report": {"id": report["id"], "href": f"/v1/reports/{report['id']}"},
+        "document": {"sha256": (report.get("document") or {}).get("sha256")},
+        "indication": report.get("indication"),
+        "sub_indication": report.get("sub_indication"),
+        "acceptance": {"rule": accepted["rule"], "decision": accepted["decision"]} if accepted else None,
+    }
 
 
 def basis(store: Store, report_id: str) -> bytes:

@@ -44,6 +44,8 @@ def run(services: Services) -> None:
     stopping = threading.Event()
     sweeper = threading.Thread(target=_sweep, args=(services, huey, hint, stopping), daemon=True, name="signsvc-sweep")
     sweeper.start()
+    teller = threading.Thread(target=_tell, args=(services, stopping), daemon=True, name="signsvc-webhooks")
+    teller.start()
     signal.signal(signal.SIGINT, lambda *_: os.kill(os.getpid(), signal.SIGTERM))
     try:
         consumer.run()
@@ -88,6 +90,23 @@ def _sweep(services: Services, huey: Huey, hint: Callable[[], object], stopping:
         except Exception:  # noqa: BLE001 - a database that is away comes back
             wait = services.settings.jobs.poll_seconds
             structlog.get_logger("signsvc.jobs").warning("ledger not read", exc_info=True)
+
+
+def _tell(services: Services, stopping: threading.Event) -> None:
+    """Deliver messages about finished work while the worker runs."""
+    from datetime import UTC, datetime
+
+    import structlog
+
+    from signsvc.issuing import webhooks
+
+    while not stopping.wait(services.settings.jobs.poll_seconds):
+        try:
+            while webhooks.deliver(services.store, services.http, services.webhook_key, now=datetime.now(UTC)):
+                if stopping.is_set():
+                    return
+        except Exception:  # noqa: BLE001 - a database that is away comes back
+            structlog.get_logger("signsvc.webhooks").warning("messages not delivered", exc_info=True)
 
 
 def tied() -> None:

@@ -28,6 +28,7 @@ from signsvc.store.reports import Copy, Deletion, Found, Reports, Share, SignedF
 from signsvc.store.schema import reports
 from signsvc.store.sessions import Sessions
 from signsvc.store.signatures import Signatures, StoredSignature
+from signsvc.store.webhooks import Webhooks
 
 
 class Store:
@@ -43,6 +44,7 @@ class Store:
         self.idempotency = Idempotency(self.database)
         self.sessions = Sessions(self.database, self.blobs)
         self.jobs = Jobs(self.database)
+        self.webhooks = Webhooks(self.database)
         self.signatures = Signatures(self.database, self.jobs)
 
     @classmethod
@@ -112,7 +114,12 @@ class Store:
 
         Safe beside running work, in any process; how many things there were.
         """
-        return self.documents.sweep() + self.sessions.sweep() + self.idempotency.sweep(now=now)
+        return (
+            self.documents.sweep()
+            + self.sessions.sweep()
+            + self.idempotency.sweep(now=now)
+            + self.webhooks.forget(now=now)
+        )
 
     def check(self) -> None:
         """Prove that database and blob directory work; raises what they raise."""

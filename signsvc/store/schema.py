@@ -143,5 +143,11 @@ def _register(connection: Connection) -> None:
     register_schema.create(connection)
 
 
+def _webhooks(connection: Connection) -> None:
+    from signsvc.store import webhook_schema
+
+    webhook_schema.create(connection)
+
+
 # Step n brings version n to n + 1; the list only grows.
-STEPS: tuple[Callable[[Connection], Any], ...] = (_first, _jobs, _sessions, _claims, _bases, _register)
+STEPS: tuple[Callable[[Connection], Any], ...] = (_first, _jobs, _sessions, _claims, _bases, _register, _webhooks)

@@ -90,6 +90,7 @@ def create_app(settings: Settings, services: AppServices | None = None) -> Flask
         signatures,
         timestamp,
         verify,
+        webhooks,
     )
 
     if services is None:
@@ -125,6 +126,7 @@ def create_app(settings: Settings, services: AppServices | None = None) -> Flask
         timestamp,
         sessions,
         jobs,
+        webhooks,
     )
     for room in (health, *about_documents, catalogue, pages):
         app.register_blueprint(room.blueprint)

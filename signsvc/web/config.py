@@ -26,6 +26,8 @@ class WebConfig:
     open_metrics: bool = False
     keep_documents: bool = True
     keep_evidence: bool = True
+    webhook_key: Path = Path("webhook.key")
+    webhook_http: bool = False
     keep_days: int | None = None  # for reports
     acceptance: tuple[Path, ...] = ()  # where a site has rules of its own
     raising_time: timedelta = timedelta(days=7)  # in which a level has to be raised
@@ -55,6 +57,8 @@ class WebConfig:
             open_metrics=trial if settings.auth.open_metrics is None else settings.auth.open_metrics,
             keep_documents=settings.store.keep_documents,
             keep_evidence=settings.reports.keep_evidence,
+            webhook_key=settings.webhook_key_file,
+            webhook_http=settings.webhooks.allow_http,
             keep_days=settings.reports.keep_days,
             acceptance=(settings.data_dir / "acceptance",),
             raising_time=timedelta(days=settings.jobs.give_up_days),

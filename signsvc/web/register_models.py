@@ -90,3 +90,41 @@ class FileAnswer(_Open):
     verified: bool
     signatures: list[KnownSignature]
     reports: list[KnownReport]
+
+
+class WebhookJson(_Strict):
+    url: Annotated[str, Field(min_length=8, max_length=2000)]
+    all: bool = Field(False, description="Of everyone's work; scope admin")
+
+
+class WebhookAnswer(_Open):
+    id: str
+    url: str
+    all: bool
+    created_at: datetime
+    rotated_at: datetime | None
+    disabled_at: datetime | None = Field(description="Answered 410, or was switched off")
+    failing_since: datetime | None
+
+
+class NewWebhookAnswer(WebhookAnswer):
+    secret: str = Field(description="whsec_…, shown once")
+
+
+class WebhookList(_Open):
+    webhooks: list[WebhookAnswer]
+
+
+class DeliveryAnswer(_Open):
+    id: str = Field(description="The webhook-id header, the same for every try")
+    type: Literal["verification.finished", "ping"]
+    created_at: datetime
+    state: Literal["waiting", "done", "failed"]
+    attempts: int
+    next_try: datetime | None
+    status: int | None
+    error: str | None
+
+
+class DeliveryList(_Open):
+    deliveries: list[DeliveryAnswer]

@@ -7,6 +7,7 @@ from typing import Any
 from flask import Blueprint, Response, jsonify, request
 
 from signsvc.errors import RequestError
+from signsvc.issuing import registry
 from signsvc.reports import acceptance
 from signsvc.reports.model import EdxmlReport
 from signsvc.store import Scope
@@ -68,7 +69,7 @@ def verify() -> Response:
     if rule is not None:
         found["acceptance"] = acceptance.accept_packet(found, rule)
     caller = current().caller
-    state().services.store.reports.add(found, now=now(), owner=caller.id if caller else None)
+    registry.keep(state().services.store, found, None, now=now(), owner=caller.id if caller else None)
     response = jsonify(found)
     if rule is not None:
         response.headers["Signsvc-Acceptance"] = found["acceptance"]["decision"]
