@@ -63,6 +63,7 @@ _BY_CODE = {
     "changed_undefined": _CHANGES,
     "changed_not_permitted": _CHANGES,
     "changes_not_compared": _CHANGES,
+    "page_content_changed": _CHANGES,
     "number_and_date_stamped": _CHANGES,
     "signature_removed": _CHANGES,
     "signature_overlaps": _CHANGES,
@@ -126,7 +127,9 @@ _NOT_READ = (
 def step(code: str) -> str:
     """The code of the text that says what to do about an error or warning; empty for what needs nothing done."""
     found = catalogue().get(code)
-    return "" if found is None or found.level == "info" else _step(found)
+    if found is None or (found.level == "info" and code not in _BY_CODE):
+        return ""
+    return _step(found)
 
 
 def _step(message: Message) -> str:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import zipfile
+from collections.abc import Callable, Sequence
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
@@ -12,17 +13,21 @@ import pytest
 from lxml import etree
 
 import test_pki
+from signsvc.issuing.seal import Sealer
 from signsvc.reports.etsi import NAMESPACE, render_xml
+from signsvc.services import Services
 from signsvc.trust import TrustStore
 from signsvc.verification import TrustSource, Verifier, VerifyRequest, snapshot
 from signsvc.verification.model import Outcome
-from tests.interop.conftest import JAVA, _build
+from tests.interop.conftest import JAVA, Question, _build
 from tests.pdf_writer import PdfWriter
 from tests.support.signed_cms import sign
 from tests.support.signed_pdf import ROOM, claiming, maker, stamp, token, values
 
 DS = "http://www.w3.org/2000/09/xmldsig#"
 XSD = "TS119102-2-v122.xsd"
+CAS = ("root-g2", "sub-g2-state", "sub-g2-software", "sub-g2-tsa")
+Ask = Callable[[Sequence[Question]], list[dict[str, Any]]]
 LISTS = "ts_119612v020401_xsd.xsd"
 
 
@@ -42,12 +47,20 @@ def schema(tmp_path_factory: pytest.TempPathFactory) -> etree.XMLSchema:
         "http://uri.etsi.org/02231/v2#": LISTS,
         "http://www.w3.org/XML/1998/namespace": "xml.xsd",
     }
-    for name in (XSD, LISTS, "XAdES01903v132-202407.xsd"):
+    for name in (XSD, LISTS, "XAdES01903v132-202407.xsd", "XAdES01903v141-202407.xsd"):
         document = etree.parse(str(directory / name), etree.XMLParser(no_network=True, load_dtd=False))
         for one in document.iter("{http://www.w3.org/2001/XMLSchema}import"):
             one.set("schemaLocation", local[str(one.get("namespace"))])
         (directory / name).write_bytes(etree.tostring(document))
-    return etree.XMLSchema(etree.parse(str(directory / XSD), etree.XMLParser(no_network=True)))
+    # Seals carry elements of both XAdES namespaces.
+    both = [
+        ("http://uri.etsi.org/19102/v1.2.1#", XSD),
+        ("http://uri.etsi.org/01903/v1.4.1#", "XAdES01903v141-202407.xsd"),
+    ]
+    imports = "".join(f'<xs:import namespace="{space}" schemaLocation="{name}"/>' for space, name in both)
+    whole = directory / "whole.xsd"
+    whole.write_text(f'<xs:schema xmlns:xs="http://www.w3.org/2001/XMLSchema">{imports}</xs:schema>', "utf-8")
+    return etree.XMLSchema(etree.parse(str(whole), etree.XMLParser(no_network=True)))
 
 
 @pytest.fixture(scope="module")
@@ -103,6 +116,75 @@ def test_the_schema_does_look(schema: etree.XMLSchema, outcomes: dict[str, Outco
     made = etree.fromstring(render_xml(outcomes["person B-LTA"].report))
     made.find(f".//{{{NAMESPACE}}}POETime").text = "yesterday"
     assert not schema.validate(made)
+
+
+def test_the_seal_is_one_for_others_too(
+    schema: etree.XMLSchema,
+    outcomes: dict[str, Outcome],
+    services: Services,
+    dss: Ask,
+    pki: test_pki.Pki,
+    tmp_path: Path,
+) -> None:
+    """A sealed report is valid against the schema, and EU DSS passes the seal and refuses a changed word."""
+    for label in CAS:
+        (tmp_path / f"{label}.crt").write_bytes(pki.cert(label))
+        (tmp_path / f"{label}.crl").write_bytes(pki.crl(label))
+    certificates = tuple(tmp_path / f"{label}.crt" for label in CAS)
+    lists = tuple(tmp_path / f"{label}.crl" for label in CAS)
+    questions, expected = [], []
+    for level in ("b-b", "b-lta"):
+        sealer = Sealer(services.keyring.get("person"), signing=lambda: services.signing, level=level)
+        for name in ("person B-LTA", "revoked B-T", "unsigned"):
+            outcome = outcomes[name]
+            assert outcome.snapshot is not None
+            sealed = sealer.xml(render_xml(outcome.report, snapshot.objects(outcome.snapshot)))
+            assert schema.validate(etree.fromstring(sealed)), (name, schema.error_log)
+            for data, word in (
+                (sealed, "TOTAL_PASSED"),
+                (sealed.replace(b"mainindication:", b"mainIndication:", 1), "TOTAL_FAILED"),
+            ):
+                path = tmp_path / f"{len(questions)}.xml"
+                path.write_bytes(data)
+                questions.append(Question(path, certificates[:1], certificates[1:], lists))
+                expected.append((word, f"XAdES-BASELINE-{'B' if level == 'b-b' else 'LTA'}"))
+    for (word, form), answer in zip(expected, dss(questions), strict=True):
+        (one,) = answer["signatures"]
+        assert (one["indication"], one["format"]) == (word, form), answer
+
+
+def test_proofs_constraints_and_attributes_are_told(outcomes: dict[str, Outcome]) -> None:
+    outcome = outcomes["person B-LTA"]
+    assert outcome.snapshot is not None
+    made = etree.fromstring(render_xml(outcome.report, snapshot.objects(outcome.snapshot)))
+
+    def found(path: str) -> list[Any]:
+        return made.findall(path, {"v": NAMESPACE, "ds": DS})
+
+    kinds = {str(one.text).rpartition(":")[2] for one in found(".//v:ObjectType")}
+    assert {"certificate", "timestamp", "signedData"} < kinds
+    assert kinds & {"CRL", "OCSPResponse"}
+    stamps = [one.get("id") for one in found(".//v:ValidationObject") if str(one.get("id")).startswith("TST-")]
+    assert len(stamps) == 2
+    proven = [one.get("VOReference") for one in found(".//v:POE/v:POEObject")]
+    assert proven
+    assert set(proven) <= set(stamps)
+    given = found(".//v:POEProvisioning")
+    assert len(given) == 2
+    assert all(len(one.findall("v:SignatureReference", {"v": NAMESPACE})) == 1 for one in given)
+    reported = found(".//v:ValidationObject/v:ValidationReport")
+    assert len(reported) == 2
+    told = {str(one.text) for one in found(".//v:ValidationConstraintIdentifier")}
+    assert {f"urn:signsvc:check:{name}" for name in ("integrity", "chain", "revocation", "timestamp")} <= told
+    assert found(".//v:SignatureAttributes/v:SigningTime")
+    assert found(".//v:SignatureAttributes/v:DocTimeStamp")
+    assert found(".//v:SignatureAttributes/v:ByteRange")
+    assert found("v:SignatureValidationReport/v:SignersDocument")
+    revoked = etree.fromstring(render_xml(outcomes["revoked B-LTA"].report))
+    gone = revoked.findall(".//v:RevocationStatusInformation/v:RevocationObject", {"v": NAMESPACE})
+    assert gone
+    named = {one.get("id") for one in revoked.iter(f"{{{NAMESPACE}}}ValidationObject")}
+    assert {one.get("VOReference") for one in gone} <= named
 
 
 def _said(made: Any, path: str) -> list[str]:
