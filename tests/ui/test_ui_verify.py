@@ -11,6 +11,7 @@ from playwright.sync_api import expect
 
 import test_pki
 from signsvc.types import Original
+from tests.support.packets import packet
 from tests.support.seals import seal, with_image
 from tests.support.service import Service
 from tests.support.signed_cms import sign
@@ -235,6 +236,19 @@ def test_a_detached_signature_and_what_it_is_over(
     assert "thu.txt.p7s" in tab.page.locator(".kicker").inner_text()
     assert tab.page.locator(".lines li").first.is_visible()
     assert "Tài liệu chưa bị thay đổi." in tab.text()
+
+
+def test_a_packet(open_tab: OpenTab, papers: Papers, tmp_path: Path) -> None:
+    path = tmp_path / "goi-tin.edxml"
+    path.write_bytes(packet(("quyet-dinh.pdf", papers.signed.read_bytes()), ("nhap.pdf", papers.unsigned.read_bytes())))
+    tab = open_tab()
+    tab.verify(path)
+    assert "Gói tin edXML" in tab.page.locator(".kicker").first.inner_text()
+    said = tab.text()
+    for word in ("UBND tỉnh", "12/QĐ-UBND", "V/v <thử nghiệm>", "quyet-dinh.pdf", "nhap.pdf", PASSED, "Nguyễn Văn An"):
+        assert word in said, word
+    ids = tab.page.locator("[id]").evaluate_all("all => all.map(one => one.id)")
+    assert len(ids) == len(set(ids))
 
 
 def test_as_signed_beside_now(open_tab: OpenTab, papers: Papers) -> None:

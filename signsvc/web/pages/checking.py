@@ -12,11 +12,16 @@ from typing import TYPE_CHECKING, Any
 from markupsafe import Markup
 
 from signsvc.errors import RequestError, SignsvcError
+from signsvc.issuing import registry
 from signsvc.messages import text
+from signsvc.reports import acceptance
+from signsvc.verification import VerifyRequest
 from signsvc.web import body as bodies
 from signsvc.web.api.verify import kept
 from signsvc.web.app import now, state
 from signsvc.web.context import current
+from signsvc.web.models import VerifyParams
+from signsvc.web.problems import checked
 
 if TYPE_CHECKING:
     from signsvc.verification.pictures import Box, Pictures
@@ -75,6 +80,8 @@ class Result:
     curl: str = ""
     command: str = ""
     prefix: str = field(default="")
+    packet: Mapping[str, Any] | None = None
+    parts: tuple[tuple[Mapping[str, Any], Markup], ...] = ()  # of a packet: attachments with their reports
 
     @property
     def seal(self) -> bool:
@@ -100,6 +107,9 @@ def results(body: bodies.Body, params: Mapping[str, Any]) -> list[Result]:
         prefix = f"f{number + 1}-" if len(pairs) > 1 else ""
         try:
             report = kept(one, state().config.policy)
+            if any(message["code"] == "edxml_is_a_packet" for message in report["messages"]):
+                found.append(_packet(upload, report, wishes, prefix))
+                continue
         except SignsvcError as error:
             if len(pairs) == 1:
                 raise
@@ -162,6 +172,34 @@ def _result(
     )
     changed = any(sheet.changed for sheet in sheets)
     return replace(made, sheets=sheets, changed=changed, more_pages=max(drawn.pages - len(sheets), 0))
+
+
+def _packet(upload: bodies.Upload, report: Mapping[str, Any], wishes: Mapping[str, Any], prefix: str) -> Result:
+    """An edXML packet: what counts are its attachments."""
+    from signsvc.reports.html import render_fragment
+
+    params = checked(VerifyParams, wishes)
+    config = state().config
+    asked = VerifyRequest(policy=params.policy or config.policy, at=params.at, name=upload.name)
+    found = state().services.verifier.verify_edxml(upload.path, asked)
+    if params.accept:
+        found["acceptance"] = acceptance.accept_packet(found, acceptance.rule(params.accept, config.acceptance))
+    caller = current().caller
+    registry.keep(state().services.store, found, None, now=now(), owner=caller.id if caller else None)
+    parts = []
+    for number, one in enumerate(found["attachments"], 1):
+        held = one["report"]
+        inner = render_fragment(held, current().lang, prefix=f"{prefix}a{number}-") if held else ""
+        parts.append((one, Markup(inner)))  # noqa: S704 - escaped by its own template
+    return Result(
+        upload.name or "?",
+        {**found, "signatures": (), "document": report["document"]},
+        curl=_curl(upload, wishes, ()).replace("/v1/verify", "/v1/edxml/verify"),
+        command=_command(upload, wishes, ()).replace("signsvc verify", "signsvc edxml verify"),
+        prefix=prefix,
+        packet=found,
+        parts=tuple(parts),
+    )
 
 
 def _sheets(upload: bodies.Upload) -> Pictures | None:

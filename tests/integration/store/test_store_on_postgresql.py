@@ -9,7 +9,7 @@ import pytest
 
 from signsvc.store import Store
 from tests.support.postgres import Postgres
-from tests.unit.store import test_store, test_store_claims, test_store_jobs, test_store_sessions
+from tests.unit.store import test_store, test_store_claims, test_store_jobs, test_store_reports, test_store_sessions
 
 # What looks into SQLite's file, or limits it.
 _OF_SQLITE = {
@@ -29,7 +29,7 @@ def store(postgres: Postgres, tmp_path: Path) -> Iterator[Store]:
     found.close()
 
 
-for _module in (test_store, test_store_claims, test_store_jobs, test_store_sessions):
+for _module in (test_store, test_store_claims, test_store_jobs, test_store_reports, test_store_sessions):
     for _name, _value in list(vars(_module).items()):
         if _name.startswith(("test_", "Test")) and _name not in _OF_SQLITE:
             assert _name not in globals(), "two tests of the same name"
