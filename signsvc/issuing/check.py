@@ -36,7 +36,7 @@ Judge = Callable[[Path, tuple[bytes, ...]], Mapping[str, Any]]
 
 class State(StrEnum):
     UNCHANGED = "unchanged"  # given out here, to the octet
-    SEALED = "sealed"  # under our seal, not in this register
+    SEALED = "sealed"  # under our seal, not in this register; accepted where it is a token
     KNOWN = "known"  # no upload: the id is of a report kept here
     ALTERED = "altered"
     UNSEALED = "unsealed"
@@ -151,7 +151,8 @@ def _by_octets(store: Store, path: Path, sealer: Sealer, judge: Judge) -> Checke
     if form == "json":
         return _json(store, data)
     if form in ("pdf", "xml") and sealer.certificate is not None and _under_seal(path, sealer, judge):
-        return Checked(State.SEALED, True, ("report_seal_intact",), form, True)
+        # Whoever may sign documents with that key could have made it: the seal alone does not make a report of it.
+        return Checked(State.SEALED, False, ("report_seal_intact",), form, True)
     return Checked(State.UNKNOWN, False, ("report_unknown",), form)
 
 
@@ -213,12 +214,13 @@ def _token(store: Store, token: str, sealer: Sealer) -> Checked:
         return _deleted(identifier, "jwt", sealed=True)
     if stored is not None:
         return Checked(State.UNCHANGED, True, ("report_unchanged",), "jwt", True, identifier, stored.body)
+    # Document signatures are over structures that are no token, so that this key signed it as one.
     body = {
         "indication": said.get("indication"),
         "validation_time": said.get("validation_time"),
         "document": {"sha256": said.get("sha256")},
     }
-    return Checked(State.SEALED, True, ("report_seal_intact",), "jwt", True, identifier, body)
+    return Checked(State.SEALED, True, ("report_token_intact",), "jwt", True, identifier, body)
 
 
 def _under_seal(path: Path, sealer: Sealer, judge: Judge) -> bool:

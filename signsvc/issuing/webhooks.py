@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 DELAYS = (5, 300, 1800, 7200, 18_000, 36_000, 50_400, 72_000, 86_400)
 _JITTER = 0.1
 SECONDS = 15.0  # for one try
-AT_ONCE = 20
+AT_ONCE = 7  # within a lease, should all of them wait
 # The secret before the present one counts that long.
 OVERLAP = timedelta(days=1)
 _GONE = 410

@@ -126,6 +126,8 @@ def of_report(report: Mapping[str, Any], place: str | None) -> Result:
     """A stored report, whose file is gone."""
     from signsvc.reports.html import render_fragment
 
+    if "packet" in report:
+        return _of_packet(report["document"].get("name") or "edXML", report, "")
     fragment = Markup(render_fragment(report, current().lang))  # noqa: S704 - escaped by its own template
     return Result(report["document"]["name"] or "?", report, fragment=fragment, place=place)
 
@@ -176,8 +178,6 @@ def _result(
 
 def _packet(upload: bodies.Upload, report: Mapping[str, Any], wishes: Mapping[str, Any], prefix: str) -> Result:
     """An edXML packet: what counts are its attachments."""
-    from signsvc.reports.html import render_fragment
-
     params = checked(VerifyParams, wishes)
     config = state().config
     asked = VerifyRequest(policy=params.policy or config.policy, at=params.at, name=upload.name)
@@ -186,20 +186,23 @@ def _packet(upload: bodies.Upload, report: Mapping[str, Any], wishes: Mapping[st
         found["acceptance"] = acceptance.accept_packet(found, acceptance.rule(params.accept, config.acceptance))
     caller = current().caller
     registry.keep(state().services.store, found, None, now=now(), owner=caller.id if caller else None)
+    made = _of_packet(upload.name or "?", {**found, "document": report["document"]}, prefix)
+    return replace(
+        made,
+        curl=_curl(upload, wishes, ()).replace("/v1/verify", "/v1/edxml/verify"),
+        command=_command(upload, wishes, ()).replace("signsvc verify", "signsvc edxml verify"),
+    )
+
+
+def _of_packet(name: str, found: Mapping[str, Any], prefix: str) -> Result:
+    from signsvc.reports.html import render_fragment
+
     parts = []
     for number, one in enumerate(found["attachments"], 1):
         held = one["report"]
         inner = render_fragment(held, current().lang, prefix=f"{prefix}a{number}-") if held else ""
         parts.append((one, Markup(inner)))  # noqa: S704 - escaped by its own template
-    return Result(
-        upload.name or "?",
-        {**found, "signatures": (), "document": report["document"]},
-        curl=_curl(upload, wishes, ()).replace("/v1/verify", "/v1/edxml/verify"),
-        command=_command(upload, wishes, ()).replace("signsvc verify", "signsvc edxml verify"),
-        prefix=prefix,
-        packet=found,
-        parts=tuple(parts),
-    )
+    return Result(name, {**found, "signatures": ()}, prefix=prefix, packet=found, parts=tuple(parts))
 
 
 def _sheets(upload: bodies.Upload) -> Pictures | None:
