@@ -30,7 +30,14 @@ def doctor(online: bool, as_json: bool) -> int:
     from signsvc.settings import Settings
 
     settings = Settings.load()
-    lines = [*_machine(settings), *examine(settings), *_authorities(settings), *_jobs(settings), *_tokens()]
+    lines = [
+        *_machine(settings),
+        *examine(settings),
+        *_authorities(settings),
+        *_reports(settings),
+        *_jobs(settings),
+        *_tokens(),
+    ]
     return show([*lines, *(_tsa() if online else ())], as_json=as_json)
 
 
@@ -67,6 +74,19 @@ def _authorities(settings: Settings) -> Iterator[Line]:
             yield Line(f"tsa {one.name}", None, said, "signsvc doctor --online", vi)
 
 
+def _reports(settings: Settings) -> Iterator[Line]:
+    """Whether reports carry a seal."""
+    wanted = settings.reports
+    if wanted.seal_credential is None:
+        said, vi = "reports leave unsealed", "báo cáo không được đóng dấu số"
+        yield Line("report seal", None, said, 'set [reports] seal_credential = "…"', vi)
+    elif wanted.seal_credential not in {one.id for one in settings.credentials}:
+        said = f"no credential {wanted.seal_credential}"
+        yield Line("report seal", False, said, "signsvc token list", f"không có khóa {wanted.seal_credential}")
+    else:
+        yield Line("report seal", True, wanted.seal_credential)
+
+
 def _jobs(settings: Settings) -> Iterator[Line]:
     """What was put off and is not done."""
     from signsvc.store import Store
@@ -79,11 +99,17 @@ def _jobs(settings: Settings) -> Iterator[Line]:
         counts: dict[str, int] = {}
         for (_, state), count in store.jobs.unfinished().items():
             counts[state.value] = counts.get(state.value, 0) + count
+        failing = [one for one in store.webhooks.list(everyone=True) if one.failing_since or one.disabled_at]
     except Exception as error:  # noqa: BLE001 - whatever is wrong with it, that is the line
         yield Line("jobs", False, f"the database does not answer: {type(error).__name__}", "check store.database_url")
         return
     finally:
         store.close()
+    for one in failing:
+        since = f"{one.failing_since:%Y-%m-%dT%H:%M:%SZ}" if one.failing_since else "410"
+        yield Line(
+            f"webhook {one.id}", None, f"{one.url}: not delivered since {since}", f"signsvc webhook show {one.id}"
+        )
     if counts:
         said = ", ".join(f"{name}={count}" for name, count in sorted(counts.items()))
         yield Line("jobs", None if counts.get("failed") else True, said, "signsvc jobs list")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from datetime import datetime, timedelta
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +16,7 @@ from signsvc.store import Scope, Share, StoredReport
 from signsvc.verification import VerifyRequest
 from signsvc.web import auth
 from signsvc.web import body as bodies
+from signsvc.web.api.jobs import time
 from signsvc.web.api.verify import FORMS_OF_REPORTS, form_asked_for, rendered
 from signsvc.web.app import now, state
 from signsvc.web.context import current
@@ -195,7 +196,7 @@ def about_file(sha256: str) -> dict[str, Any]:
                 "id": one.signature_id,
                 "href": f"/v1/signatures/{one.signature_id}",
                 "level": one.level,
-                "created_at": _time(one.created_at),
+                "created_at": time(one.created_at),
             }
             for one in signed
             if may(one.owner)
@@ -205,7 +206,7 @@ def about_file(sha256: str) -> dict[str, Any]:
                 "id": one.id,
                 "href": f"/v1/reports/{one.id}",
                 "indication": one.indication,
-                "created_at": _time(one.created_at),
+                "created_at": time(one.created_at),
             }
             for one in reports
             if may(one.owner)
@@ -233,7 +234,7 @@ def share(identifier: str) -> tuple[Response, int]:
     until = now() + timedelta(days=asked.days)
     owner = caller.id if caller else None
     made = state().services.store.reports.share(identifier, now=now(), until=until, owner=owner)
-    log().info("report shared", report=identifier, share=made.id, by=owner, until=_time(until))
+    log().info("report shared", report=identifier, share=made.id, by=owner, until=time(until))
     return jsonify(_share(made) | {"url": f"{state().config.public_url}/r/{made.secret}"}), 201
 
 
@@ -282,11 +283,7 @@ def _mine(identifier: str) -> StoredReport:
 
 
 def _share(one: Share) -> dict[str, Any]:
-    return {"id": one.id, "created_at": _time(one.created_at), "expires_at": _time(one.expires_at)}
-
-
-def _time(value: datetime) -> str:
-    return value.isoformat(timespec="seconds").replace("+00:00", "Z")
+    return {"id": one.id, "created_at": time(one.created_at), "expires_at": time(one.expires_at)}
 
 
 __all__ = ["about_file", "blueprint", "checked_report", "read_report"]
