@@ -15,7 +15,7 @@ from tests.support.packets import packet
 from tests.support.seals import seal, with_image
 from tests.support.service import Service
 from tests.support.signed_cms import sign
-from tests.ui.tab import INTRANET, OVERRIDE, OpenTab, Papers, Tab
+from tests.ui.tab import INTRANET, MOBILE, OVERRIDE, OpenTab, Papers, Tab
 
 PASSED = "Chữ ký hợp lệ"
 FAILED = "Chữ ký không hợp lệ"
@@ -249,6 +249,17 @@ def test_a_packet(open_tab: OpenTab, papers: Papers, tmp_path: Path) -> None:
         assert word in said, word
     ids = tab.page.locator("[id]").evaluate_all("all => all.map(one => one.id)")
     assert len(ids) == len(set(ids))
+
+
+def test_pages_on_a_telephone(open_tab: OpenTab, papers: Papers) -> None:
+    tab = open_tab(size=MOBILE)
+    tab.verify(papers.changed)
+    for number in (0, 1):
+        box = tab.page.locator(".sheet").nth(number).bounding_box()
+        assert box is not None
+        assert box["width"] > 250
+        assert box["height"] > 300
+        assert box["x"] + box["width"] <= MOBILE[0]
 
 
 def test_as_signed_beside_now(open_tab: OpenTab, papers: Papers) -> None:
