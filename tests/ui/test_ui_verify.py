@@ -295,6 +295,21 @@ def test_downloads_and_commands(open_tab: OpenTab, papers: Papers) -> None:
     assert said[1].startswith("signsvc verify")
 
 
+def test_a_file_that_is_known_here(open_tab: OpenTab, papers: Papers, tmp_path: Path) -> None:
+    tab = open_tab()
+    tab.verify(papers.signed)
+    assert "Chính tệp này đã được ký tại hệ thống này." in tab.text()
+    with tab.page.expect_download() as waiting:
+        tab.page.locator(".downloads a").first.click()
+    report = tmp_path / "bao-cao.pdf"
+    report.write_bytes(Path(waiting.value.path()).read_bytes())
+    tab.verify(report)
+    assert "Báo cáo này do hệ thống cấp và giữ nguyên từng byte." in tab.text()
+    report.write_bytes(report.read_bytes() + b"\n")
+    tab.verify(report)
+    assert "do hệ thống cấp" not in tab.text()
+
+
 def test_an_acceptance_rule_and_a_time(open_tab: OpenTab, papers: Papers) -> None:
     tab = open_tab()
     tab.open("/verify?lang=vi")

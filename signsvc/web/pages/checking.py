@@ -80,6 +80,7 @@ class Result:
     curl: str = ""
     command: str = ""
     prefix: str = field(default="")
+    known: tuple[str, ...] = ()  # codes of what is known of exactly this file
     packet: Mapping[str, Any] | None = None
     parts: tuple[tuple[Mapping[str, Any], Markup], ...] = ()  # of a packet: attachments with their reports
 
@@ -148,6 +149,7 @@ def _result(
         report,
         fragment=Markup(fragment),  # noqa: S704 - escaped by its own template
         place=f"/verify/{report['id']}",
+        known=_known(upload.sha256),
         curl=_curl(upload, wishes, originals),
         command=_command(upload, wishes, originals),
         prefix=prefix,
@@ -174,6 +176,17 @@ def _result(
     )
     changed = any(sheet.changed for sheet in sheets)
     return replace(made, sheets=sheets, changed=changed, more_pages=max(drawn.pages - len(sheets), 0))
+
+
+def _known(sha256: str) -> tuple[str, ...]:
+    """Whether exactly this file was signed here, or is a report that was given out here."""
+    store = state().services.store
+    found = []
+    if (copy := store.reports.copy(sha256)) is not None:
+        found.append("report_no_longer" if store.reports.deletion(copy.report_id) else "report_unchanged")
+    if store.reports.signed(sha256, limit=1):
+        found.append("page_signed_here")
+    return tuple(found)
 
 
 def _packet(upload: bodies.Upload, report: Mapping[str, Any], wishes: Mapping[str, Any], prefix: str) -> Result:
