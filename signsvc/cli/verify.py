@@ -88,6 +88,7 @@ _INPUT = click.Path(exists=True, dir_okay=False, path_type=Path)
 )
 @click.option("--offline", is_flag=True, help="Use embedded, supplied and cached evidence only.")
 @click.option("--accept", "accept_rule", metavar="RULE", help="Also say accept, reject or review by this rule.")
+@click.option("--issuer", metavar="ID", help="Identifier of the agency that issued the documents, for such rules.")
 @click.option(
     "--report",
     type=click.Choice(["json", "xml", "pdf", "html", "jwt"]),
@@ -109,6 +110,7 @@ def verify(
     must_cover: tuple[str, ...],
     offline: bool,
     accept_rule: str | None,
+    issuer: str | None,
     report: str | None,
     report_dir: Path | None,
     jobs: int | None,
@@ -157,7 +159,7 @@ def verify(
 
         with files.progress(len(todo), "Đang kiểm tra" if lang == "vi" else "Verifying") as step:
             for path, result in files.ordered(work, todo, workers):
-                codes.add(_emit(path, result, rule, as_json=as_json, lang=lang))
+                codes.add(_emit(path, result, rule, issuer, as_json=as_json, lang=lang))
                 if report and not isinstance(result, SignsvcError):
                     sealer = sealer or _sealer(report)
                     _write(path, result, report, report_dir or Path(), lang, sealer)
@@ -214,7 +216,9 @@ def _beside(path: Path) -> OriginalFile | None:
     return OriginalFile(found.name, found.absolute()) if ours and found.is_file() else None
 
 
-def _emit(path: Path, outcome: Outcome | SignsvcError, rule: Rule | None, *, as_json: bool, lang: str) -> int:
+def _emit(
+    path: Path, outcome: Outcome | SignsvcError, rule: Rule | None, issuer: str | None, *, as_json: bool, lang: str
+) -> int:
     if isinstance(outcome, SignsvcError):
         if as_json:
             problem = {"code": outcome.code, "detail": outcome.text("en"), "detail_vi": outcome.text("vi")}
@@ -226,7 +230,7 @@ def _emit(path: Path, outcome: Outcome | SignsvcError, rule: Rule | None, *, as_
     if rule is not None:
         from signsvc.reports.acceptance import accept
 
-        result["acceptance"] = accept(result, rule)
+        result["acceptance"] = accept(result, rule, issuer=issuer)
     if as_json:
         click.echo(json.dumps(result, ensure_ascii=False))
     else:

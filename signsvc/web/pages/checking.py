@@ -203,7 +203,9 @@ def _packet(upload: bodies.Upload, report: Mapping[str, Any], wishes: Mapping[st
     return replace(
         made,
         curl=_curl(upload, wishes, ()).replace("/v1/verify", "/v1/edxml/verify"),
-        command=_command(upload, wishes, ()).replace("signsvc verify", "signsvc edxml verify"),
+        command=_command(upload, {n: wishes[n] for n in ("policy", "accept") if n in wishes}, ()).replace(
+            "signsvc verify", "signsvc edxml verify"
+        ),
     )
 
 

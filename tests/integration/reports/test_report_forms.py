@@ -135,3 +135,20 @@ def test_acceptance_at_both_doors(door: Any, installation: Installation, tmp_pat
     assert (wrong.returncode, "line 4" in wrong.stderr) == (4, True)
     assert "van-ban-den" in run("list").stdout
     assert json.loads(run("show", "mot-cua", "--json").stdout)["max_age_days"] == 365
+
+
+def test_the_issuer_at_the_command_line(installation: Installation, tmp_path: Path) -> None:
+    """A rule that compares the organisation is told whose document it is, as at the other door."""
+    rules = installation.data_dir / "acceptance"
+    rules.mkdir(exist_ok=True)
+    (rules / "cua-minh.toml").write_text('extends = "van-ban-den"\nid = "cua-minh"\nversion = "1"\n', "utf-8")
+    command = [sys.executable, "-m", "signsvc", "verify", str(sample("van-ban.pdf")), "--json", "--accept", "cua-minh"]
+    for more in ([], ["--issuer", "H29"]):
+        done = subprocess.run(
+            [*command, *more],
+            env={**os.environ, **installation.environment},
+            capture_output=True,
+            text=True,
+            timeout=60,
+        )
+        assert json.loads(done.stdout)["acceptance"]["rule"] == "cua-minh", done.stderr

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 import pytest
 
 from signsvc.messages import catalogue, text
@@ -29,3 +31,16 @@ def test_information_needs_nothing() -> None:
     assert next_steps.step("signature_made_after_revocation") == "step_revoked_after"
     assert next_steps.step("conclusion_total_passed") == ""
     assert next_steps.step("no_such_code") == ""
+
+
+def test_the_commands_that_are_named_exist() -> None:
+    from click.testing import CliRunner
+
+    from signsvc.cli.root import cli
+
+    texts = [text(code, lang) for code in catalogue() if code.startswith("step_") for lang in ("vi", "en")]
+    named = {found for said in texts for found in re.findall(r"\(signsvc ([a-z -]+?)(?: --[^)]*)?\)", said)}
+    assert {"trust install", "trust import-crl", "trust refresh", "extend"} <= named
+    for words in named:
+        done = CliRunner().invoke(cli, [*words.split(), "--help"])
+        assert done.exit_code == 0, words
