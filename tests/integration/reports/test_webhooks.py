@@ -7,6 +7,7 @@ import os
 import subprocess
 import sys
 import threading
+import time
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
@@ -24,6 +25,7 @@ from signsvc.settings import NetSettings, WebhookSettings
 from signsvc.store import Scope
 from signsvc.web import create_app
 from tests.support.installation import Installation
+from tests.support.service import running
 
 
 @dataclass
@@ -251,3 +253,26 @@ def test_at_the_command_line(installation: Installation) -> None:
     assert json.loads(run("enable", made["id"]).stdout)["disabled_at"] is None
     assert run("delete", made["id"]).returncode == 0
     assert run("show", made["id"]).returncode == 4
+
+
+def test_a_running_service_tells(installation: Installation, receiver: Receiver) -> None:
+    """The worker beside the service delivers what its verifications left."""
+    from dataclasses import replace
+
+    place = receiver.url.split("/")[2]
+    environment = {
+        **installation.environment,
+        "SIGNSVC_NET__ALLOW": json.dumps([place]),
+        "SIGNSVC_WEBHOOKS__ALLOW_HTTP": "true",
+    }
+    with running(replace(installation, environment=environment), worker=True, workers=1) as service:
+        body = json.dumps({"url": receiver.url})
+        made = service.call("POST", "/v1/webhooks", body, {"Content-Type": "application/json"})
+        assert made.status == 201, made.body
+        report = service.verify(sample("van-ban.pdf").read_bytes()).json["id"]
+        deadline = time.monotonic() + 30
+        while not receiver.told and time.monotonic() < deadline:
+            time.sleep(0.1)
+        assert service.call("DELETE", f"/v1/webhooks/{made.json['id']}").status == 204
+    ((headers, told),) = receiver.told
+    assert Webhook(made.json["secret"]).verify(told, headers)["data"]["report"]["id"] == report
